@@ -1,0 +1,119 @@
+//! The port through which a message comes into being. Only `gate` calls it.
+
+use async_trait::async_trait;
+use postrider_model::{
+    Attachment, EmailAddress, Event, IdempotencyKey, MessageId, RecipientId, Stream, Tag, TenantId,
+    Timestamp,
+};
+
+use crate::StoreError;
+
+/// Accepts messages, durably.
+#[async_trait]
+pub trait Intake: Send + Sync {
+    /// Stores a message with its body, recipients, queue rows, claim, usage and first events in
+    /// one transaction and returns after it is on disk (fsync). Many calls at once share one
+    /// transaction (group commit); one bad message fails alone (`Rejected`).
+    ///
+    /// Repeating a commit with the same message id is safe: it is stored once.
+    async fn commit(&self, message: NewMessage) -> Result<Committed, StoreError>;
+
+    /// The answer that was given under this key, if its claim still stands at `now`. A look
+    /// ahead that saves work; what decides is the claim inside `commit`.
+    async fn answered(
+        &self,
+        scope: &ClaimScope,
+        now: Timestamp,
+    ) -> Result<Option<Answer>, StoreError>;
+}
+
+/// What `commit` did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// On disk now, or by an earlier commit of the same message id.
+    Stored,
+    /// Nothing was stored: the key was used before; this is what was answered then.
+    Claimed(Answer),
+}
+
+/// Within what an idempotency key counts as the same: (tenant, endpoint, key).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ClaimScope {
+    pub tenant: TenantId,
+    /// `POST /emails`.
+    pub endpoint: &'static str,
+    pub key: IdempotencyKey,
+}
+
+/// A client's wish that a repeated request stores nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    pub scope: ClaimScope,
+    pub answer: Answer,
+    /// When the key may be used afresh (≥ 24 h). A claim past it is as good as none.
+    pub until: Timestamp,
+}
+
+/// A stored answer to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// SHA-256 over the canonical request: tells «the same again» from «another under this key».
+    pub request: [u8; 32],
+    /// The HTTP status that was answered.
+    pub status: u16,
+    /// The JSON that was answered.
+    pub body: String,
+}
+
+/// A message as the gate made it: stamped and signed, with all that follows from accepting it.
+#[derive(Clone, Debug)]
+pub struct NewMessage {
+    pub id: MessageId,
+    pub tenant: TenantId,
+    pub accepted_at: Timestamp,
+    /// First attempts start here; later than `accepted_at` only where the client asked.
+    pub due_at: Timestamp,
+    /// Not attempted after this.
+    pub expires_at: Timestamp,
+    /// The DKIM selectors it is signed with, for re-sealing when one is revoked.
+    pub selectors: Vec<String>,
+    pub summary: Summary,
+    /// The bytes to be sent, as they are: signatures, header, body.
+    pub body: bytes::Bytes,
+    /// Needs SMTPUTF8 on the whole way (RFC 6531).
+    pub smtputf8: bool,
+    pub recipients: Vec<NewRecipient>,
+    /// First events, `accepted` (or `scheduled`) for each recipient among them.
+    pub events: Vec<Event>,
+    pub claim: Option<Claim>,
+}
+
+/// What is shown of a message after its bytes are gone.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Summary {
+    /// The effective From, `Name <address>`.
+    pub from: String,
+    /// The From that the client gave, where it was replaced.
+    pub original_from: Option<String>,
+    pub reply_to: Vec<String>,
+    pub to: Vec<String>,
+    pub cc: Vec<String>,
+    pub bcc: Vec<String>,
+    pub subject: String,
+    /// The Message-ID without angle brackets.
+    pub message_id: String,
+    pub stream: Stream,
+    pub tags: Vec<Tag>,
+    pub attachments: Vec<Attachment>,
+    /// What the client asked for as `scheduled_at`, if it did.
+    pub scheduled_at: Option<Timestamp>,
+}
+
+/// One recipient of a new message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRecipient {
+    pub id: RecipientId,
+    pub address: EmailAddress,
+    /// MAIL FROM for this recipient, the same on every attempt.
+    pub return_path: EmailAddress,
+}

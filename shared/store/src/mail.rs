@@ -1,0 +1,70 @@
+//! The port through which a tenant sees its mail. The tenant is the first parameter of every
+//! method: what belongs to another is not there.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use postrider_model::{
+    EmailAddress, Event, EventKind, MessageId, RecipientId, RecipientState, Reply, TenantId,
+    Timestamp,
+};
+
+use crate::{StoreError, Summary};
+
+/// A tenant's view of its mail.
+#[async_trait]
+pub trait Mail: Send + Sync {
+    /// One message with its recipients in the order they were given; `None` where this tenant
+    /// has none of that id.
+    async fn email(
+        &self,
+        tenant: TenantId,
+        id: MessageId,
+    ) -> Result<Option<StoredEmail>, StoreError>;
+
+    /// All events of a message, oldest first; `None` where this tenant has none of that id.
+    async fn events(
+        &self,
+        tenant: TenantId,
+        id: MessageId,
+    ) -> Result<Option<Vec<StoredEvent>>, StoreError>;
+
+    /// The bytes that are sent, while they are kept (24 h after the last final state).
+    async fn body(&self, tenant: TenantId, id: MessageId) -> Result<Option<Bytes>, StoreError>;
+}
+
+/// A message as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredEmail {
+    pub id: MessageId,
+    pub tenant: TenantId,
+    pub accepted_at: Timestamp,
+    pub expires_at: Timestamp,
+    /// Bytes on the wire.
+    pub size: u64,
+    pub summary: Summary,
+    pub recipients: Vec<StoredRecipient>,
+    /// The kind of the newest event that has a word in `last_event`; see the contract §4.6.
+    pub last_event: EventKind,
+}
+
+/// A recipient as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredRecipient {
+    pub id: RecipientId,
+    pub address: EmailAddress,
+    pub state: RecipientState,
+    pub attempts: u32,
+    /// When it is tried next, where it is.
+    pub due_at: Option<Timestamp>,
+    pub last_reply: Option<Reply>,
+    pub updated_at: Timestamp,
+}
+
+/// An event as stored: who it is about, and its number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// Counts from 1 for each recipient.
+    pub seq: u32,
+    pub address: EmailAddress,
+    pub event: Event,
+}

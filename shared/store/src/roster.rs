@@ -1,0 +1,95 @@
+//! The directory as the line reads it: in memory, indexed, a quarter of a second old at most.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use postrider_model::{
+    Credential, DkimKey, EmailAddress, KeyStatus, ReplyStatus, Tenant, TenantId,
+};
+
+use crate::{Directory, DirectorySnapshot, StoreError};
+
+/// An indexed copy of the directory, shared by the doors and the queue. Cheap to clone; clones
+/// see the same copy. Reading takes no lock.
+#[derive(Clone, Default)]
+pub struct Roster(Arc<ArcSwap<Index>>);
+
+#[derive(Default)]
+struct Index {
+    generation: u64,
+    tenants: HashMap<TenantId, Arc<Tenant>>,
+    credentials: HashMap<[u8; 32], Arc<Credential>>,
+    confirmed: HashSet<(TenantId, String)>,
+    dkim_keys: Arc<Vec<DkimKey>>,
+}
+
+impl Roster {
+    /// An empty roster: nobody may send until the first `refresh`.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads the directory anew if it has changed. True where it had.
+    pub async fn refresh(&self, directory: &dyn Directory) -> Result<bool, StoreError> {
+        let known = self.0.load().generation;
+        if directory.generation().await? == known {
+            return Ok(false);
+        }
+        self.0
+            .store(Arc::new(Index::of(directory.snapshot().await?)));
+        Ok(true)
+    }
+
+    /// The generation this copy is of; 0 before the first `refresh`.
+    pub fn generation(&self) -> u64 {
+        self.0.load().generation
+    }
+
+    pub fn tenant(&self, id: TenantId) -> Option<Arc<Tenant>> {
+        self.0.load().tenants.get(&id).cloned()
+    }
+
+    /// The credential whose token has this SHA-256, revoked ones included.
+    pub fn credential(&self, hash: &[u8; 32]) -> Option<Arc<Credential>> {
+        self.0.load().credentials.get(hash).cloned()
+    }
+
+    /// Whether mail of this tenant may carry this address as Reply-To.
+    pub fn is_confirmed(&self, tenant: TenantId, address: &EmailAddress) -> bool {
+        self.0
+            .load()
+            .confirmed
+            .contains(&(tenant, address.folded()))
+    }
+
+    /// The active signing keys, oldest first.
+    pub fn dkim_keys(&self) -> Arc<Vec<DkimKey>> {
+        Arc::clone(&self.0.load().dkim_keys)
+    }
+}
+
+impl Index {
+    fn of(snapshot: DirectorySnapshot) -> Self {
+        let confirmed = snapshot.reply_addresses.into_iter();
+        let confirmed = confirmed.filter(|a| a.status == ReplyStatus::Confirmed);
+        let mut dkim_keys = snapshot.dkim_keys;
+        dkim_keys.retain(|key| key.status == KeyStatus::Active);
+        dkim_keys.sort_by_key(|key| key.id);
+        Self {
+            generation: snapshot.generation,
+            tenants: snapshot
+                .tenants
+                .into_iter()
+                .map(|t| (t.id, Arc::new(t)))
+                .collect(),
+            credentials: snapshot
+                .credentials
+                .into_iter()
+                .map(|c| (c.hash, Arc::new(c)))
+                .collect(),
+            confirmed: confirmed.map(|a| (a.tenant, a.address.folded())).collect(),
+            dkim_keys: Arc::new(dkim_keys),
+        }
+    }
+}

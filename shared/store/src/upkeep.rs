@@ -1,0 +1,51 @@
+//! The port of the caretaker: retention, health, space.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use postrider_model::{TenantId, Timestamp};
+
+use crate::StoreError;
+
+/// What keeps the database small and well.
+#[async_trait]
+pub trait Upkeep: Send + Sync {
+    /// Answers if the database can be read and written.
+    async fn check(&self) -> Result<(), StoreError>;
+
+    /// Bytes that are free where the database grows.
+    async fn free_space(&self) -> Result<u64, StoreError>;
+
+    /// Drops what is past its life at `now`, in one small batch that holds the writer no longer
+    /// than about 50 ms: bodies `body_life` after their message's last final state, messages with
+    /// recipients and events `message_life` after they were accepted (never one with a live
+    /// recipient), claims past their time. Call again while it reports anything.
+    async fn retain(
+        &self,
+        now: Timestamp,
+        body_life: Duration,
+        message_life: Duration,
+    ) -> Result<Removed, StoreError>;
+
+    /// Removes a tenant with all it has, in small batches like `retain`; call again while it
+    /// reports anything. Its From address and slug stay taken.
+    async fn erase(&self, tenant: TenantId) -> Result<Removed, StoreError>;
+
+    /// Moves committed pages from the log into the database file, where there is such a thing.
+    async fn checkpoint(&self) -> Result<(), StoreError>;
+}
+
+/// What one batch removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    pub bodies: u64,
+    pub messages: u64,
+    pub claims: u64,
+}
+
+impl Removed {
+    /// True where there was nothing left to remove.
+    pub fn is_nothing(self) -> bool {
+        self == Self::default()
+    }
+}

@@ -1,0 +1,34 @@
+//! TLS for the doors and for delivery: one provider (aws-lc-rs), TLS 1.2 and 1.3, nothing older.
+//!
+//! The only crate that names rustls. The provider is passed to every configuration, so nothing
+//! depends on what another library installs for the process. What a certificate must prove is
+//! decided here (`trusting`, `opportunistic`); when TLS is demanded at all is decided elsewhere.
+
+mod acceptor;
+mod connector;
+mod facts;
+mod pem;
+
+use std::sync::Arc;
+
+use rustls::crypto::CryptoProvider;
+use tokio::net::TcpStream;
+
+pub use acceptor::Acceptor;
+pub use connector::{Connector, opportunistic, trusting};
+pub use facts::{Facts, client_facts, server_facts};
+pub use pem::TlsError;
+
+/// An accepted TLS connection over TCP.
+pub type ServerStream = tokio_rustls::server::TlsStream<TcpStream>;
+
+/// A TLS connection that we opened, over TCP; what `mail-send` makes of STARTTLS, too.
+pub type ClientStream = tokio_rustls::client::TlsStream<TcpStream>;
+
+/// RFC 8996 forbids what is older.
+const VERSIONS: &[&rustls::SupportedProtocolVersion] =
+    &[&rustls::version::TLS13, &rustls::version::TLS12];
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
