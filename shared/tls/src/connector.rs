@@ -1,5 +1,6 @@
 //! The client side: what a server's certificate must prove.
 
+use std::io;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -7,8 +8,10 @@ use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_t
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-use crate::TlsError;
+use tokio::net::TcpStream;
+
 use crate::pem::{self, Pem};
+use crate::{ClientStream, TlsError};
 
 /// Makes TLS connections to servers. Cheap to clone.
 pub type Connector = tokio_rustls::TlsConnector;
@@ -16,6 +19,10 @@ pub type Connector = tokio_rustls::TlsConnector;
 /// Opportunistic TLS (RFC 7435): any certificate for any name, expired and self-signed ones
 /// too, because the other choice is plain text. The server must still hold its certificate's
 /// key: the signatures of the handshake are checked.
+#[expect(
+    clippy::missing_panics_doc,
+    reason = "it cannot: the provider has both versions"
+)]
 pub fn opportunistic() -> Connector {
     let provider = crate::provider();
     let verifier = AnyCertificate(provider.signature_verification_algorithms);
@@ -50,6 +57,28 @@ pub fn trusting(ca_pem: &[u8]) -> Result<Connector, TlsError> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(Connector::from(Arc::new(config)))
+}
+
+/// The same connector, offering these protocols by ALPN (RFC 7301).
+#[must_use]
+pub fn offering(connector: &Connector, protocols: &[&str]) -> Connector {
+    let mut config = (**connector.config()).clone();
+    config.alpn_protocols = protocols
+        .iter()
+        .map(|name| name.as_bytes().to_vec())
+        .collect();
+    Connector::from(Arc::new(config))
+}
+
+/// The handshake with a server of this name. It has no timeout of its own.
+pub async fn connect(
+    connector: &Connector,
+    name: &str,
+    tcp: TcpStream,
+) -> io::Result<ClientStream> {
+    let name = ServerName::try_from(name.to_owned());
+    let name = name.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+    connector.connect(name, tcp).await
 }
 
 #[derive(Debug)]

@@ -23,6 +23,11 @@ pub fn client_facts(stream: &ClientStream) -> Facts {
     facts(stream.get_ref().1)
 }
 
+/// The protocol that ALPN chose; `None` where the client offered none.
+pub fn server_protocol(stream: &ServerStream) -> Option<&[u8]> {
+    stream.get_ref().1.alpn_protocol()
+}
+
 fn facts(state: &CommonState) -> Facts {
     let version = match state.protocol_version() {
         Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",

@@ -15,8 +15,8 @@ use rustls::crypto::CryptoProvider;
 use tokio::net::TcpStream;
 
 pub use acceptor::Acceptor;
-pub use connector::{Connector, opportunistic, trusting};
-pub use facts::{Facts, client_facts, server_facts};
+pub use connector::{Connector, connect, offering, opportunistic, trusting};
+pub use facts::{Facts, client_facts, server_facts, server_protocol};
 pub use pem::TlsError;
 
 /// An accepted TLS connection over TCP.

@@ -1,14 +1,17 @@
 //! Both sides over real sockets.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test ends where what it stands on breaks"
+)]
 
 use std::io;
 use std::net::Ipv4Addr;
 
 use postrider_tls::{
-    Acceptor, ClientStream, Connector, Facts, ServerStream, TlsError, client_facts, opportunistic,
-    server_facts, trusting,
+    Acceptor, ClientStream, Connector, Facts, ServerStream, TlsError, client_facts, connect,
+    offering, opportunistic, server_facts, server_protocol, trusting,
 };
 use rcgen::{CertifiedKey, KeyPair, generate_simple_self_signed};
-use rustls_pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -28,8 +31,7 @@ async fn meet(
         .await
         .unwrap();
     let (accepted, _) = listener.accept().await.unwrap();
-    let name = ServerName::try_from(name.to_owned()).unwrap();
-    tokio::join!(acceptor.accept(accepted), connector.connect(name, dialled))
+    tokio::join!(acceptor.accept(accepted), connect(connector, name, dialled))
 }
 
 #[tokio::test]
@@ -127,4 +129,26 @@ fn what_is_wrong_with_the_files_is_said_with_their_names() {
         assert!(error.to_string().contains(want), "{error}");
     }
     Acceptor::from_pem_files(&path("cert.pem"), &path("key.pem")).unwrap();
+}
+
+#[tokio::test]
+async fn alpn_chooses_what_the_server_likes_best_and_refuses_strangers() {
+    let (certificate, key) = made_for("a.example");
+    let acceptor = Acceptor::from_pem(certificate.as_bytes(), key.as_bytes()).unwrap();
+    let acceptor = acceptor.with_alpn(&["h2", "http/1.1"]);
+    for (offered, want) in [
+        (&["http/1.1", "h2"][..], Some(&b"h2"[..])),
+        (&["http/1.1"][..], Some(&b"http/1.1"[..])),
+        (&[][..], None),
+    ] {
+        let (server, _) = meet(&acceptor, &offering(&opportunistic(), offered), "a.example").await;
+        assert_eq!(server_protocol(&server.unwrap()), want);
+    }
+    let (server, _) = meet(
+        &acceptor,
+        &offering(&opportunistic(), &["smtp"]),
+        "a.example",
+    )
+    .await;
+    server.unwrap_err();
 }
