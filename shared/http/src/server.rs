@@ -1,0 +1,98 @@
+//! Listening, and stopping.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use postrider_runtime::{Rng, Shutdown};
+use postrider_tls::Acceptor;
+use tokio::net::TcpListener;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::connection::serve_connection;
+use crate::{Config, Door};
+
+/// What all connections of one listener share.
+pub(crate) struct Server {
+    pub(crate) door: Arc<dyn Door>,
+    pub(crate) tls: Option<Acceptor>,
+    pub(crate) config: Config,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) rng: Rng,
+    /// The doors' work and the streams of HTTP/2.
+    pub(crate) tasks: TaskTracker,
+    /// Cancelled when the time to drain is over.
+    pub(crate) abandoned: CancellationToken,
+}
+
+// The system has no file descriptor or buffer for us: another moment may be better.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Answers on this listener until shutdown begins, finishes what is open for as long as shutdown
+/// allows, and returns when its tasks are gone. With TLS it offers HTTP/2 and HTTP/1.1 by ALPN.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Acceptor>,
+    door: Arc<dyn Door>,
+    config: Config,
+    shutdown: Shutdown,
+) {
+    let server = Arc::new(Server {
+        door,
+        tls: tls.map(|acceptor| acceptor.with_alpn(&["h2", "http/1.1"])),
+        config,
+        shutdown,
+        rng: Rng::system(),
+        tasks: TaskTracker::new(),
+        abandoned: CancellationToken::new(),
+    });
+    let connections = accept(&server, listener).await;
+    drain(&server, connections).await;
+}
+
+async fn accept(server: &Arc<Server>, listener: TcpListener) -> JoinSet<()> {
+    let mut connections = JoinSet::new();
+    loop {
+        let has_room = connections.len() < server.config.max_connections;
+        tokio::select! {
+            biased;
+            () = server.shutdown.begun() => return connections,
+            Some(ended) = connections.join_next() => report(ended),
+            accepted = listener.accept(), if has_room => match accepted {
+                Ok((tcp, peer)) => {
+                    connections.spawn(serve_connection(Arc::clone(server), tcp, peer));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            },
+        }
+    }
+}
+
+async fn drain(server: &Server, mut connections: JoinSet<()>) {
+    let all = async {
+        while let Some(ended) = connections.join_next().await {
+            report(ended);
+        }
+        // A door may be at work for a client that hung up.
+        server.tasks.close();
+        server.tasks.wait().await;
+    };
+    if timeout(server.shutdown.drain(), all).await.is_err() {
+        tracing::warn!("requests were cut off: they did not end in the time to drain");
+        server.abandoned.cancel();
+        connections.shutdown().await;
+        server.tasks.close();
+        server.tasks.wait().await;
+    }
+}
+
+fn report(ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "a connection ended in a panic");
+    }
+}
