@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use crate::{Config, Problem};
 
@@ -15,6 +15,9 @@ pub struct Body {
     incoming: Option<Incoming>,
     pace: Pace,
     began: bool,
+    received: u64,
+    /// The time spent on waiting for the client.
+    waited: Duration,
     home: Option<oneshot::Sender<Unread>>,
 }
 
@@ -60,6 +63,8 @@ impl Body {
                 incoming: Some(incoming),
                 pace,
                 began: false,
+                received: 0,
+                waited: Duration::ZERO,
                 home: Some(home),
             },
             unread,
@@ -76,32 +81,45 @@ impl Body {
     /// The whole body. Decides `TooLarge` by the declared length where there is one, before
     /// anything is read (and so before `100 Continue` is sent). A second call gives no bytes.
     pub async fn read(&mut self, most: u64) -> Result<Bytes, BodyError> {
-        let declared = self.declared_length();
-        if declared.is_some_and(|length| length > most) {
+        let declared = self.declared_length().unwrap_or(0);
+        let mut whole = Collected::new(declared);
+        while let Some(chunk) = self.chunk(most).await? {
+            whole.add(chunk);
+        }
+        Ok(whole.into_bytes())
+    }
+
+    /// The next piece of the body, `None` after the last, for callers that find room for it step
+    /// by step. `most` is for the whole body, as for `read`; time between calls is not counted
+    /// against the client.
+    pub async fn chunk(&mut self, most: u64) -> Result<Option<Bytes>, BodyError> {
+        if !self.began && self.declared_length().is_some_and(|length| length > most) {
             return Err(BodyError::TooLarge { most });
         }
         let Some(incoming) = &mut self.incoming else {
-            return Ok(Bytes::new());
+            return Ok(None);
         };
         self.began = true;
-        let start = Instant::now();
-        let mut whole = Collected::new(declared);
-        loop {
-            let deadline = start + self.pace.allowed(whole.len());
-            match timeout_at(deadline, incoming.frame()).await {
-                Err(_late) => return Err(self.given_up(BodyError::Slow)),
-                Ok(Some(Err(_broken))) => return Err(self.given_up(BodyError::Broken)),
-                Ok(None) => break,
-                // Trailers say nothing that we want to know.
-                Ok(Some(Ok(frame))) => whole.add(frame.into_data().unwrap_or_default()),
+        let begun = Instant::now();
+        let left = self.pace.allowed(self.received).saturating_sub(self.waited);
+        let frame = timeout(left, incoming.frame()).await;
+        self.waited += begun.elapsed();
+        let chunk = match frame {
+            Err(_late) => return Err(self.given_up(BodyError::Slow)),
+            Ok(Some(Err(_broken))) => return Err(self.given_up(BodyError::Broken)),
+            // Trailers say nothing that we want to know.
+            Ok(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+            Ok(None) => {
+                self.incoming = None;
+                self.home = None;
+                return Ok(None);
             }
-            if whole.len() > most {
-                return Err(BodyError::TooLarge { most });
-            }
+        };
+        self.received += chunk.len() as u64;
+        if self.received > most {
+            return Err(BodyError::TooLarge { most });
         }
-        self.incoming = None;
-        self.home = None;
-        Ok(whole.into_bytes())
+        Ok(Some(chunk))
     }
 
     fn given_up(&mut self, error: BodyError) -> BodyError {
@@ -163,16 +181,12 @@ struct Collected {
 }
 
 impl Collected {
-    fn new(declared: Option<u64>) -> Self {
+    fn new(declared: u64) -> Self {
         Self {
             first: Bytes::new(),
             rest: BytesMut::new(),
-            declared: declared.unwrap_or(0),
+            declared,
         }
-    }
-
-    fn len(&self) -> u64 {
-        (self.first.len() + self.rest.len()) as u64
     }
 
     fn add(&mut self, data: Bytes) {
