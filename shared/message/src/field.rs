@@ -1,0 +1,204 @@
+//! Header fields as ranges of the raw message: our own splitter, so that no byte is lost.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use crate::MessageError;
+
+/// Largest header block of a message or a part, in bytes.
+pub(crate) const HEADER_MOST: usize = 64 * 1024;
+/// Most fields in one header block.
+pub(crate) const FIELDS_MOST: usize = 500;
+
+/// One field: where it stands, its last CRLF included.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Field<'a> {
+    /// The name as written; empty where the line is none of ours to read (in parts only).
+    pub(crate) name: &'a str,
+    /// The whole field with all its lines and the last CRLF.
+    pub(crate) raw: &'a [u8],
+}
+
+impl<'a> Field<'a> {
+    /// Reads a field out of its lines; the name is empty where there is no legal one.
+    pub(crate) fn new(raw: &'a [u8]) -> Self {
+        let name = memchr::memchr(b':', raw)
+            .and_then(|colon| raw.get(..colon))
+            .filter(|name| is_name(name))
+            .and_then(|name| std::str::from_utf8(name).ok())
+            .unwrap_or_default();
+        Self { name, raw }
+    }
+
+    pub(crate) fn is(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+
+    /// What stands behind the colon, folds and all, without the last CRLF.
+    pub(crate) fn value(&self) -> &'a [u8] {
+        let value = self.raw.get(self.name.len() + 1..).unwrap_or_default();
+        value.strip_suffix(b"\r\n").unwrap_or(value)
+    }
+
+    /// The value without folds (RFC 5322 §2.2.3) and without white space around it; bytes that
+    /// are not UTF-8 are replaced.
+    pub(crate) fn text(&self) -> String {
+        let value = unfold(self.value());
+        String::from_utf8_lossy(value.trim_ascii()).into_owned()
+    }
+}
+
+/// True for `field-name` of RFC 5322 §2.2: printable ASCII without the colon.
+pub(crate) fn is_name(name: &[u8]) -> bool {
+    !name.is_empty() && name.iter().all(|b| matches!(b, b'!'..=b'9' | b';'..=b'~'))
+}
+
+/// Removes each CRLF that white space follows, RFC 5322 §2.2.3.
+pub(crate) fn unfold(value: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr(b'\n', value).is_none() {
+        return Cow::Borrowed(value);
+    }
+    Cow::Owned(
+        value
+            .iter()
+            .copied()
+            .filter(|b| !matches!(b, b'\r' | b'\n'))
+            .collect(),
+    )
+}
+
+/// A message taken apart: the fields of its header and its body.
+pub(crate) struct Split<'a> {
+    pub(crate) fields: Vec<Field<'a>>,
+    pub(crate) body: &'a [u8],
+}
+
+impl<'a> Split<'a> {
+    pub(crate) fn all<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s Field<'a>> {
+        self.fields.iter().filter(move |field| field.is(name))
+    }
+
+    pub(crate) fn first(&self, name: &str) -> Option<&Field<'a>> {
+        self.fields.iter().find(|field| field.is(name))
+    }
+}
+
+/// Splits a normalised message. Refuses what is not a header block and what is too large,
+/// having looked at no more than the limits allow.
+pub(crate) fn split(raw: &[u8]) -> Result<Split<'_>, MessageError> {
+    let mut fields: Vec<Range<usize>> = Vec::with_capacity(24);
+    let (mut at, mut line) = (0, 0);
+    while let Some(rest) = raw.get(at..).filter(|rest| !rest.is_empty()) {
+        line += 1;
+        if rest.starts_with(b"\r\n") {
+            at += 2;
+            break;
+        }
+        // Looked for no further than the header may reach.
+        let window = rest.get(..HEADER_MOST + 2).unwrap_or(rest);
+        let end = match memchr::memmem::find(window, b"\r\n") {
+            Some(end) => at + end + 2,
+            None if window.len() < rest.len() => raw.len(),
+            None => at + rest.len(),
+        };
+        if end > HEADER_MOST {
+            return Err(MessageError::HeaderTooLarge { most: HEADER_MOST });
+        }
+        let text = raw.get(at..end).unwrap_or_default();
+        if memchr::memchr(0, text).is_some() {
+            return Err(MessageError::Nul { line });
+        }
+        if text.starts_with(b" ") || text.starts_with(b"\t") {
+            fields
+                .last_mut()
+                .ok_or(MessageError::NotAHeader { line })?
+                .end = end;
+        } else if Field::new(text).name.is_empty() {
+            return Err(MessageError::NotAHeader { line });
+        } else if fields.len() == FIELDS_MOST {
+            return Err(MessageError::TooManyFields { most: FIELDS_MOST });
+        } else {
+            fields.push(at..end);
+        }
+        at = end;
+    }
+    let fields = fields
+        .into_iter()
+        .filter_map(|range| raw.get(range))
+        .map(Field::new)
+        .collect();
+    Ok(Split {
+        fields,
+        body: raw.get(at..).unwrap_or_default(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(raw: &str) -> Vec<String> {
+        split(raw.as_bytes())
+            .unwrap()
+            .fields
+            .iter()
+            .map(|f| f.name.to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn a_message_is_split_at_its_first_empty_line() {
+        let raw = "Subject: a\r\n b\r\nX-Y:z\r\n\r\nbody: no field\r\n";
+        assert_eq!(names(raw), ["Subject", "X-Y"]);
+        let split = split(raw.as_bytes()).unwrap();
+        assert_eq!(split.body, b"body: no field\r\n");
+        assert_eq!(split.fields[0].raw, b"Subject: a\r\n b\r\n");
+        assert_eq!(split.fields[0].text(), "a b");
+        assert_eq!(names("\r\nbody\r\n"), Vec::<String>::new());
+        assert_eq!(names("Subject: only\r\n"), ["Subject"]);
+    }
+
+    #[test]
+    fn what_is_no_header_is_refused_with_its_line() {
+        for (raw, want) in [
+            ("Hello\r\n", MessageError::NotAHeader { line: 1 }),
+            (
+                " folded: first\r\n\r\n",
+                MessageError::NotAHeader { line: 1 },
+            ),
+            (
+                "From ann Sat Jan 1\r\nTo: x\r\n\r\n",
+                MessageError::NotAHeader { line: 1 },
+            ),
+            (
+                "To: x\r\nno colon here\r\n\r\n",
+                MessageError::NotAHeader { line: 2 },
+            ),
+            (
+                "To: x\r\nSubject : y\r\n\r\n",
+                MessageError::NotAHeader { line: 2 },
+            ),
+            ("To: x\r\n: y\r\n\r\n", MessageError::NotAHeader { line: 2 }),
+            (
+                "To: x\r\nSubject: a\0b\r\n\r\n",
+                MessageError::Nul { line: 2 },
+            ),
+        ] {
+            assert_eq!(split(raw.as_bytes()).err(), Some(want), "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn floods_are_refused() {
+        let many = "A: b\r\n".repeat(1_000_000);
+        assert_eq!(
+            split(many.as_bytes()).err(),
+            Some(MessageError::TooManyFields { most: 500 })
+        );
+        let wide = format!("A: {}\r\n\r\n", "b".repeat(1_000_000));
+        let large = Some(MessageError::HeaderTooLarge { most: 65_536 });
+        assert_eq!(split(wide.as_bytes()).err(), large);
+        let folded = format!("A: b\r\n{}\r\n", " c\r\n".repeat(300_000));
+        assert_eq!(split(folded.as_bytes()).err(), large);
+    }
+}

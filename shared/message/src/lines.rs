@@ -1,0 +1,118 @@
+//! Line ends: every message is brought to CRLF once, before anything else looks at it.
+
+/// Longest line without its CRLF, in bytes (RFC 5322 §2.1.1, RFC 5321 §4.5.3.1.6).
+pub(crate) const LINE_MOST: usize = 998;
+
+/// Brings all line ends to CRLF: a bare CR and a bare LF count as one line end each, and the
+/// result ends in CRLF. What is clean already is returned as it came, without a copy.
+pub fn normalise(raw: Vec<u8>) -> Vec<u8> {
+    if is_normal(&raw) {
+        return raw;
+    }
+    let mut out = Vec::with_capacity(raw.len() + raw.len() / 32 + 2);
+    let mut rest = raw.as_slice();
+    while let Some(at) = memchr::memchr2(b'\r', b'\n', rest) {
+        let (line, end) = rest.split_at(at);
+        out.extend_from_slice(line);
+        out.extend_from_slice(b"\r\n");
+        rest = end
+            .strip_prefix(b"\r\n")
+            .or_else(|| end.get(1..))
+            .unwrap_or_default();
+    }
+    out.extend_from_slice(rest);
+    if !rest.is_empty() || out.is_empty() {
+        out.extend_from_slice(b"\r\n");
+    }
+    out
+}
+
+/// True where each CR stands before an LF, each LF behind a CR, and the end is CRLF.
+pub(crate) fn is_normal(raw: &[u8]) -> bool {
+    let mut rest = raw;
+    while let Some(at) = memchr::memchr2(b'\r', b'\n', rest) {
+        match rest.get(at..).and_then(|end| end.strip_prefix(b"\r\n")) {
+            Some(after) => rest = after,
+            None => return false,
+        }
+    }
+    rest.is_empty() && !raw.is_empty()
+}
+
+/// The lines of a text whose line ends are CRLF, without them. A text that ends in CRLF has no
+/// empty last line.
+pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(text).filter(|text| !text.is_empty());
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let end = memchr::memmem::find(text, b"\r\n").unwrap_or(text.len());
+        let (line, after) = text.split_at(end);
+        rest = after
+            .strip_prefix(b"\r\n")
+            .filter(|after| !after.is_empty());
+        Some(line)
+    })
+}
+
+/// True where a line is longer than `LINE_MOST`.
+pub(crate) fn has_long_line(text: &[u8]) -> bool {
+    let mut start = 0;
+    for end in memchr::memchr_iter(b'\n', text) {
+        // The CR is not counted.
+        if end - start > LINE_MOST + 1 {
+            return true;
+        }
+        start = end + 1;
+    }
+    text.len() - start > LINE_MOST
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_line_end_becomes_crlf() {
+        for (given, want) in [
+            ("", "\r\n"),
+            ("a", "a\r\n"),
+            ("a\nb", "a\r\nb\r\n"),
+            ("a\rb\r", "a\r\nb\r\n"),
+            ("a\r\nb\r\n", "a\r\nb\r\n"),
+            ("a\r\r\nb\n\r", "a\r\n\r\nb\r\n\r\n"),
+            ("\n\n", "\r\n\r\n"),
+            ("a\r\n.\nb", "a\r\n.\r\nb\r\n"),
+        ] {
+            let got = normalise(given.as_bytes().to_vec());
+            assert_eq!(String::from_utf8(got).unwrap(), want, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_clean_is_not_copied() {
+        let raw = b"Subject: x\r\n\r\nbody\r\n".to_vec();
+        let before = raw.as_ptr();
+        let after = normalise(raw);
+        assert_eq!(after.as_ptr(), before);
+    }
+
+    #[test]
+    fn long_lines_are_counted_without_their_end() {
+        for (length, want) in [(998, false), (999, true)] {
+            let mut text = vec![b'a'; length];
+            assert_eq!(has_long_line(&text), want, "{length} without an end");
+            text.extend_from_slice(b"\r\nb\r\n");
+            assert_eq!(has_long_line(&text), want, "{length}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn normalising_twice_changes_nothing(raw in proptest::collection::vec(
+            proptest::prop_oneof![proptest::strategy::Just(b'\r'), proptest::strategy::Just(b'\n'), proptest::arbitrary::any::<u8>()], 0..60)) {
+            let once = normalise(raw);
+            proptest::prop_assert!(is_normal(&once));
+            proptest::prop_assert_eq!(normalise(once.clone()), once);
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The header of a stamped message: which fields stay, go, or are ours.
+
+use std::collections::HashSet;
+
+use super::Stamp;
+use super::clean::clean;
+use super::seven_bit::Edits;
+use crate::MessageError;
+use crate::field::{Field, Split};
+use crate::fold::{refold, unstructured};
+use crate::mailboxes;
+use crate::read::message_id;
+
+/// What becomes of a field that came with the message.
+#[derive(Debug, PartialEq, Eq)]
+enum Fate {
+    Keep,
+    Drop,
+    /// Our From stands where theirs stood.
+    From,
+    /// Stays if it says something that is valid; else ours is added.
+    KeepIfValid,
+    /// Stays only if it names the confirmed reply addresses: answers go nowhere else.
+    KeepIfReply,
+}
+
+/// Writes the header without the empty line; returns the Message-ID that stands in it.
+pub(crate) fn write(
+    message: &Split<'_>,
+    stamp: &Stamp,
+    edits: &Edits,
+    out: &mut Vec<u8>,
+) -> Result<String, MessageError> {
+    ours("Received", &stamp.received, out);
+    let mut kept = HashSet::new();
+    let mut at = 0;
+    for field in &message.fields {
+        let start = at;
+        at += field.raw.len();
+        let name = field.name.to_ascii_lowercase();
+        let keep = match fate(&name) {
+            Fate::Keep => true,
+            Fate::Drop => false,
+            Fate::From => {
+                identity(stamp, out);
+                kept.insert(name);
+                continue;
+            }
+            Fate::KeepIfValid => is_valid(&name, field),
+            Fate::KeepIfReply => names_only_reply_addresses(field, stamp),
+        };
+        if keep {
+            match edits.field(start) {
+                Some(edited) => out.extend_from_slice(edited),
+                None => out.extend_from_slice(&clean(field)?),
+            }
+            kept.insert(name);
+        }
+    }
+    for field in edits.inserted(at) {
+        out.extend_from_slice(field);
+    }
+    missing(&kept, stamp, out);
+    let theirs = message.first("Message-ID").map(Field::text);
+    let theirs = theirs.as_deref().and_then(message_id);
+    Ok(theirs.unwrap_or(&stamp.message_id).to_owned())
+}
+
+fn identity(stamp: &Stamp, out: &mut Vec<u8>) {
+    let from = std::slice::from_ref(&stamp.from);
+    out.extend_from_slice(mailboxes::print("From", from).as_bytes());
+    if !stamp.reply_to.is_empty() {
+        out.extend_from_slice(mailboxes::print("Reply-To", &stamp.reply_to).as_bytes());
+    }
+}
+
+// RFC 6409 §8: what a submission server adds.
+fn missing(kept: &HashSet<String>, stamp: &Stamp, out: &mut Vec<u8>) {
+    let has = |name: &str| kept.contains(name);
+    if !has("from") {
+        identity(stamp, out);
+    }
+    if !has("to") && !has("cc") {
+        out.extend_from_slice(b"To: undisclosed-recipients:;\r\n");
+    }
+    if !has("date") {
+        ours("Date", &stamp.date.to_rfc5322(), out);
+    }
+    if !has("message-id") {
+        ours("Message-ID", &format!("<{}>", stamp.message_id), out);
+    }
+    if !has("mime-version") {
+        ours("MIME-Version", "1.0", out);
+    }
+    if !stamp.feedback_id.is_empty() {
+        ours("Feedback-ID", &stamp.feedback_id, out);
+    }
+}
+
+fn ours(name: &str, value: &str, out: &mut Vec<u8>) {
+    let field = refold(name, value).unwrap_or_else(|| unstructured(name, value));
+    out.extend_from_slice(field.as_bytes());
+}
+
+fn fate(name: &str) -> Fate {
+    match name {
+        "from" => Fate::From,
+        "to" | "cc" | "date" | "message-id" => Fate::KeepIfValid,
+        "disposition-notification-to"
+        | "return-receipt-to"
+        | "errors-to"
+        | "x-confirm-reading-to" => Fate::KeepIfReply,
+        // Ours, or nobody's to send (RFC 5322 §3.6.3; RFC 5321 §4.4 for Return-Path).
+        "reply-to" | "sender" | "bcc" | "resent-bcc" | "return-path" | "feedback-id" => Fate::Drop,
+        // Signatures and verdicts: the rewrite breaks the first, and only a receiver gives the
+        // second (RFC 8601 §5).
+        "dkim-signature"
+        | "dkim2-signature"
+        | "domainkey-signature"
+        | "authentication-results"
+        | "x-authentication-results"
+        | "x-original-authentication-results"
+        | "received-spf" => Fate::Drop,
+        // Where complaints go (RFC 9477) is said by the one who signs.
+        "cfbl-address" | "cfbl-feedback-id" => Fate::Drop,
+        // Words between a client and us.
+        "resend-idempotency-key" | "x-tag" => Fate::Drop,
+        name if ["arc-", "x-google-", "x-postrider-", "x-relay-", "x-dkim-"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix)) =>
+        {
+            Fate::Drop
+        }
+        _ => Fate::Keep,
+    }
+}
+
+fn is_valid(name: &str, field: &Field<'_>) -> bool {
+    let text = field.text();
+    if name == "message-id" {
+        message_id(&text).is_some()
+    } else {
+        !text.is_empty()
+    }
+}
+
+fn names_only_reply_addresses(field: &Field<'_>, stamp: &Stamp) -> bool {
+    let list = mailboxes::parse(&field.text());
+    let confirmed: Vec<String> = stamp
+        .reply_to
+        .iter()
+        .map(|to| to.address.folded())
+        .collect();
+    list.wrong.is_none()
+        && !list.mailboxes.is_empty()
+        && list
+            .mailboxes
+            .iter()
+            .all(|given| confirmed.contains(&given.address.folded()))
+}
