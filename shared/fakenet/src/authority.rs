@@ -1,0 +1,133 @@
+//! The certificate authority of this internet, made on the spot or read from its folder, and
+//! the certificates that the exchangers show.
+
+use std::io;
+use std::path::Path;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, date_time_ymd,
+};
+
+use crate::script::Certificate;
+
+/// Why there is no authority, or no certificate.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorityError {
+    #[error("{0} cannot be read or written")]
+    File(String, #[source] io::Error),
+    #[error("a certificate cannot be made")]
+    Certificate(#[source] rcgen::Error),
+}
+
+/// A certificate with its chain, and its key, both as PEM.
+#[derive(Clone)]
+pub struct Issued {
+    pub certificate_pem: String,
+    /// A secret; not printed.
+    pub key_pem: String,
+}
+
+impl std::fmt::Debug for Issued {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Issued").finish_non_exhaustive()
+    }
+}
+
+pub(crate) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+}
+
+impl Authority {
+    /// An authority for as long as this process lives.
+    pub(crate) fn fresh() -> Result<Self, AuthorityError> {
+        let key = KeyPair::generate().map_err(AuthorityError::Certificate)?;
+        let certificate = params()
+            .self_signed(&key)
+            .map_err(AuthorityError::Certificate)?;
+        Ok(Self {
+            issuer: Issuer::new(params(), key),
+            pem: certificate.pem(),
+        })
+    }
+
+    /// The authority that this folder holds (`ca.pem`, `ca-key.pem`); made there if it is not.
+    pub(crate) fn kept_in(dir: &Path) -> Result<Self, AuthorityError> {
+        let (certificate, key) = (dir.join("ca.pem"), dir.join("ca-key.pem"));
+        if certificate.exists() && key.exists() {
+            let text = std::fs::read_to_string(&key).map_err(|error| at(&key, error))?;
+            let pair = KeyPair::from_pem(&text).map_err(AuthorityError::Certificate)?;
+            let pem =
+                std::fs::read_to_string(&certificate).map_err(|error| at(&certificate, error))?;
+            return Ok(Self {
+                issuer: Issuer::new(params(), pair),
+                pem,
+            });
+        }
+        let made = Self::fresh()?;
+        std::fs::create_dir_all(dir).map_err(|error| at(dir, error))?;
+        write_secret(&key, &made.issuer.key().serialize_pem()).map_err(|error| at(&key, error))?;
+        std::fs::write(&certificate, &made.pem).map_err(|error| at(&certificate, error))?;
+        Ok(made)
+    }
+
+    pub(crate) fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// A certificate for this name.
+    pub(crate) fn issue(&self, name: &str, kind: Certificate) -> Result<Issued, AuthorityError> {
+        self.sign(name, kind).map_err(AuthorityError::Certificate)
+    }
+
+    fn sign(&self, name: &str, kind: Certificate) -> Result<Issued, rcgen::Error> {
+        let named = if kind == Certificate::WrongName {
+            "wrong-name.invalid"
+        } else {
+            name
+        };
+        let mut leaf = CertificateParams::new(vec![named.to_owned()])?;
+        leaf.distinguished_name
+            .push(DnType::CommonName, "postrider fake internet");
+        leaf.use_authority_key_identifier_extension = kind != Certificate::SelfSigned;
+        leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        // Otherwise from 1975 to 4096: valid by whatever clock a test holds.
+        if kind == Certificate::Expired {
+            leaf.not_after = date_time_ymd(2020, 1, 1);
+        }
+        let key = KeyPair::generate()?;
+        let certificate_pem = if kind == Certificate::SelfSigned {
+            leaf.self_signed(&key)?.pem()
+        } else {
+            format!("{}{}", leaf.signed_by(&key, &self.issuer)?.pem(), self.pem)
+        };
+        Ok(Issued {
+            certificate_pem,
+            key_pem: key.serialize_pem(),
+        })
+    }
+}
+
+// The same at every start: an issuer is known by its name and its key.
+fn params() -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params
+        .distinguished_name
+        .push(DnType::CommonName, "Postrider fake internet CA");
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
+fn at(path: &Path, error: io::Error) -> AuthorityError {
+    AuthorityError::File(path.display().to_string(), error)
+}
+
+fn write_secret(path: &Path, text: &str) -> io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(path)?.write_all(text.as_bytes())
+}

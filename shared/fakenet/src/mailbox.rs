@@ -1,0 +1,144 @@
+//! What the exchangers received: one entry for each transaction, whole, within a bound.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use postrider_model::Timestamp;
+use tokio::sync::watch;
+
+/// More is not kept; the oldest goes first.
+const MOST_MESSAGES: usize = 10_000;
+const MOST_BYTES: usize = 256 << 20;
+
+/// One received message with its envelope. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Counted from 1 since the start; never given twice.
+    pub id: u64,
+    /// The exchanger's name: `mx.example.org`.
+    pub host: Arc<str>,
+    pub peer: SocketAddr,
+    /// What the client called itself in EHLO or HELO.
+    pub hello: String,
+    /// Without angle brackets; empty for `<>`.
+    pub mail_from: String,
+    /// The accepted ones, in their order.
+    pub rcpt_to: Vec<String>,
+    pub received_at: Timestamp,
+    /// `TLSv1.3 TLS_AES_256_GCM_SHA384`; `None` in plain.
+    pub tls: Option<String>,
+    /// The message as it was before dot-stuffing.
+    pub raw: Bytes,
+}
+
+/// The messages that all exchangers of one internet received.
+#[derive(Debug, Default)]
+pub struct Mailbox {
+    kept: Mutex<Kept>,
+    count: watch::Sender<usize>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    messages: VecDeque<Received>,
+    bytes: usize,
+    last_id: u64,
+}
+
+impl Mailbox {
+    /// All messages, the oldest first.
+    pub fn messages(&self) -> Vec<Received> {
+        self.kept.lock().messages.iter().cloned().collect()
+    }
+
+    /// The messages that one exchanger received, the oldest first.
+    pub fn of_host(&self, host: &str) -> Vec<Received> {
+        let kept = self.kept.lock();
+        let of_host = kept.messages.iter().filter(|m| *m.host == *host);
+        of_host.cloned().collect()
+    }
+
+    pub fn message(&self, id: u64) -> Option<Received> {
+        let kept = self.kept.lock();
+        kept.messages.iter().find(|m| m.id == id).cloned()
+    }
+
+    /// The bytes of one message.
+    pub fn raw(&self, id: u64) -> Option<Bytes> {
+        self.message(id).map(|message| message.raw)
+    }
+
+    /// Empties the mailbox.
+    pub fn clear(&self) {
+        let mut kept = self.kept.lock();
+        kept.messages.clear();
+        kept.bytes = 0;
+        self.count.send_replace(0);
+    }
+
+    /// Returns once there are `count` messages or more in it. May be cancelled at any point.
+    pub async fn wait_for(&self, count: usize) {
+        // The sender lives in `self`, so this only ends by the count being reached.
+        let mut seen = self.count.subscribe();
+        let _reached = seen.wait_for(|&n| n >= count).await;
+    }
+
+    /// Takes a message in and gives it its id.
+    pub(crate) fn keep(&self, mut message: Received) {
+        let mut kept = self.kept.lock();
+        kept.last_id += 1;
+        message.id = kept.last_id;
+        kept.bytes += message.raw.len();
+        kept.messages.push_back(message);
+        while kept.messages.len() > MOST_MESSAGES || kept.bytes > MOST_BYTES {
+            let Some(oldest) = kept.messages.pop_front() else {
+                break;
+            };
+            kept.bytes -= oldest.raw.len();
+        }
+        self.count.send_replace(kept.messages.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(size: usize) -> Received {
+        Received {
+            id: 0,
+            host: "mx.example.org".into(),
+            peer: "127.0.0.1:1".parse().unwrap(),
+            hello: String::new(),
+            mail_from: String::new(),
+            rcpt_to: Vec::new(),
+            received_at: Timestamp::from_micros(0),
+            tls: None,
+            raw: Bytes::from(vec![b'x'; size]),
+        }
+    }
+
+    #[test]
+    fn the_oldest_messages_go_when_there_are_too_many() {
+        let mailbox = Mailbox::default();
+        for _ in 0..MOST_MESSAGES + 5 {
+            mailbox.keep(message(1));
+        }
+        assert_eq!(mailbox.messages().len(), MOST_MESSAGES);
+        assert!(mailbox.message(5).is_none());
+        assert!(mailbox.message(6).is_some());
+    }
+
+    #[test]
+    fn the_oldest_messages_go_when_they_are_too_large() {
+        let mailbox = Mailbox::default();
+        for _ in 0..5 {
+            mailbox.keep(message(60 << 20));
+        }
+        assert_eq!(mailbox.messages().len(), 4);
+        assert_eq!(mailbox.messages()[0].id, 2);
+    }
+}
