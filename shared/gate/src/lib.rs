@@ -1,1 +1,35 @@
-//! (being written)
+//! The one way a message comes into being, for every door and for the mail we write ourselves:
+//! `admit` → stamp → sign → commit.
+//!
+//! ```text
+//! Access::identify     a key becomes a Caller (tenant, rate)
+//! Budget::reserve      room in memory, before the body is read
+//! Gate::accept         admit → seal → Intake::commit → the promise
+//! Provision            tenants, keys and signing keys: what the directory is filled with
+//! ```
+//!
+//! No sockets, no JSON, no SQL: the doors listen, the store keeps, policy stands here once.
+
+mod accept;
+mod access;
+mod admit;
+mod budget;
+mod claim;
+mod identity;
+mod name;
+mod provision;
+mod rate;
+mod return_path;
+mod seal;
+mod secret;
+mod signing;
+mod token;
+
+pub use accept::{AcceptError, Accepted, Gate, GateConfig, GatePorts};
+pub use access::{Access, Caller, Denied};
+pub use admit::{ClaimRequest, Submission};
+pub use budget::{Budget, BudgetBusy, Reservation};
+pub use identity::Service;
+pub use provision::{Provision, ProvisionError, Provisioned, TenantDefaults};
+pub use rate::RateState;
+pub use secret::{MasterKey, SecretError};

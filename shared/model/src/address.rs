@@ -118,6 +118,14 @@ impl EmailAddress {
     }
 }
 
+impl std::str::FromStr for EmailAddress {
+    type Err = AddressError;
+
+    fn from_str(text: &str) -> Result<Self, AddressError> {
+        Self::parse(text)
+    }
+}
+
 impl fmt::Display for EmailAddress {
     /// The address as it stands on the wire, without angle brackets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -84,6 +84,14 @@ fn is_label(label: &str) -> bool {
         && !label.ends_with('-')
 }
 
+impl std::str::FromStr for Domain {
+    type Err = DomainError;
+
+    fn from_str(text: &str) -> Result<Self, DomainError> {
+        Self::parse(text)
+    }
+}
+
 impl fmt::Display for Domain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -1,0 +1,288 @@
+//! Accepting a message: admit → seal → commit, and the promise at the end of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use postrider_message::{MessageError, SignError};
+use postrider_model::{MessageId, Timestamp};
+use postrider_runtime::{Clock, Rng};
+use postrider_store::{
+    Answer, Claim, ClaimScope, Committed, Intake, NewMessage, Roster, StoreError,
+};
+use postrider_telemetry::{Counter, Histogram, Registry};
+
+use crate::access::Caller;
+use crate::admit::{ClaimRequest, Rules, Submission, admit};
+use crate::claim::{Claims, Entry};
+use crate::identity::{Identity, Service};
+use crate::seal::{Seal, seal};
+use crate::secret::MasterKey;
+use crate::signing::KeyRing;
+
+/// How long an idempotency key stands.
+const CLAIM_LIFE: Duration = Duration::from_hours(24);
+/// Above this a message is parsed and signed on a blocking thread, in bytes.
+const INLINE_MOST: usize = 128 * 1024;
+
+/// The gate. One for all doors of a process.
+pub struct Gate {
+    intake: Arc<dyn Intake>,
+    roster: Roster,
+    master: Arc<MasterKey>,
+    clock: Clock,
+    rng: Rng,
+    keys: KeyRing,
+    rules: Rules,
+    size_most: usize,
+    claims: Claims,
+    space_is_short: AtomicBool,
+    accepted: Counter,
+    accept_seconds: Histogram,
+}
+
+/// What the gate works with.
+pub struct GatePorts {
+    pub intake: Arc<dyn Intake>,
+    pub roster: Roster,
+    pub master: Arc<MasterKey>,
+    pub clock: Clock,
+    pub rng: Rng,
+    pub metrics: Registry,
+}
+
+/// The gate's settings.
+#[derive(Clone, Debug)]
+pub struct GateConfig {
+    pub service: Service,
+    /// Bytes that a message may have on the wire.
+    pub size_most: usize,
+    /// Recipients of one message at any door.
+    pub recipients_most: usize,
+    /// How long delivery is tried.
+    pub lifetime: Duration,
+    /// How far ahead a message may be scheduled.
+    pub schedule_most: Duration,
+}
+
+/// The promise: on disk, with every recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accepted {
+    /// The status and JSON to answer, `{"id":"…"}`; of a replay, those of the first time.
+    pub answer: Answer,
+    /// The message that was stored now; `None` where an earlier request had stored it.
+    pub stored: Option<MessageId>,
+}
+
+/// Why a message did not come into being. Nothing of it is kept then.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    #[error("the message has no recipient")]
+    NoRecipients,
+    #[error("the message has {given} recipients, {most} are the most")]
+    TooManyRecipients { given: usize, most: usize },
+    #[error("the message has {size} bytes on the wire, {most} are the most")]
+    TooLarge { size: usize, most: usize },
+    #[error("the time {at} is more than {} days ahead", most.as_secs() / 86_400)]
+    ScheduledTooLate { at: Timestamp, most: Duration },
+    #[error("it expires at {at}, before it is sent at {due}")]
+    ExpiresTooEarly { at: Timestamp, due: Timestamp },
+    #[error(transparent)]
+    Message(#[from] MessageError),
+    #[error("this idempotency key was used with another request")]
+    KeyOfOtherRequest,
+    #[error("a request with this idempotency key is still under way")]
+    KeyInProgress,
+    #[error("the free space is below its mark")]
+    SpaceIsShort,
+    #[error("no DKIM key is there to sign with")]
+    NoSigningKey,
+    #[error("the bounce domain is too long for a return path")]
+    NoReturnPath,
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    #[error("the work was stopped")]
+    Stopped,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Gate {
+    pub fn new(ports: GatePorts, config: GateConfig) -> Self {
+        let keys = KeyRing::new(ports.roster.clone(), Arc::clone(&ports.master));
+        let rules = Rules {
+            service: config.service,
+            recipients_most: config.recipients_most,
+            lifetime: config.lifetime,
+            schedule_most: config.schedule_most,
+        };
+        Self {
+            intake: ports.intake,
+            roster: ports.roster,
+            master: ports.master,
+            clock: ports.clock,
+            rng: ports.rng,
+            keys,
+            rules,
+            size_most: config.size_most,
+            claims: Claims::default(),
+            space_is_short: AtomicBool::new(false),
+            accepted: ports.metrics.counter(
+                "postrider_gate_recipients_accepted_total",
+                "Recipients of messages that were acknowledged.",
+            ),
+            accept_seconds: ports.metrics.histogram(
+                "postrider_gate_accept_seconds",
+                "From the whole message at the door to the commit on disk.",
+                &[
+                    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0,
+                ],
+            ),
+        }
+    }
+
+    /// Closes or opens the gate for want of space. Told by who watches the disk.
+    pub fn set_space_is_short(&self, short: bool) {
+        self.space_is_short.store(short, Ordering::Relaxed);
+    }
+
+    /// Whether the gate is closed for want of space: a door may say so before it reads a body.
+    pub fn space_is_short(&self) -> bool {
+        self.space_is_short.load(Ordering::Relaxed)
+    }
+
+    /// Accepts a message. `Ok` means that it is on disk with every recipient. Not to be
+    /// cancelled: what is half done then may be stored without an answer.
+    pub async fn accept(
+        &self,
+        caller: &Caller,
+        submission: Submission,
+    ) -> Result<Accepted, AcceptError> {
+        let begun = self.clock.now();
+        if self.space_is_short() {
+            return Err(AcceptError::SpaceIsShort);
+        }
+        let accepted = match submission.claim.clone() {
+            None => self.accept_new(caller, submission, None).await,
+            Some(request) => self.accept_once(caller, submission, request).await,
+        }?;
+        self.accept_seconds
+            .observe(self.clock.now().since(begun).as_secs_f64());
+        Ok(accepted)
+    }
+
+    async fn accept_once(
+        &self,
+        caller: &Caller,
+        submission: Submission,
+        request: ClaimRequest,
+    ) -> Result<Accepted, AcceptError> {
+        let (tenant, endpoint) = (caller.tenant.id, request.endpoint);
+        let scope = ClaimScope {
+            tenant,
+            endpoint,
+            key: request.key,
+        };
+        let mut submission = Some(submission);
+        loop {
+            let turn = match self.claims.enter(&scope, request.request).await {
+                Entry::Mine(turn) => Some(turn),
+                Entry::Ended => None,
+                Entry::OtherRequest => return Err(AcceptError::KeyOfOtherRequest),
+                Entry::StillRunning => return Err(AcceptError::KeyInProgress),
+            };
+            let earlier = self.intake.answered(&scope, self.clock.now()).await?;
+            if let Some(answer) = earlier {
+                return replay(answer, request.request);
+            }
+            // The first one failed and released the key: whoever has the turn tries itself.
+            let Some(_turn) = turn else { continue };
+            let Some(submission) = submission.take() else {
+                return Err(AcceptError::Stopped);
+            };
+            return self
+                .accept_new(caller, submission, Some((scope, request.request)))
+                .await;
+        }
+    }
+
+    async fn accept_new(
+        &self,
+        caller: &Caller,
+        submission: Submission,
+        claim: Option<(ClaimScope, [u8; 32])>,
+    ) -> Result<Accepted, AcceptError> {
+        let now = self.clock.now();
+        let mut message = self.sealed(caller, submission, now).await?;
+        let (id, recipients) = (message.id, message.recipients.len() as u64);
+        let request = claim.as_ref().map_or([0; 32], |(_, request)| *request);
+        let answer = Answer {
+            request,
+            status: 200,
+            body: format!("{{\"id\":\"{id}\"}}"),
+        };
+        message.claim = claim.map(|(scope, _)| Claim {
+            scope,
+            answer: answer.clone(),
+            until: now.after(CLAIM_LIFE),
+        });
+        match self.intake.commit(message).await? {
+            Committed::Stored => {
+                self.accepted.add(recipients);
+                Ok(Accepted {
+                    answer,
+                    stored: Some(id),
+                })
+            }
+            // Another process was first under this key.
+            Committed::Claimed(earlier) => replay(earlier, request),
+        }
+    }
+
+    async fn sealed(
+        &self,
+        caller: &Caller,
+        submission: Submission,
+        now: Timestamp,
+    ) -> Result<NewMessage, AcceptError> {
+        let large = submission.raw.len() > INLINE_MOST;
+        let identity = Identity::of(&caller.tenant, &self.rules.service);
+        let signers = self.keys.signers(&identity.signing_domain);
+        let (rules, roster) = (self.rules.clone(), self.roster.clone());
+        let (master, rng) = (Arc::clone(&self.master), self.rng.clone());
+        let (tenant, size_most) = (Arc::clone(&caller.tenant), self.size_most);
+        let work = move || {
+            let admitted = admit(&rules, &roster, tenant, submission, now)?;
+            let (service, master, rng) = (&rules.service, &*master, &rng);
+            seal(
+                admitted,
+                &Seal {
+                    service,
+                    master,
+                    signers,
+                    rng,
+                    now,
+                    size_most,
+                },
+            )
+        };
+        if large {
+            tokio::task::spawn_blocking(work)
+                .await
+                .map_err(|_| AcceptError::Stopped)?
+        } else {
+            work()
+        }
+    }
+}
+
+fn replay(answer: Answer, request: [u8; 32]) -> Result<Accepted, AcceptError> {
+    if answer.request == request {
+        Ok(Accepted {
+            answer,
+            stored: None,
+        })
+    } else {
+        Err(AcceptError::KeyOfOtherRequest)
+    }
+}

@@ -1,0 +1,151 @@
+//! Room in memory for bodies: taken before a body is read, given back at the answer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use postrider_model::TenantId;
+use tokio::sync::Notify;
+
+/// One budget in bytes over all bodies in memory. At most half of it is one tenant's. Waiting for
+/// room means not reading: the sender's own connection slows it down.
+#[derive(Clone)]
+pub struct Budget(Arc<Inner>);
+
+struct Inner {
+    most: u64,
+    wait: Duration,
+    taken: Mutex<Taken>,
+    returned: Notify,
+}
+
+#[derive(Default)]
+struct Taken {
+    all: u64,
+    by_tenant: HashMap<TenantId, u64>,
+}
+
+/// No room came free in time: the client should try again later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no memory is free for this message now")]
+pub struct BudgetBusy;
+
+/// Room that was taken. Dropping it gives the room back.
+pub struct Reservation {
+    budget: Budget,
+    tenant: TenantId,
+    bytes: u64,
+}
+
+impl Budget {
+    /// `most` bytes in all; a caller waits for its share at most `wait`.
+    pub fn new(most: u64, wait: Duration) -> Self {
+        let taken = Mutex::new(Taken::default());
+        Self(Arc::new(Inner {
+            most,
+            wait,
+            taken,
+            returned: Notify::new(),
+        }))
+    }
+
+    /// Takes room for `bytes`, waiting for it. May be cancelled at any point.
+    pub async fn reserve(&self, tenant: TenantId, bytes: u64) -> Result<Reservation, BudgetBusy> {
+        let mut reservation = Reservation {
+            budget: self.clone(),
+            tenant,
+            bytes: 0,
+        };
+        reservation.grow(bytes).await?;
+        Ok(reservation)
+    }
+
+    /// Bytes that are taken now.
+    pub fn taken(&self) -> u64 {
+        self.0.taken.lock().all
+    }
+
+    // One message may always pass where nothing else is taken, however large the door lets it be.
+    fn try_take(&self, tenant: TenantId, bytes: u64) -> bool {
+        let mut taken = self.0.taken.lock();
+        let mine = taken.by_tenant.get(&tenant).copied().unwrap_or(0);
+        let fits = taken.all == 0 || taken.all + bytes <= self.0.most;
+        let fair = mine == 0 || mine + bytes <= self.0.most / 2;
+        if fits && fair {
+            taken.all += bytes;
+            *taken.by_tenant.entry(tenant).or_insert(0) += bytes;
+        }
+        fits && fair
+    }
+
+    fn give_back(&self, tenant: TenantId, bytes: u64) {
+        let mut taken = self.0.taken.lock();
+        taken.all = taken.all.saturating_sub(bytes);
+        if let Some(mine) = taken.by_tenant.get_mut(&tenant) {
+            *mine = mine.saturating_sub(bytes);
+            if *mine == 0 {
+                taken.by_tenant.remove(&tenant);
+            }
+        }
+        drop(taken);
+        self.0.returned.notify_waiters();
+    }
+}
+
+impl Reservation {
+    /// Takes more room, for a body whose length was not known. What is held stays held.
+    pub async fn grow(&mut self, bytes: u64) -> Result<(), BudgetBusy> {
+        let budget = self.budget.clone();
+        let taken = async {
+            loop {
+                // Listening begins before looking, so that no return is missed between the two.
+                let returned = budget.0.returned.notified();
+                if budget.try_take(self.tenant, bytes) {
+                    break;
+                }
+                returned.await;
+            }
+        };
+        tokio::time::timeout(budget.0.wait, taken)
+            .await
+            .map_err(|_| BudgetBusy)?;
+        self.bytes += bytes;
+        Ok(())
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.budget.give_back(self.tenant, self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tenant(number: u8) -> TenantId {
+        TenantId::from_bytes([number; 16])
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_tenant_has_at_most_half_and_the_others_still_pass() {
+        let budget = Budget::new(100, Duration::from_secs(30));
+        let first = budget.reserve(tenant(1), 30).await.unwrap();
+        assert_eq!(budget.reserve(tenant(1), 30).await.err(), Some(BudgetBusy));
+        let _second = budget.reserve(tenant(2), 50).await.unwrap();
+        assert_eq!(budget.reserve(tenant(3), 30).await.err(), Some(BudgetBusy));
+        drop(first);
+        let _third = budget.reserve(tenant(3), 30).await.unwrap();
+        assert_eq!(budget.taken(), 80);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_is_woken_when_room_comes_free() {
+        let budget = Budget::new(100, Duration::from_secs(30));
+        let held = budget.reserve(tenant(1), 100).await.unwrap();
+        let (taken, ()) = tokio::join!(budget.reserve(tenant(2), 10), async { drop(held) });
+        assert!(taken.is_ok());
+    }
+}
