@@ -1,1 +1,30 @@
-//! (being written)
+//! The ports on SQLite: one file per port, one writer, a pool of readers.
+//!
+//! All writing goes through one task with one connection (`committer`), which takes whatever
+//! waits into one transaction. Readers see committed states only and never stop it; checkpoints
+//! run on a connection of their own. A commit is on disk when its caller is answered
+//! (WAL, `synchronous = FULL`). No policy here, and no other crate speaks SQL to SQLite.
+
+mod batch;
+mod checkpoint;
+mod claims;
+mod committer;
+mod directory;
+mod events;
+mod fault;
+mod instruments;
+mod intake;
+mod mail;
+mod open;
+mod queue;
+mod rows;
+mod settle;
+mod shard;
+mod snapshot;
+mod store;
+mod transaction;
+mod upkeep;
+mod writer;
+
+pub use open::{OpenError, SqliteOptions, Synchronous, migrate};
+pub use store::SqliteStore;

@@ -4,6 +4,8 @@
 //! (and later `store-postgres`), in the same files and order; one conformance suite
 //! (feature `conformance`) runs on each. No SQL here, no I/O, no policy.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod directory;
 mod error;
 mod intake;

@@ -1,0 +1,92 @@
+//! What shares one transaction: intakes and settlements, up to a measure.
+
+use std::collections::HashSet;
+
+use postrider_model::RecipientId;
+use postrider_store::{Committed, NewMessage, Settled, Settlement};
+
+use crate::fault::Fault;
+use crate::writer::{Ask, Command};
+
+const MESSAGES_MOST: usize = 256;
+const BYTES_MOST: usize = 8 << 20;
+const SETTLEMENTS_MOST: usize = 500;
+
+#[derive(Default)]
+pub(crate) struct Batch {
+    pub(crate) intakes: Vec<Ask<NewMessage, Committed>>,
+    pub(crate) settles: Vec<Ask<Settlement, Settled>>,
+    /// Of all bodies.
+    pub(crate) bytes: usize,
+    settling: HashSet<RecipientId>,
+}
+
+/// The outcomes of a batch, in its order.
+pub(crate) struct Answers {
+    pub(crate) committed: Vec<Committed>,
+    pub(crate) settled: Vec<Settled>,
+}
+
+impl Batch {
+    pub(crate) fn len(&self) -> usize {
+        self.intakes.len() + self.settles.len()
+    }
+
+    /// Takes the command in, or gives it back where it does not fit any more or does not
+    /// belong in a batch. An empty batch takes a message of any size.
+    pub(crate) fn admit(&mut self, command: Command) -> Result<(), Command> {
+        match command {
+            Command::Intake(ask) if self.fits(&ask.work) => {
+                self.bytes += ask.work.body.len();
+                self.intakes.push(*ask);
+                Ok(())
+            }
+            // Two results of one recipient are told one after the other.
+            Command::Settle(ask)
+                if self.settles.len() < SETTLEMENTS_MOST
+                    && self.settling.insert(ask.work.recipient) =>
+            {
+                self.settles.push(*ask);
+                Ok(())
+            }
+            other => Err(other),
+        }
+    }
+
+    fn fits(&self, message: &NewMessage) -> bool {
+        let bytes = self.bytes + message.body.len();
+        self.intakes.is_empty() || (self.intakes.len() < MESSAGES_MOST && bytes <= BYTES_MOST)
+    }
+
+    /// Two halves, in order. Intakes and settlements part first.
+    pub(crate) fn halves(mut self) -> (Self, Self) {
+        let mut second = Self::default();
+        if self.intakes.is_empty() {
+            second.settles = self.settles.split_off(self.settles.len() / 2);
+        } else if self.settles.is_empty() {
+            second.intakes = self.intakes.split_off(self.intakes.len() / 2);
+        } else {
+            second.settles = std::mem::take(&mut self.settles);
+        }
+        (self, second)
+    }
+
+    pub(crate) fn answer(self, answers: Answers) {
+        // Who does not wait any more need not be told.
+        for (ask, done) in self.intakes.into_iter().zip(answers.committed) {
+            let _gone = ask.answer.send(Ok(done));
+        }
+        for (ask, done) in self.settles.into_iter().zip(answers.settled) {
+            let _gone = ask.answer.send(Ok(done));
+        }
+    }
+
+    pub(crate) fn refuse(self, fault: &Fault) {
+        for ask in self.intakes {
+            let _gone = ask.answer.send(Err(fault.clone()));
+        }
+        for ask in self.settles {
+            let _gone = ask.answer.send(Err(fault.clone()));
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The one writer: group commit.
+//!
+//! Takes whatever waits (never on a timer), writes it in one transaction, and answers each caller
+//! when it is on disk. A batch that fails because of a row is taken apart until that row fails
+//! alone; a fault of the disk ends all writing.
+
+use std::time::Instant;
+
+use postrider_runtime::failpoint;
+use postrider_store::Outcome;
+use sqlx::{Connection as _, SqliteConnection};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::batch::{Answers, Batch};
+use crate::checkpoint::Log;
+use crate::fault::{Fault, Meaning};
+use crate::instruments::Instruments;
+use crate::writer::{Ask, Command, Verb};
+use crate::{intake, settle, transaction};
+
+/// How often a transaction is tried anew while another process holds the database (each try
+/// waits for the connection's busy timeout).
+const TRIES: u32 = 3;
+
+pub(crate) struct Committer {
+    pub(crate) connection: SqliteConnection,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    /// What was taken from the channel and did not fit the last batch.
+    pub(crate) held_back: Option<Command>,
+    /// The newest change that was numbered.
+    pub(crate) seq: i64,
+    /// The newest change that is committed.
+    pub(crate) newest: watch::Sender<i64>,
+    pub(crate) log: Log,
+    pub(crate) failed: CancellationToken,
+    pub(crate) closing: CancellationToken,
+    pub(crate) instruments: Instruments,
+}
+
+impl Committer {
+    /// Runs until the store is closed or its last handle dropped; what waits then is still done.
+    pub(crate) async fn run(mut self) {
+        while let Some(command) = self.next().await {
+            // Dropped unanswered, its caller hears «unavailable».
+            if self.failed.is_cancelled() {
+                continue;
+            }
+            match command {
+                Command::Alone(ask) => self.alone(ask).await,
+                Command::Checkpoint(answer) => {
+                    let _gone = answer.send(self.log.copy_all().await);
+                }
+                item => {
+                    let batch = self.gather(item).await;
+                    self.commit(batch).await;
+                }
+            }
+        }
+        if let Err(error) = self.connection.close().await {
+            tracing::warn!(%error, "closing the database failed; its log is replayed at the next start");
+        }
+    }
+
+    async fn next(&mut self) -> Option<Command> {
+        if let Some(command) = self.held_back.take() {
+            return Some(command);
+        }
+        tokio::select! {
+            biased;
+            command = self.commands.recv() => command,
+            // Closed: nothing new comes in, and what waits is done before `None`.
+            () = self.closing.cancelled(), if !self.commands.is_closed() => {
+                self.commands.close();
+                self.commands.recv().await
+            }
+        }
+    }
+
+    async fn gather(&mut self, first: Command) -> Batch {
+        let mut batch = Batch::default();
+        let mut next = Some(first);
+        // Callers that were answered a moment ago get their turn to come back: it costs
+        // microseconds and spares an fsync.
+        tokio::task::yield_now().await;
+        while let Some(command) = next {
+            if let Err(command) = batch.admit(command) {
+                self.held_back = Some(command);
+                break;
+            }
+            next = self.commands.try_recv().ok();
+        }
+        batch
+    }
+
+    /// Commits a batch, halving it for as long as a row of it is refused.
+    async fn commit(&mut self, batch: Batch) {
+        let mut parts = vec![batch];
+        while let Some(batch) = parts.pop() {
+            match self.perform_patiently(&batch).await {
+                Ok(answers) => {
+                    self.instruments.batch_size.observe(small(batch.len()));
+                    let (items, bytes) = (batch.len(), batch.bytes);
+                    batch.answer(answers);
+                    self.log.wrote(items, bytes).await;
+                }
+                Err(fault) if fault.meaning() == Meaning::Row && batch.len() > 1 => {
+                    self.instruments.bisections.add(1);
+                    let (first, second) = batch.halves();
+                    parts.extend([second, first]);
+                }
+                Err(fault) => {
+                    self.take_to_heart(&fault);
+                    batch.refuse(&fault);
+                }
+            }
+        }
+    }
+
+    async fn perform_patiently(&mut self, batch: &Batch) -> Result<Answers, Fault> {
+        let mut tries = 1;
+        loop {
+            match self.perform(batch).await {
+                Err(fault) if fault.meaning() == Meaning::Busy && tries < TRIES => tries += 1,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// One transaction. All of it is on disk when it returns `Ok`, none of it is there when not
+    /// (but for a fault of the disk: then only a restart tells).
+    async fn perform(&mut self, batch: &Batch) -> Result<Answers, Fault> {
+        let began = Instant::now();
+        transaction::begin(&mut self.connection).await?;
+        let answers = match self.write(batch).await {
+            Ok(answers) => answers,
+            Err(fault) => {
+                transaction::rollback(&mut self.connection).await;
+                return Err(fault);
+            }
+        };
+        reach_before_commit(batch);
+        transaction::commit(&mut self.connection).await?;
+        if !batch.intakes.is_empty() {
+            failpoint::reach("store.after_commit");
+        }
+        self.instruments
+            .commit_seconds
+            .observe(began.elapsed().as_secs_f64());
+        self.publish();
+        Ok(answers)
+    }
+
+    async fn write(&mut self, batch: &Batch) -> Result<Answers, Fault> {
+        let (connection, seq) = (&mut self.connection, &mut self.seq);
+        let messages: Vec<_> = batch.intakes.iter().map(|ask| &ask.work).collect();
+        let settlements: Vec<_> = batch.settles.iter().map(|ask| &ask.work).collect();
+        Ok(Answers {
+            committed: intake::store(connection, &messages, seq).await?,
+            settled: settle::record(connection, &settlements, seq).await?,
+        })
+    }
+
+    async fn alone(&mut self, ask: Ask<Verb, ()>) {
+        let done = self.perform_alone(ask.work).await;
+        if let Err(fault) = &done {
+            self.take_to_heart(fault);
+        }
+        let _gone = ask.answer.send(done);
+        self.log.wrote(1, 0).await;
+    }
+
+    async fn perform_alone(&mut self, verb: Verb) -> Result<(), Fault> {
+        transaction::begin(&mut self.connection).await?;
+        if let Err(fault) = verb(&mut self.connection).await {
+            transaction::rollback(&mut self.connection).await;
+            return Err(fault);
+        }
+        transaction::commit(&mut self.connection).await
+    }
+
+    fn publish(&self) {
+        self.newest.send_if_modified(|newest| {
+            let moved = *newest < self.seq;
+            *newest = self.seq;
+            moved
+        });
+    }
+
+    /// Ends all writing where the file or its disk cannot be trusted any more.
+    fn take_to_heart(&self, fault: &Fault) {
+        match fault.meaning() {
+            Meaning::Broken => {
+                tracing::error!(error = ?fault, "the database failed: the process has to end");
+                self.failed.cancel();
+            }
+            Meaning::Full => tracing::error!(error = ?fault, "the database has no space left"),
+            Meaning::Busy | Meaning::Away => {
+                tracing::warn!(error = ?fault, "the database is not available");
+            }
+            // Told to its caller, who knows what it is about.
+            Meaning::Row => {}
+        }
+    }
+}
+
+fn reach_before_commit(batch: &Batch) {
+    if !batch.intakes.is_empty() {
+        failpoint::reach("store.before_commit");
+    }
+    let moves =
+        |outcome: &Outcome| matches!(outcome, Outcome::Final { .. } | Outcome::Retry { .. });
+    if batch.settles.iter().any(|ask| moves(&ask.work.outcome)) {
+        failpoint::reach("store.before_settle");
+    }
+}
+
+fn small(count: usize) -> f64 {
+    u32::try_from(count).map_or(f64::MAX, f64::from)
+}

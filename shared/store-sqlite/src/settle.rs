@@ -1,0 +1,263 @@
+//! Settlements inside the committer's transaction: what became of recipients, many at once.
+
+use std::collections::HashMap;
+
+use postrider_model::{Event, MessageId, RecipientId, RecipientState, WaitCause};
+use postrider_store::{Outcome, Settled, Settlement};
+use serde::Serialize;
+use sqlx::SqliteConnection;
+
+use crate::events;
+use crate::fault::Fault;
+use crate::rows::{Place, json, json_ids};
+
+/// A recipient as it stood before.
+struct Standing {
+    state: RecipientState,
+    attempts: u32,
+    events: i64,
+}
+
+/// A recipient as it is written.
+#[derive(Serialize)]
+struct RecipientRow<'s> {
+    message: MessageId,
+    id: RecipientId,
+    state: RecipientState,
+    attempts: u32,
+    events: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_code: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_enhanced: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply_text: Option<&'s str>,
+    /// Absent where nothing but events was added.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    updated_at: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct QueueRow {
+    recipient: RecipientId,
+    seq: i64,
+    due_at: i64,
+    attempts: u32,
+    cause: WaitCause,
+}
+
+/// All that a batch writes.
+#[derive(Default)]
+struct Writes<'s> {
+    recipients: Vec<RecipientRow<'s>>,
+    rescheduled: Vec<QueueRow>,
+    done: Vec<RecipientId>,
+    events: Vec<(i64, &'s Event)>,
+}
+
+/// Records settlements, no two of the same recipient. Outcomes come in the order given.
+pub(crate) async fn record(
+    connection: &mut SqliteConnection,
+    settlements: &[&Settlement],
+    seq: &mut i64,
+) -> Result<Vec<Settled>, Fault> {
+    if settlements.is_empty() {
+        return Ok(Vec::new());
+    }
+    let standing = read(connection, settlements).await?;
+    let mut writes = Writes::default();
+    let settled = settlements
+        .iter()
+        .map(|settlement| match standing.get(&settlement.recipient) {
+            Some(before) => writes.add(before, settlement, seq),
+            None => Settled::Gone,
+        })
+        .collect();
+    write(connection, &writes).await?;
+    Ok(settled)
+}
+
+#[derive(Serialize)]
+struct Key {
+    message: MessageId,
+    recipient: RecipientId,
+}
+
+async fn read(
+    connection: &mut SqliteConnection,
+    settlements: &[&Settlement],
+) -> Result<HashMap<RecipientId, Standing>, Fault> {
+    let keys: Vec<Key> = settlements
+        .iter()
+        .map(|settlement| Key {
+            message: settlement.message,
+            recipient: settlement.recipient,
+        })
+        .collect();
+    // Index recipients (primary key).
+    let rows: Vec<(Vec<u8>, String, i64, i64)> = sqlx::query_as(
+        "SELECT r.id, r.state, r.attempts, r.events
+         FROM json_each(?1) AS k CROSS JOIN recipients AS r
+             ON r.message = unhex(k.value ->> 'message', '-')
+             AND r.id = unhex(k.value ->> 'recipient', '-')",
+    )
+    .bind(json(&keys)?)
+    .fetch_all(connection)
+    .await?;
+    rows.iter()
+        .map(|(id, state, attempts, events)| {
+            let place = Place {
+                table: "recipients",
+                id,
+            };
+            let standing = Standing {
+                state: place.cell("state", RecipientState::parse(state))?,
+                attempts: place.number("attempts", *attempts)?,
+                events: *events,
+            };
+            Ok((place.id("id", id)?, standing))
+        })
+        .collect()
+}
+
+impl<'s> Writes<'s> {
+    fn add(&mut self, before: &Standing, settlement: &'s Settlement, seq: &mut i64) -> Settled {
+        let too_late = before.state.is_final();
+        let (state, attempts) = if too_late {
+            (before.state, before.attempts)
+        } else {
+            self.queue(before, settlement, seq)
+        };
+        let mut events = before.events;
+        for event in &settlement.events {
+            events += 1;
+            self.events.push((events, event));
+        }
+        let stands = too_late || settlement.outcome == Outcome::Noted;
+        let reply = settlement.reply.as_ref().filter(|_| !too_late);
+        self.recipients.push(RecipientRow {
+            message: settlement.message,
+            id: settlement.recipient,
+            state,
+            attempts,
+            events,
+            reply_code: reply.map(|reply| reply.code),
+            reply_enhanced: reply.and_then(|reply| Some(reply.enhanced?.to_string())),
+            reply_text: reply.map(|reply| reply.text.as_str()),
+            updated_at: (!stands).then_some(settlement.at.as_micros()),
+        });
+        if too_late {
+            Settled::TooLate
+        } else {
+            Settled::Recorded
+        }
+    }
+
+    /// What the outcome does to the queue; returns the recipient's state and attempts after it.
+    fn queue(
+        &mut self,
+        before: &Standing,
+        settlement: &Settlement,
+        seq: &mut i64,
+    ) -> (RecipientState, u32) {
+        match settlement.outcome {
+            Outcome::Final { state, attempts } => {
+                self.done.push(settlement.recipient);
+                (state, attempts)
+            }
+            Outcome::Held { attempts } => {
+                self.done.push(settlement.recipient);
+                (RecipientState::Held, attempts)
+            }
+            // What was stopped while it was attempted stays stopped.
+            Outcome::Retry { attempts, .. } if before.state == RecipientState::Held => {
+                (RecipientState::Held, attempts)
+            }
+            Outcome::Retry {
+                due_at,
+                attempts,
+                cause,
+            } => {
+                *seq += 1;
+                self.rescheduled.push(QueueRow {
+                    recipient: settlement.recipient,
+                    seq: *seq,
+                    due_at: due_at.as_micros(),
+                    attempts,
+                    cause,
+                });
+                (RecipientState::Queued, attempts)
+            }
+            Outcome::Noted => (before.state, before.attempts),
+        }
+    }
+}
+
+async fn write(connection: &mut SqliteConnection, writes: &Writes<'_>) -> Result<(), Fault> {
+    update_recipients(connection, &writes.recipients).await?;
+    if !writes.done.is_empty() {
+        // Index queue_recipient.
+        sqlx::query(
+            "DELETE FROM queue WHERE recipient IN
+                 (SELECT unhex(value, '-') FROM json_each(?1))",
+        )
+        .bind(json_ids(&writes.done))
+        .execute(&mut *connection)
+        .await?;
+    }
+    if !writes.rescheduled.is_empty() {
+        reschedule(connection, &writes.rescheduled).await?;
+    }
+    events::insert(connection, &writes.events).await
+}
+
+async fn update_recipients(
+    connection: &mut SqliteConnection,
+    rows: &[RecipientRow<'_>],
+) -> Result<(), Fault> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    // Index recipients (primary key). A reply goes in whole or not at all.
+    let changed = sqlx::query(
+        "UPDATE recipients AS r SET state = x.value ->> 'state',
+             attempts = x.value ->> 'attempts', events = x.value ->> 'events',
+             reply_code = coalesce(x.value ->> 'reply_code', r.reply_code),
+             reply_enhanced = iif(x.value ->> 'reply_code' IS NULL, r.reply_enhanced,
+                 x.value ->> 'reply_enhanced'),
+             reply_text = coalesce(x.value ->> 'reply_text', r.reply_text),
+             updated_at = coalesce(x.value ->> 'updated_at', r.updated_at)
+         FROM json_each(?1) AS x
+         WHERE r.message = unhex(x.value ->> 'message', '-')
+             AND r.id = unhex(x.value ->> 'id', '-')",
+    )
+    .bind(json(rows)?)
+    .execute(connection)
+    .await?;
+    expect_changed(changed.rows_affected(), rows.len(), "recipients")
+}
+
+async fn reschedule(connection: &mut SqliteConnection, rows: &[QueueRow]) -> Result<(), Fault> {
+    // Index queue_recipient. The new seq is what shows the row to `load_changed` again.
+    let changed = sqlx::query(
+        "UPDATE queue AS q SET seq = x.value ->> 'seq', due_at = x.value ->> 'due_at',
+             attempts = x.value ->> 'attempts', cause = x.value ->> 'cause'
+         FROM json_each(?1) AS x
+         WHERE q.recipient = unhex(x.value ->> 'recipient', '-')",
+    )
+    .bind(json(rows)?)
+    .execute(connection)
+    .await?;
+    expect_changed(changed.rows_affected(), rows.len(), "queue")
+}
+
+/// The rows were read in this transaction: fewer changed means the tables contradict each other.
+fn expect_changed(changed: u64, want: usize, table: &'static str) -> Result<(), Fault> {
+    if changed == want as u64 {
+        Ok(())
+    } else {
+        Err(Fault::Rejected(format!(
+            "{want} rows of {table} to change, {changed} there"
+        )))
+    }
+}

@@ -1,0 +1,175 @@
+//! The whole directory as of one moment, read.
+
+use postrider_model::{
+    Credential, DkimAlgorithm, DkimKey, KeyStatus, Limits, ReplyAddress, ReplyStatus, Tenant,
+    TenantStatus, Timestamp,
+};
+use postrider_store::DirectorySnapshot;
+use sqlx::SqlitePool;
+
+use crate::directory::generation;
+use crate::fault::Fault;
+use crate::rows::Place;
+
+pub(crate) async fn read(readers: &SqlitePool) -> Result<DirectorySnapshot, Fault> {
+    let mut snapshot = readers.begin().await?;
+    let value = sqlx::query_scalar("SELECT value FROM generation WHERE one = 1")
+        .fetch_one(&mut *snapshot)
+        .await?;
+    // All of each table, by their primary keys.
+    let tenants: Vec<TenantRow> = sqlx::query_as("SELECT * FROM tenants ORDER BY id")
+        .fetch_all(&mut *snapshot)
+        .await?;
+    let addresses: Vec<ReplyAddressRow> =
+        sqlx::query_as("SELECT * FROM reply_addresses ORDER BY id")
+            .fetch_all(&mut *snapshot)
+            .await?;
+    let credentials: Vec<CredentialRow> = sqlx::query_as("SELECT * FROM credentials ORDER BY id")
+        .fetch_all(&mut *snapshot)
+        .await?;
+    let keys: Vec<DkimKeyRow> = sqlx::query_as("SELECT * FROM dkim_keys ORDER BY id")
+        .fetch_all(&mut *snapshot)
+        .await?;
+    Ok(DirectorySnapshot {
+        generation: generation(value)?,
+        tenants: all(tenants)?,
+        reply_addresses: all(addresses)?,
+        credentials: all(credentials)?,
+        dkim_keys: all(keys)?,
+    })
+}
+
+fn all<R, T: TryFrom<R, Error = Fault>>(rows: Vec<R>) -> Result<Vec<T>, Fault> {
+    rows.into_iter().map(T::try_from).collect()
+}
+
+#[derive(sqlx::FromRow)]
+struct TenantRow {
+    id: Vec<u8>,
+    name: String,
+    slug: String,
+    from_address: String,
+    reply_to: String,
+    status: String,
+    requests_per_second: i64,
+    per_minute: i64,
+    burst: i64,
+    created_at: i64,
+}
+
+impl TryFrom<TenantRow> for Tenant {
+    type Error = Fault;
+
+    fn try_from(row: TenantRow) -> Result<Self, Fault> {
+        let place = Place {
+            table: "tenants",
+            id: &row.id,
+        };
+        Ok(Self {
+            id: place.id("id", &row.id)?,
+            name: row.name,
+            slug: row.slug,
+            from: place.address("from_address", &row.from_address)?,
+            reply_to: place.address("reply_to", &row.reply_to)?,
+            status: place.cell("status", TenantStatus::parse(&row.status))?,
+            limits: Limits {
+                requests_per_second: place
+                    .number("requests_per_second", row.requests_per_second)?,
+                per_minute: place.number("per_minute", row.per_minute)?,
+                burst: place.number("burst", row.burst)?,
+            },
+            created_at: Timestamp::from_micros(row.created_at),
+        })
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct ReplyAddressRow {
+    id: Vec<u8>,
+    tenant: Vec<u8>,
+    address: String,
+    status: String,
+    created_at: i64,
+}
+
+impl TryFrom<ReplyAddressRow> for ReplyAddress {
+    type Error = Fault;
+
+    fn try_from(row: ReplyAddressRow) -> Result<Self, Fault> {
+        let place = Place {
+            table: "reply_addresses",
+            id: &row.id,
+        };
+        Ok(Self {
+            id: place.id("id", &row.id)?,
+            tenant: place.id("tenant", &row.tenant)?,
+            address: place.address("address", &row.address)?,
+            status: place.cell("status", ReplyStatus::parse(&row.status))?,
+            created_at: Timestamp::from_micros(row.created_at),
+        })
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct CredentialRow {
+    id: Vec<u8>,
+    tenant: Vec<u8>,
+    prefix: String,
+    hash: Vec<u8>,
+    note: String,
+    status: String,
+    created_at: i64,
+}
+
+impl TryFrom<CredentialRow> for Credential {
+    type Error = Fault;
+
+    fn try_from(row: CredentialRow) -> Result<Self, Fault> {
+        let place = Place {
+            table: "credentials",
+            id: &row.id,
+        };
+        Ok(Self {
+            id: place.id("id", &row.id)?,
+            tenant: place.id("tenant", &row.tenant)?,
+            prefix: row.prefix,
+            hash: place.hash("hash", &row.hash)?,
+            note: row.note,
+            status: place.cell("status", KeyStatus::parse(&row.status))?,
+            created_at: Timestamp::from_micros(row.created_at),
+        })
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct DkimKeyRow {
+    id: Vec<u8>,
+    domain: String,
+    selector: String,
+    algorithm: String,
+    record: String,
+    sealed_private_key: Vec<u8>,
+    status: String,
+    created_at: i64,
+}
+
+impl TryFrom<DkimKeyRow> for DkimKey {
+    type Error = Fault;
+
+    fn try_from(row: DkimKeyRow) -> Result<Self, Fault> {
+        let place = Place {
+            table: "dkim_keys",
+            id: &row.id,
+        };
+        Ok(Self {
+            id: place.id("id", &row.id)?,
+            domain: place.domain("domain", &row.domain)?,
+            selector: row.selector,
+            algorithm: place.cell("algorithm", DkimAlgorithm::parse(&row.algorithm))?,
+            record: row.record,
+            sealed_private_key: row.sealed_private_key,
+            status: place.cell("status", KeyStatus::parse(&row.status))?,
+            created_at: Timestamp::from_micros(row.created_at),
+        })
+    }
+}

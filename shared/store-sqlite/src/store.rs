@@ -1,0 +1,71 @@
+//! The handle that implements the ports.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sqlx::SqlitePool;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::writer::Writer;
+
+/// The relay's database. Cheap to clone; clones share the writer and the readers.
+#[derive(Clone)]
+pub struct SqliteStore(Arc<Parts>);
+
+pub(crate) struct Parts {
+    pub(crate) writer: Writer,
+    pub(crate) readers: SqlitePool,
+    pub(crate) checkpoints: SqlitePool,
+    pub(crate) newest: watch::Receiver<i64>,
+    pub(crate) failed: CancellationToken,
+    pub(crate) closing: CancellationToken,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) folder: PathBuf,
+    /// Held for as long as anything may write.
+    pub(crate) lock: Arc<File>,
+}
+
+impl SqliteStore {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Returns once the disk or the file has failed such that only a restart can tell what is
+    /// on it (an fsync error above all). The process has to end then; every call from here on
+    /// is `Unavailable`. May be cancelled at any point.
+    pub async fn failed(&self) {
+        self.0.failed.cancelled().await;
+    }
+
+    /// Does what waits, closes the database and gives the lock back. Calls on other clones are
+    /// `Unavailable` from here on.
+    pub async fn close(self) {
+        self.0.closing.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+        self.0.checkpoints.close().await;
+        self.0.readers.close().await;
+        if let Err(error) = self.0.lock.unlock() {
+            tracing::warn!(%error, "the lock could not be given back");
+        }
+    }
+
+    pub(crate) fn writer(&self) -> &Writer {
+        &self.0.writer
+    }
+
+    pub(crate) fn readers(&self) -> &SqlitePool {
+        &self.0.readers
+    }
+
+    pub(crate) fn newest(&self) -> watch::Receiver<i64> {
+        self.0.newest.clone()
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.0.folder
+    }
+}

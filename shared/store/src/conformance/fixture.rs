@@ -1,0 +1,249 @@
+//! Tenants and messages to test with, and short ways to ask for them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use postrider_model::{
+    Credential, CredentialId, EmailAddress, Event, EventKind, IdempotencyKey, KeyStatus, Limits,
+    MessageId, RecipientId, ReplyAddress, ReplyAddressId, ReplyStatus, Stream, Tenant, TenantId,
+    TenantStatus, Timestamp,
+};
+
+use super::Ports;
+use crate::{
+    Answer, ChangeSeq, Claim, ClaimScope, Committed, NewMessage, NewRecipient, NewTenant, Outcome,
+    QueueRow, Settled, Settlement, StoreError, StoredEmail, Summary,
+};
+
+pub(super) const DAY: Duration = Duration::from_hours(24);
+
+static DRAWN: AtomicU64 = AtomicU64::new(1);
+
+/// Never the same twice in a process.
+pub(super) fn number() -> u64 {
+    DRAWN.fetch_add(1, Ordering::Relaxed)
+}
+
+fn random() -> [u8; 10] {
+    let mut bytes = [0x5a; 10];
+    bytes[2..].copy_from_slice(&number().to_be_bytes());
+    bytes
+}
+
+/// The time at which a case begins, and `seconds` later.
+pub(super) fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_micros(1_767_225_600_123_456).after(Duration::from_secs(seconds))
+}
+
+pub(super) fn address(text: &str) -> EmailAddress {
+    EmailAddress::parse(text).expect("an address")
+}
+
+pub(super) fn message_id() -> MessageId {
+    MessageId::new(at(0), random())
+}
+
+pub(super) fn recipient_id() -> RecipientId {
+    RecipientId::new(at(0), random())
+}
+
+pub(super) fn new_tenant() -> NewTenant {
+    let (id, number) = (TenantId::new(at(0), random()), number());
+    let reply_to = address(&format!("joe{number}@joesgarage.example"));
+    let mut hash = [0; 32];
+    hash[..8].copy_from_slice(&number.to_be_bytes());
+    NewTenant {
+        tenant: Tenant {
+            id,
+            name: "Joe's Gäräge".to_owned(),
+            slug: format!("joes-garage-{number}"),
+            from: address(&format!("joes-garage-{number}@send.relay.example")),
+            reply_to: reply_to.clone(),
+            status: TenantStatus::Active,
+            limits: Limits {
+                requests_per_second: 10,
+                per_minute: 600,
+                burst: 0,
+            },
+            created_at: at(0),
+        },
+        reply_address: ReplyAddress {
+            id: ReplyAddressId::new(at(0), random()),
+            tenant: id,
+            address: reply_to,
+            status: ReplyStatus::Confirmed,
+            created_at: at(0),
+        },
+        credential: credential(id, hash),
+    }
+}
+
+pub(super) fn credential(tenant: TenantId, hash: [u8; 32]) -> Credential {
+    Credential {
+        id: CredentialId::new(at(0), random()),
+        tenant,
+        prefix: "pr_live_abcd".to_owned(),
+        hash,
+        note: "the office".to_owned(),
+        status: KeyStatus::Active,
+        created_at: at(0),
+    }
+}
+
+pub(super) async fn add_tenant(ports: &Ports) -> TenantId {
+    let new = new_tenant();
+    let id = new.tenant.id;
+    ports.directory.add_tenant(new).await.expect("a new tenant");
+    id
+}
+
+/// A message to `to`, due at once, accepted now.
+pub(super) fn message_to(tenant: TenantId, to: &[&str]) -> NewMessage {
+    let id = message_id();
+    let recipients: Vec<NewRecipient> = to
+        .iter()
+        .map(|to| NewRecipient {
+            id: recipient_id(),
+            address: address(to),
+            return_path: address(&format!("b+{}@bounce.relay.example", number())),
+        })
+        .collect();
+    NewMessage {
+        id,
+        tenant,
+        accepted_at: at(0),
+        due_at: at(0),
+        expires_at: at(0).after(2 * DAY),
+        selectors: vec!["r1".to_owned(), "e1".to_owned()],
+        summary: summary(id),
+        body: Bytes::from_static(b"Subject: hello\r\n\r\nhello\r\n"),
+        smtputf8: false,
+        events: recipients
+            .iter()
+            .map(|recipient| Event::new(recipient.id, at(0), EventKind::Accepted))
+            .collect(),
+        recipients,
+        claim: None,
+    }
+}
+
+pub(super) fn message(tenant: TenantId) -> NewMessage {
+    message_to(tenant, &["ann@example.org"])
+}
+
+fn summary(id: MessageId) -> Summary {
+    Summary {
+        from: "Joe <joes-garage@send.relay.example>".to_owned(),
+        original_from: None,
+        reply_to: vec!["joe@joesgarage.example".to_owned()],
+        to: vec!["ann@example.org".to_owned()],
+        cc: Vec::new(),
+        bcc: Vec::new(),
+        subject: "hello".to_owned(),
+        message_id: format!("{id}@send.relay.example"),
+        stream: Stream::Transactional,
+        tags: Vec::new(),
+        attachments: Vec::new(),
+        scheduled_at: None,
+    }
+}
+
+pub(super) fn scope(tenant: TenantId, key: &str) -> ClaimScope {
+    ClaimScope {
+        tenant,
+        endpoint: "POST /emails",
+        key: IdempotencyKey::parse(key).expect("a key"),
+    }
+}
+
+/// A claim of `key` for a day, with an answer that names the message.
+pub(super) fn claim(message: &NewMessage, key: &str) -> Claim {
+    Claim {
+        scope: scope(message.tenant, key),
+        answer: Answer {
+            request: [7; 32],
+            status: 200,
+            body: format!("{{\"id\":\"{}\"}}", message.id),
+        },
+        until: message.accepted_at.after(DAY),
+    }
+}
+
+pub(super) fn claiming(tenant: TenantId, key: &str) -> NewMessage {
+    let mut message = message(tenant);
+    message.claim = Some(claim(&message, key));
+    message
+}
+
+pub(super) async fn commit(ports: &Ports, message: &NewMessage) -> Committed {
+    ports
+        .intake
+        .commit(message.clone())
+        .await
+        .expect("a commit")
+}
+
+pub(super) async fn commit_all(
+    ports: &Ports,
+    messages: &[NewMessage],
+) -> Vec<Result<Committed, StoreError>> {
+    join_all(messages.iter().map(|m| ports.intake.commit(m.clone()))).await
+}
+
+pub(super) async fn email(ports: &Ports, message: &NewMessage) -> Option<StoredEmail> {
+    let found = ports.mail.email(message.tenant, message.id).await;
+    found.expect("a look at a message")
+}
+
+/// All that is live, read from the start.
+pub(super) async fn live(ports: &Ports) -> Vec<QueueRow> {
+    let rows = ports.queue.load_changed(ChangeSeq::START, 10_000).await;
+    rows.expect("the queue")
+}
+
+/// A settlement of the message's first recipient, with one event of `kind`.
+pub(super) fn settlement(
+    message: &NewMessage,
+    seconds: u64,
+    kind: EventKind,
+    outcome: Outcome,
+) -> Settlement {
+    let recipient = message.recipients[0].id;
+    Settlement {
+        message: message.id,
+        recipient,
+        at: at(seconds),
+        outcome,
+        reply: None,
+        events: vec![Event::new(recipient, at(seconds), kind)],
+    }
+}
+
+pub(super) async fn settle(ports: &Ports, settlement: Settlement) -> Settled {
+    let settled = ports.queue.settle(settlement).await;
+    settled.expect("a settlement")
+}
+
+pub(super) fn delivered() -> Outcome {
+    Outcome::Final {
+        state: postrider_model::RecipientState::Delivered,
+        attempts: 1,
+    }
+}
+
+/// The first recipient is delivered at `seconds`.
+pub(super) async fn deliver(ports: &Ports, message: &NewMessage, seconds: u64) -> Settled {
+    settle(
+        ports,
+        settlement(message, seconds, EventKind::Delivered, delivered()),
+    )
+    .await
+}
+
+pub(super) async fn kinds(ports: &Ports, message: &NewMessage) -> Vec<EventKind> {
+    let events = ports.mail.events(message.tenant, message.id).await;
+    let events = events.expect("a look at events").expect("a message");
+    events.iter().map(|stored| stored.event.kind).collect()
+}
