@@ -1,1 +1,76 @@
-//! (being written)
+//! The front doors: listening, reading, refusing. What comes in goes to the gate and nowhere else.
+//!
+//! ```text
+//! http         POST /emails, /emails/raw, GET /emails/{id}, …   the contract, after Resend's
+//! refusal      the one table: each error of ours → what a client is told
+//! ```
+//!
+//! No policy (that is the gate's), no SQL, no delivery. The door for SMTP submission comes beside
+//! `http` and uses the same table.
+
+mod http;
+mod refusal;
+
+use std::sync::Arc;
+
+use postrider_gate::{Access, Budget, Gate};
+use postrider_runtime::{Clock, Rng, Shutdown};
+use postrider_store::{Mail, Upkeep};
+use postrider_tls::Acceptor;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+/// What the doors work with.
+#[derive(Clone)]
+pub struct Ports {
+    pub gate: Arc<Gate>,
+    pub access: Arc<Access>,
+    /// Room for bodies, shared by all doors of the process.
+    pub budget: Budget,
+    pub mail: Arc<dyn Mail>,
+    pub upkeep: Arc<dyn Upkeep>,
+    pub clock: Clock,
+    pub rng: Rng,
+}
+
+/// The doors' settings.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Bytes that the body of one request may have.
+    pub request_most: u64,
+    /// Recipients of one message by HTTP, after removing doubles.
+    pub http_recipients_most: usize,
+    pub http: postrider_http::Config,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            request_most: 41_943_040,
+            http_recipients_most: 50,
+            http: postrider_http::Config::default(),
+        }
+    }
+}
+
+/// A socket that is bound already, and whether it speaks TLS.
+pub struct Listener {
+    pub tcp: TcpListener,
+    pub tls: Option<Acceptor>,
+}
+
+/// Opens the doors on these listeners until shutdown begins; returns when their tasks are gone.
+pub async fn run(ports: Ports, config: Config, listeners: Vec<Listener>, shutdown: Shutdown) {
+    let door: Arc<dyn postrider_http::Door> =
+        Arc::new(http::HttpDoor::new(ports, &config, shutdown.clone()));
+    let mut servers = JoinSet::new();
+    for Listener { tcp, tls } in listeners {
+        let (door, http, shutdown) = (Arc::clone(&door), config.http.clone(), shutdown.clone());
+        servers.spawn(postrider_http::serve(tcp, tls, door, http, shutdown));
+    }
+    while let Some(ended) = servers.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "a listener ended in a panic");
+        }
+    }
+}

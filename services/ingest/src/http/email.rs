@@ -1,0 +1,181 @@
+//! What a tenant sees of its mail: the email object as Resend's, with ours on top, and its events.
+
+use postrider_http::Answer;
+use postrider_message::Texts;
+use postrider_model::{
+    EventKind, MxHost, RecipientState, Reply, Tag, Timestamp, TlsFacts, WaitCause,
+};
+use postrider_store::{StoredEmail, StoredEvent, StoredRecipient};
+use serde::Serialize;
+
+/// `GET /emails/{id}`, with the message's texts where they were read.
+pub(crate) fn object(email: &StoredEmail, texts: Texts) -> Answer {
+    let object = Email {
+        html: texts.html,
+        text: texts.text,
+        ..Email::from(email)
+    };
+    Answer::json(200, &object)
+}
+
+/// `GET /emails/{id}/events`, oldest first.
+pub(crate) fn events(events: &[StoredEvent]) -> Answer {
+    let data: Vec<_> = events.iter().map(EventObject::from).collect();
+    Answer::json(
+        200,
+        &List {
+            object: "list",
+            has_more: false,
+            data,
+        },
+    )
+}
+
+// Clients read `cc` and `bcc` without asking whether they are there, and `statusCode` in a success
+// would be an error to some.
+#[derive(Serialize)]
+struct Email<'a> {
+    object: &'static str,
+    id: String,
+    from: &'a str,
+    to: &'a [String],
+    cc: &'a [String],
+    bcc: &'a [String],
+    reply_to: &'a [String],
+    subject: &'a str,
+    // Read from the message's bytes while they are kept.
+    html: Option<String>,
+    text: Option<String>,
+    created_at: Timestamp,
+    scheduled_at: Option<Timestamp>,
+    last_event: &'static str,
+    tags: &'a [Tag],
+    message_id: String,
+    original_from: Option<&'a str>,
+    stream: &'static str,
+    expires_at: Timestamp,
+    size: u64,
+    suppressed: bool,
+    attachments: &'a [postrider_model::Attachment],
+    recipients: Vec<RecipientObject<'a>>,
+}
+
+impl<'a> From<&'a StoredEmail> for Email<'a> {
+    fn from(email: &'a StoredEmail) -> Self {
+        let summary = &email.summary;
+        Self {
+            object: "email",
+            id: email.id.to_string(),
+            from: &summary.from,
+            to: &summary.to,
+            cc: &summary.cc,
+            bcc: &summary.bcc,
+            reply_to: &summary.reply_to,
+            subject: &summary.subject,
+            html: None,
+            text: None,
+            created_at: email.accepted_at,
+            scheduled_at: summary.scheduled_at,
+            last_event: last_event(email.last_event),
+            tags: &summary.tags,
+            message_id: format!("<{}>", summary.message_id),
+            original_from: summary.original_from.as_deref(),
+            stream: summary.stream.as_str(),
+            expires_at: email.expires_at,
+            size: email.size,
+            suppressed: email.last_event == EventKind::Suppressed,
+            attachments: &summary.attachments,
+            recipients: email.recipients.iter().map(RecipientObject::from).collect(),
+        }
+    }
+}
+
+/// The word of the closed set that clients know; one of them fails on any other.
+fn last_event(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::Scheduled | EventKind::Rescheduled => "scheduled",
+        EventKind::Attempted => "sent",
+        EventKind::Deferred => "delivery_delayed",
+        EventKind::Delivered => "delivered",
+        EventKind::Bounced => "bounced",
+        EventKind::Failed | EventKind::Expired | EventKind::Suppressed => "failed",
+        EventKind::Cancelled => "canceled",
+        EventKind::Complained => "complained",
+        EventKind::Accepted | EventKind::Held | EventKind::Released => "queued",
+        // These leave it as it was, so the store never gives them.
+        EventKind::Ambiguous
+        | EventKind::ReplyToReplaced
+        | EventKind::Duplicate
+        | EventKind::AutoReply => "queued",
+    }
+}
+
+#[derive(Serialize)]
+struct RecipientObject<'a> {
+    id: String,
+    address: String,
+    state: RecipientState,
+    attempts: u32,
+    due_at: Option<Timestamp>,
+    last_reply: Option<&'a Reply>,
+    updated_at: Timestamp,
+}
+
+impl<'a> From<&'a StoredRecipient> for RecipientObject<'a> {
+    fn from(recipient: &'a StoredRecipient) -> Self {
+        Self {
+            id: recipient.id.to_string(),
+            address: recipient.address.to_string(),
+            state: recipient.state,
+            attempts: recipient.attempts,
+            due_at: recipient.due_at,
+            last_reply: recipient.last_reply.as_ref(),
+            updated_at: recipient.updated_at,
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct List<T> {
+    object: &'static str,
+    has_more: bool,
+    data: Vec<T>,
+}
+
+#[derive(Serialize)]
+struct EventObject<'a> {
+    id: String,
+    #[serde(rename = "type")]
+    kind: EventKind,
+    created_at: Timestamp,
+    recipient: String,
+    attempt: u32,
+    reply: Option<&'a Reply>,
+    mx: Option<&'a MxHost>,
+    tls: Option<&'a TlsFacts>,
+    duration_ms: Option<u64>,
+    note: Option<&'a str>,
+    /// Why the recipient waits from here on; ours on top.
+    cause: Option<WaitCause>,
+}
+
+impl<'a> From<&'a StoredEvent> for EventObject<'a> {
+    fn from(stored: &'a StoredEvent) -> Self {
+        let event = &stored.event;
+        let millis =
+            |span: std::time::Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            id: format!("{}.{}", event.recipient, stored.seq),
+            kind: event.kind,
+            created_at: event.at,
+            recipient: stored.address.to_string(),
+            attempt: event.attempt,
+            reply: event.reply.as_ref(),
+            mx: event.mx.as_ref(),
+            tls: event.tls.as_ref(),
+            duration_ms: event.duration.map(millis),
+            note: event.note.as_deref(),
+            cause: event.cause,
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The fields of `POST /emails`, from JSON to what a message is composed of. Types, numbers and
+//! what concerns several fields is checked here; what mail itself forbids, by `message`.
+
+use postrider_http::Problem;
+use postrider_message::Draft;
+use postrider_model::{EmailAddress, Mailbox, Stream, Tag, Timestamp};
+
+use crate::http::complaints::Complaints;
+use crate::http::json::{Value, shortened};
+use crate::http::unknown::Unknown;
+use crate::http::{attachments, extras, mailboxes, times};
+
+/// A message as the client described it, every field checked.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Message {
+    pub(crate) draft: Draft,
+    pub(crate) bcc: Vec<Mailbox>,
+    pub(crate) tags: Vec<Tag>,
+    pub(crate) stream: Stream,
+    pub(crate) scheduled_at: Option<Timestamp>,
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+impl Message {
+    /// Everybody it goes to, each once.
+    pub(crate) fn envelope(&self) -> Vec<EmailAddress> {
+        mailboxes::distinct(self.draft.to.iter().chain(&self.draft.cc).chain(&self.bcc))
+    }
+}
+
+/// What fields are checked against.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits {
+    /// `to`, `cc` and `bcc` together, after removing doubles.
+    pub(crate) recipients: usize,
+    pub(crate) now: Timestamp,
+}
+
+const REPLY_TO_MOST: usize = 10;
+
+/// Reads a request. Unknown fields are remembered, `null` is as good as absent.
+pub(crate) fn read(
+    body: &Value<'_>,
+    limits: Limits,
+    unknown: &mut Unknown,
+) -> Result<Message, Problem> {
+    let Value::Object(members) = body else {
+        let message = format!(
+            "The body is {}; send a JSON object with the message's fields.",
+            body.kind()
+        );
+        return Err(Problem::new(422, "validation_error", message));
+    };
+    let mut complaints = Complaints::default();
+    let mut fields = Fields {
+        members,
+        complaints: &mut complaints,
+    };
+    let draft = Draft {
+        from: fields.from(),
+        to: fields.mailboxes("to"),
+        cc: fields.mailboxes("cc"),
+        reply_to: fields.mailboxes("reply_to"),
+        subject: fields.subject(),
+        text: fields.content("text"),
+        html: fields.content("html"),
+        headers: extras::headers(fields.value("headers"), fields.complaints),
+        attachments: attachments::list(fields.value("attachments"), unknown, fields.complaints),
+    };
+    let message = Message {
+        draft,
+        bcc: fields.mailboxes("bcc"),
+        tags: extras::tags(fields.value("tags"), unknown, fields.complaints),
+        stream: fields.stream(),
+        scheduled_at: fields.time("scheduled_at", limits.now),
+        expires_at: fields.time("expires_at", limits.now),
+    };
+    fields.strangers(unknown);
+    check(&message, limits, &mut complaints);
+    complaints.into_result().map(|()| message)
+}
+
+struct Fields<'a> {
+    members: &'a [(std::borrow::Cow<'a, str>, Value<'a>)],
+    complaints: &'a mut Complaints,
+}
+
+impl<'a> Fields<'a> {
+    fn value(&self, name: &str) -> Option<&'a Value<'a>> {
+        let found = self
+            .members
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value);
+        found.filter(|value| !matches!(value, Value::Null))
+    }
+
+    fn text(&mut self, name: &'static str, complaint: &'static str) -> Option<&'a str> {
+        match self.value(name)? {
+            Value::Text(text) => Some(text.as_ref()),
+            other => {
+                self.complaints.add(
+                    complaint,
+                    name,
+                    format!("is {}, not a string.", other.kind()),
+                );
+                None
+            }
+        }
+    }
+
+    fn from(&mut self) -> Option<Mailbox> {
+        let text = self.text("from", "invalid_from_address")?;
+        match mailboxes::single(text) {
+            Ok(mailbox) => Some(mailbox),
+            Err(message) => {
+                self.complaints.add("invalid_from_address", "from", message);
+                None
+            }
+        }
+    }
+
+    fn mailboxes(&mut self, name: &'static str) -> Vec<Mailbox> {
+        mailboxes::list(name, self.value(name), self.complaints)
+    }
+
+    fn subject(&mut self) -> String {
+        if self.value("subject").is_none() {
+            let message = "is missing; give the message's subject.";
+            self.complaints
+                .add("missing_required_field", "subject", message);
+        }
+        let subject = self.text("subject", "validation_error").unwrap_or_default();
+        subject.to_owned()
+    }
+
+    fn content(&mut self, name: &'static str) -> Option<String> {
+        let text = self.text(name, "validation_error")?;
+        if text.contains('\0') {
+            self.complaints
+                .invalid(name, "holds a NUL character; remove it.");
+        }
+        Some(text.to_owned())
+    }
+
+    fn stream(&mut self) -> Stream {
+        let word = self
+            .text("stream", "invalid_parameter")
+            .unwrap_or("transactional");
+        Stream::parse(word).unwrap_or_else(|_| {
+            let word = shortened(word).escape_debug().to_string();
+            let message = format!("'{word}' is not a stream; write transactional or bulk.");
+            self.complaints.add("invalid_parameter", "stream", message);
+            Stream::default()
+        })
+    }
+
+    fn time(&mut self, name: &'static str, now: Timestamp) -> Option<Timestamp> {
+        let text = self.text(name, "invalid_parameter")?;
+        match times::read(text, now) {
+            Ok(at) => Some(at),
+            Err(message) => {
+                self.complaints.add("invalid_parameter", name, message);
+                None
+            }
+        }
+    }
+
+    fn strangers(&mut self, unknown: &mut Unknown) {
+        for (name, value) in self.members {
+            match name.as_ref() {
+                "from" | "to" | "cc" | "bcc" | "reply_to" | "subject" | "text" | "html"
+                | "headers" | "attachments" | "tags" | "stream" | "scheduled_at" | "expires_at" => {
+                }
+                // Ignoring one of these would send another mail than was asked for.
+                "template" | "topic_id" | "react" => {
+                    if !matches!(value, Value::Null) {
+                        let message = "is not supported; send html or text.";
+                        self.complaints.invalid(name.to_string(), message);
+                    }
+                }
+                other => unknown.add(other),
+            }
+        }
+    }
+}
+
+// What concerns more than one field.
+fn check(message: &Message, limits: Limits, complaints: &mut Complaints) {
+    let is_clean = complaints.is_empty();
+    let draft = &message.draft;
+    if draft.to.is_empty() && is_clean {
+        let text = "is missing; give at least one recipient.";
+        complaints.add("missing_required_field", "to", text);
+    }
+    let recipients = message.envelope().len();
+    if recipients > limits.recipients {
+        let most = limits.recipients;
+        let text =
+            format!("to, cc and bcc have {recipients} recipients together; {most} are the most.");
+        complaints.invalid("to", text);
+    }
+    if draft.reply_to.len() > REPLY_TO_MOST {
+        let given = draft.reply_to.len();
+        complaints.invalid(
+            "reply_to",
+            format!("has {given} addresses; {REPLY_TO_MOST} are the most."),
+        );
+    }
+    if draft.html.is_none() && draft.text.is_none() && is_clean {
+        let text = "is missing, and so is text; give at least one of them.";
+        complaints.add("missing_required_field", "html", text);
+    }
+}
+
+#[cfg(test)]
+mod tests;

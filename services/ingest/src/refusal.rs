@@ -1,0 +1,173 @@
+//! What a client is told: one table for each kind of error. A new variant does not compile until
+//! it has an answer here.
+
+use postrider_gate::{AcceptError, BudgetBusy, Denied};
+use postrider_http::Problem;
+use postrider_message::{ComposeError, ComposeReason, MessageError};
+use postrider_model::KeyError;
+use postrider_store::StoreError;
+
+/// How long a client should wait for what mends itself, and for what a person must mend.
+const SOON: u32 = 5;
+const LATER: u32 = 60;
+
+/// Why a message was not accepted.
+pub(crate) fn of_accept(error: &AcceptError) -> Problem {
+    match error {
+        AcceptError::NoRecipients => Problem::field(
+            422,
+            "missing_required_field",
+            "to",
+            "is missing; give at least one recipient.",
+        ),
+        AcceptError::TooManyRecipients { given, most } => {
+            let message = format!("the message has {given} recipients; {most} are the most.");
+            Problem::field(422, "validation_error", "to", message)
+        }
+        AcceptError::TooLarge { size, most } => {
+            let message = format!(
+                "The message has {size} bytes as it is sent; {most} are the most. Send smaller attachments."
+            );
+            Problem::new(413, "validation_error", message)
+        }
+        AcceptError::ScheduledTooLate { at, most } => {
+            let days = most.as_secs() / (24 * 60 * 60);
+            let message = format!("{at} is more than {days} days ahead; give an earlier time.");
+            Problem::field(422, "invalid_parameter", "scheduled_at", message)
+        }
+        AcceptError::ExpiresTooEarly { at, due } => {
+            let message =
+                format!("{at} is not after {due}, when the message is sent; give a later time.");
+            Problem::field(422, "invalid_parameter", "expires_at", message)
+        }
+        AcceptError::Message(error) => of_message(error),
+        AcceptError::KeyOfOtherRequest => {
+            let message =
+                "This Idempotency-Key was used with another request; use a new key for it.";
+            Problem::new(409, "invalid_idempotent_request", message)
+        }
+        AcceptError::KeyInProgress => {
+            let message =
+                "The first request with this Idempotency-Key is still under way; ask again.";
+            Problem::new(409, "concurrent_idempotent_requests", message).retry_after(1)
+        }
+        AcceptError::SpaceIsShort => space_is_short(),
+        AcceptError::NoSigningKey => Problem::unavailable(
+            "The service has no key to sign with now; send it again later.",
+            LATER,
+        ),
+        AcceptError::Stopped => {
+            Problem::unavailable("The service is restarting; send it again.", SOON)
+        }
+        AcceptError::NoReturnPath | AcceptError::Sign(_) => Problem::internal(),
+        AcceptError::Store(error) => of_store(error),
+    }
+}
+
+/// Why a message's own text cannot be taken. The texts name field or line and the remedy.
+pub(crate) fn of_message(error: &MessageError) -> Problem {
+    Problem::new(422, "validation_error", sentence(&error.to_string()))
+}
+
+/// Why a message cannot be composed of the fields that were given.
+pub(crate) fn of_compose(error: &ComposeError) -> Problem {
+    let name = match &error.reason {
+        ComposeReason::NoBody => "missing_required_field",
+        ComposeReason::BadContentType | ComposeReason::BadContentId | ComposeReason::NoFilename => {
+            "invalid_attachment"
+        }
+        ComposeReason::LineEnd
+        | ComposeReason::TooLong { .. }
+        | ComposeReason::HeadersTooLarge { .. }
+        | ComposeReason::BadName
+        | ComposeReason::Reserved
+        | ComposeReason::UseField(_)
+        | ComposeReason::Twice
+        | ComposeReason::NeedsListUnsubscribe
+        | ComposeReason::NotAscii
+        | ComposeReason::LongWord => "validation_error",
+    };
+    Problem::field(422, name, error.field.clone(), format!("{}.", error.reason))
+}
+
+/// Why a caller was turned away.
+pub(crate) fn of_denied(denied: &Denied) -> Problem {
+    match denied {
+        // One answer for both: nobody learns which keys were once good.
+        Denied::UnknownKey | Denied::RevokedKey => invalid_key(),
+        Denied::Suspended => {
+            let message = "This account is suspended; write to the service's operator.";
+            Problem::new(403, "validation_error", message)
+        }
+        Denied::RateLimited { rate, retry_after } => {
+            let seconds = u32::try_from(retry_after.as_millis().div_ceil(1_000)).unwrap_or(LATER);
+            let message = format!(
+                "More than {} requests came in one second; wait and send it again.",
+                rate.limit
+            );
+            Problem::new(429, "rate_limit_exceeded", message).retry_after(seconds.max(1))
+        }
+    }
+}
+
+/// What is said where the store could not do its work.
+pub(crate) fn of_store(error: &StoreError) -> Problem {
+    match error {
+        StoreError::Unavailable(_) => Problem::unavailable(
+            "The service cannot store anything now; send it again.",
+            SOON,
+        ),
+        StoreError::Full(_) => space_is_short(),
+        StoreError::NotFound { .. } => Problem::not_found(),
+        StoreError::Rejected { .. } | StoreError::Taken { .. } | StoreError::Corrupt { .. } => {
+            Problem::internal()
+        }
+    }
+}
+
+/// What is said where memory is taken.
+pub(crate) fn of_budget(_busy: BudgetBusy) -> Problem {
+    Problem::unavailable(
+        "Too many large requests are under way; send it again.",
+        SOON,
+    )
+}
+
+/// Why an `Idempotency-Key` is none.
+pub(crate) fn of_idempotency_key(error: &KeyError) -> Problem {
+    let message = format!("The Idempotency-Key is not usable: {error}.");
+    Problem::new(400, "invalid_idempotency_key", message)
+}
+
+pub(crate) fn invalid_key() -> Problem {
+    let message = "This API key is not known; check that it was copied whole and was not revoked.";
+    Problem::new(403, "invalid_api_key", message)
+}
+
+pub(crate) fn missing_key() -> Problem {
+    let message = "No API key came with the request; send it as Authorization: Bearer pr_live_….";
+    let challenge = ::http::HeaderValue::from_static("Bearer");
+    Problem::new(401, "missing_api_key", message)
+        .header(::http::header::WWW_AUTHENTICATE, challenge)
+}
+
+pub(crate) fn space_is_short() -> Problem {
+    Problem::unavailable(
+        "The service has no room for more mail now; send it again later.",
+        LATER,
+    )
+}
+
+// Our errors begin in lowercase and end without a stop; a client reads a sentence.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let first: String = chars
+        .next()
+        .into_iter()
+        .flat_map(char::to_uppercase)
+        .collect();
+    format!("{first}{}.", chars.as_str())
+}
+
+#[cfg(test)]
+mod tests;

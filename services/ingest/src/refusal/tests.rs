@@ -1,0 +1,144 @@
+use std::time::Duration;
+
+use postrider_gate::RateState;
+use postrider_model::Timestamp;
+
+use super::*;
+
+fn line(problem: &Problem) -> String {
+    let headers: Vec<_> = problem
+        .headers
+        .iter()
+        .map(|(name, value)| format!(" [{name}: {}]", value.to_str().unwrap()))
+        .collect();
+    format!(
+        "{} {}{}: {}",
+        problem.status,
+        problem.name,
+        headers.concat(),
+        problem.message
+    )
+}
+
+fn accept_errors() -> Vec<AcceptError> {
+    let at = Timestamp::parse("2026-01-31T08:00:00Z").unwrap();
+    vec![
+        AcceptError::NoRecipients,
+        AcceptError::TooManyRecipients {
+            given: 1_001,
+            most: 1_000,
+        },
+        AcceptError::TooLarge {
+            size: 50_000_000,
+            most: 41_943_040,
+        },
+        AcceptError::ScheduledTooLate {
+            at,
+            most: Duration::from_hours(30 * 24),
+        },
+        AcceptError::ExpiresTooEarly { at, due: at },
+        AcceptError::Message(MessageError::TooDeep { most: 32 }),
+        AcceptError::KeyOfOtherRequest,
+        AcceptError::KeyInProgress,
+        AcceptError::SpaceIsShort,
+        AcceptError::NoSigningKey,
+        AcceptError::NoReturnPath,
+        AcceptError::Stopped,
+    ]
+}
+
+fn store_errors() -> Vec<StoreError> {
+    let inner = || Box::<dyn std::error::Error + Send + Sync>::from("inner words");
+    vec![
+        StoreError::Unavailable(inner()),
+        StoreError::Full(inner()),
+        StoreError::Rejected {
+            reason: "inner words".to_owned(),
+        },
+        StoreError::Taken { what: "slug" },
+        StoreError::NotFound { what: "tenant" },
+        StoreError::Corrupt {
+            table: "messages",
+            column: "id",
+            id: "1".to_owned(),
+        },
+    ]
+}
+
+#[test]
+fn the_table_of_refusals() {
+    let rate = RateState {
+        limit: 10,
+        remaining: 0,
+        reset: 1,
+    };
+    let denied = [
+        Denied::UnknownKey,
+        Denied::RevokedKey,
+        Denied::Suspended,
+        Denied::RateLimited {
+            rate,
+            retry_after: Duration::from_millis(100),
+        },
+    ];
+    let reason = ComposeReason::UseField("subject");
+    let draft = ComposeError {
+        field: "headers.Subject".to_owned(),
+        reason,
+    };
+    let mut table: Vec<_> = accept_errors().iter().map(of_accept).collect();
+    table.extend(store_errors().iter().map(of_store));
+    table.extend(denied.iter().map(of_denied));
+    table.extend([
+        of_compose(&draft),
+        missing_key(),
+        of_budget(BudgetBusy),
+        of_idempotency_key(&KeyError::Length(300)),
+    ]);
+    let text = table.iter().map(line).collect::<Vec<_>>().join("\n");
+    assert!(!text.contains("inner words"), "{text}");
+    insta::assert_snapshot!(text);
+}
+
+/// The words that the SDKs of the field know; some fail on any other.
+const CLOSED_SET: &[&str] = &[
+    "validation_error",
+    "missing_required_field",
+    "invalid_parameter",
+    "invalid_attachment",
+    "invalid_from_address",
+    "invalid_region",
+    "invalid_access",
+    "missing_api_key",
+    "restricted_api_key",
+    "invalid_api_key",
+    "security_error",
+    "not_found",
+    "method_not_allowed",
+    "invalid_idempotency_key",
+    "invalid_idempotent_request",
+    "concurrent_idempotent_requests",
+    "rate_limit_exceeded",
+    "daily_quota_exceeded",
+    "monthly_quota_exceeded",
+    "application_error",
+    "internal_server_error",
+];
+
+#[test]
+fn every_name_is_one_that_the_sdks_know() {
+    for problem in [
+        of_accept(&AcceptError::KeyInProgress),
+        of_accept(&AcceptError::KeyOfOtherRequest),
+        of_accept(&AcceptError::NoReturnPath),
+        of_accept(&AcceptError::SpaceIsShort),
+        of_denied(&Denied::Suspended),
+        of_denied(&Denied::UnknownKey),
+        missing_key(),
+        Problem::not_found(),
+        Problem::internal(),
+        Problem::method_not_allowed("GET"),
+    ] {
+        assert!(CLOSED_SET.contains(&problem.name), "{}", problem.name);
+    }
+}
