@@ -90,3 +90,65 @@ impl Batch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use postrider_model::{EventKind, TenantId};
+    use postrider_store::conformance::fixture::{delivered, message, settlement};
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    fn intake(size: usize) -> Command {
+        let mut work = message(TenantId::from_bytes([1; 16]));
+        work.body = vec![b'x'; size].into();
+        let (answer, _) = oneshot::channel();
+        Command::Intake(Box::new(Ask { work, answer }))
+    }
+
+    fn settle(work: Settlement) -> Command {
+        let (answer, _) = oneshot::channel();
+        Command::Settle(Box::new(Ask { work, answer }))
+    }
+
+    #[test]
+    fn a_batch_is_bounded_in_messages_and_bytes_but_never_starves_a_large_one() {
+        let mut small = Batch::default();
+        let taken = (0..300).filter(|_| small.admit(intake(10)).is_ok());
+        assert_eq!(taken.count(), MESSAGES_MOST);
+
+        let mut large = Batch::default();
+        assert!(large.admit(intake(BYTES_MOST * 2)).is_ok());
+        assert!(large.admit(intake(1)).is_err());
+    }
+
+    #[test]
+    fn two_results_of_one_recipient_never_share_a_batch() {
+        let given = message(TenantId::from_bytes([1; 16]));
+        let result = settlement(&given, 1, EventKind::Delivered, delivered());
+        let mut batch = Batch::default();
+        assert!(batch.admit(settle(result.clone())).is_ok());
+        assert!(batch.admit(settle(result)).is_err());
+        assert!(batch.admit(intake(10)).is_ok());
+        assert_eq!(batch.len(), 2);
+    }
+
+    #[test]
+    fn halving_ends_with_single_rows_in_order() {
+        let mut batch = Batch::default();
+        for size in 1..=5 {
+            assert!(batch.admit(intake(size)).is_ok());
+        }
+        let (mut parts, mut sizes) = (vec![batch], Vec::new());
+        while let Some(part) = parts.pop() {
+            if part.len() == 1 {
+                sizes.push(part.intakes[0].work.body.len());
+            } else {
+                let (first, second) = part.halves();
+                assert!(first.len() > 0 && second.len() > 0);
+                parts.extend([second, first]);
+            }
+        }
+        assert_eq!(sizes, [1, 2, 3, 4, 5]);
+    }
+}

@@ -80,7 +80,7 @@ pub(crate) fn meaning(error: &sqlx::Error) -> Meaning {
         sqlx::Error::Database(error) => error
             .code()
             .and_then(|code| code.parse::<i32>().ok())
-            .map_or(Meaning::Away, |code| of_code(code & 0xff)),
+            .map_or(Meaning::Away, of_code),
         sqlx::Error::Encode(_) => Meaning::Row,
         // The thread that holds the connection is gone, and with it what it was doing.
         sqlx::Error::WorkerCrashed => Meaning::Broken,
@@ -88,8 +88,12 @@ pub(crate) fn meaning(error: &sqlx::Error) -> Meaning {
     }
 }
 
-fn of_code(primary: i32) -> Meaning {
-    match primary {
+fn of_code(code: i32) -> Meaning {
+    if code == 4874 {
+        // SQLITE_IOERR_SHMSIZE: no space for the log's index. Nothing was written yet.
+        return Meaning::Full;
+    }
+    match code & 0xff {
         5 | 6 => Meaning::Busy,          // SQLITE_BUSY, SQLITE_LOCKED
         10 | 11 | 26 => Meaning::Broken, // SQLITE_IOERR (fsync among them), CORRUPT, NOTADB
         13 => Meaning::Full,             // SQLITE_FULL
@@ -109,13 +113,14 @@ mod tests {
             (778, Meaning::Broken),  // SQLITE_IOERR_WRITE
             (1290, Meaning::Broken), // SQLITE_IOERR_DIR_FSYNC
             (13, Meaning::Full),
+            (4874, Meaning::Full),
             (5, Meaning::Busy),
             (517, Meaning::Busy), // SQLITE_BUSY_SNAPSHOT
             (787, Meaning::Row),  // SQLITE_CONSTRAINT_FOREIGNKEY
             (2067, Meaning::Row), // SQLITE_CONSTRAINT_UNIQUE
             (1, Meaning::Away),
         ] {
-            assert_eq!(of_code(code & 0xff), want, "{code}");
+            assert_eq!(of_code(code), want, "{code}");
         }
     }
 }

@@ -164,9 +164,11 @@ fn start(opened: Opened) -> SqliteStore {
         closing: closing.clone(),
         instruments: opened.instruments,
     };
-    let lock = Arc::clone(&opened.lock);
+    let (lock, guard) = (Arc::clone(&opened.lock), failed.clone().drop_guard());
     tasks.spawn(async move {
         committer.run().await;
+        // Not reached where it panicked: then the store has failed.
+        guard.disarm();
         drop(lock);
     });
     SqliteStore::new(Parts {

@@ -86,7 +86,7 @@ impl SqliteStore {
         .bind(limit)
         .fetch_all(self.readers())
         .await?;
-        rows.iter().map(queue_row).collect()
+        Ok(rows.iter().filter_map(queue_row_if_sound).collect())
     }
 
     async fn open_message(
@@ -152,6 +152,14 @@ impl SqliteStore {
             })
             .collect()
     }
+}
+
+/// One damaged row must not keep all others from being delivered: it stays where it is, and is
+/// named each time it is met.
+fn queue_row_if_sound(row: &SqliteRow) -> Option<QueueRow> {
+    queue_row(row)
+        .inspect_err(|fault| tracing::error!(?fault, "a row of the queue cannot be read"))
+        .ok()
 }
 
 // By hand and borrowing: a start reads a million of these.

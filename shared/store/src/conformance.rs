@@ -12,7 +12,7 @@
 )]
 
 pub mod directory;
-mod fixture;
+pub mod fixture;
 pub mod idempotency;
 pub mod intake;
 pub mod isolation;

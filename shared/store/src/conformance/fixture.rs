@@ -1,4 +1,5 @@
-//! Tenants and messages to test with, and short ways to ask for them.
+//! Tenants and messages to test with, and short ways to ask for them. For the suite, and for
+//! what a dialect tests beyond it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,12 +18,12 @@ use crate::{
     QueueRow, Settled, Settlement, StoreError, StoredEmail, Summary,
 };
 
-pub(super) const DAY: Duration = Duration::from_hours(24);
+pub const DAY: Duration = Duration::from_hours(24);
 
 static DRAWN: AtomicU64 = AtomicU64::new(1);
 
 /// Never the same twice in a process.
-pub(super) fn number() -> u64 {
+pub fn number() -> u64 {
     DRAWN.fetch_add(1, Ordering::Relaxed)
 }
 
@@ -33,23 +34,23 @@ fn random() -> [u8; 10] {
 }
 
 /// The time at which a case begins, and `seconds` later.
-pub(super) fn at(seconds: u64) -> Timestamp {
+pub fn at(seconds: u64) -> Timestamp {
     Timestamp::from_micros(1_767_225_600_123_456).after(Duration::from_secs(seconds))
 }
 
-pub(super) fn address(text: &str) -> EmailAddress {
+pub fn address(text: &str) -> EmailAddress {
     EmailAddress::parse(text).expect("an address")
 }
 
-pub(super) fn message_id() -> MessageId {
+pub fn message_id() -> MessageId {
     MessageId::new(at(0), random())
 }
 
-pub(super) fn recipient_id() -> RecipientId {
+pub fn recipient_id() -> RecipientId {
     RecipientId::new(at(0), random())
 }
 
-pub(super) fn new_tenant() -> NewTenant {
+pub fn new_tenant() -> NewTenant {
     let (id, number) = (TenantId::new(at(0), random()), number());
     let reply_to = address(&format!("joe{number}@joesgarage.example"));
     let mut hash = [0; 32];
@@ -80,7 +81,7 @@ pub(super) fn new_tenant() -> NewTenant {
     }
 }
 
-pub(super) fn credential(tenant: TenantId, hash: [u8; 32]) -> Credential {
+pub fn credential(tenant: TenantId, hash: [u8; 32]) -> Credential {
     Credential {
         id: CredentialId::new(at(0), random()),
         tenant,
@@ -92,7 +93,7 @@ pub(super) fn credential(tenant: TenantId, hash: [u8; 32]) -> Credential {
     }
 }
 
-pub(super) async fn add_tenant(ports: &Ports) -> TenantId {
+pub async fn add_tenant(ports: &Ports) -> TenantId {
     let new = new_tenant();
     let id = new.tenant.id;
     ports.directory.add_tenant(new).await.expect("a new tenant");
@@ -100,7 +101,7 @@ pub(super) async fn add_tenant(ports: &Ports) -> TenantId {
 }
 
 /// A message to `to`, due at once, accepted now.
-pub(super) fn message_to(tenant: TenantId, to: &[&str]) -> NewMessage {
+pub fn message_to(tenant: TenantId, to: &[&str]) -> NewMessage {
     let id = message_id();
     let recipients: Vec<NewRecipient> = to
         .iter()
@@ -129,7 +130,7 @@ pub(super) fn message_to(tenant: TenantId, to: &[&str]) -> NewMessage {
     }
 }
 
-pub(super) fn message(tenant: TenantId) -> NewMessage {
+pub fn message(tenant: TenantId) -> NewMessage {
     message_to(tenant, &["ann@example.org"])
 }
 
@@ -150,7 +151,7 @@ fn summary(id: MessageId) -> Summary {
     }
 }
 
-pub(super) fn scope(tenant: TenantId, key: &str) -> ClaimScope {
+pub fn scope(tenant: TenantId, key: &str) -> ClaimScope {
     ClaimScope {
         tenant,
         endpoint: "POST /emails",
@@ -159,7 +160,7 @@ pub(super) fn scope(tenant: TenantId, key: &str) -> ClaimScope {
 }
 
 /// A claim of `key` for a day, with an answer that names the message.
-pub(super) fn claim(message: &NewMessage, key: &str) -> Claim {
+pub fn claim(message: &NewMessage, key: &str) -> Claim {
     Claim {
         scope: scope(message.tenant, key),
         answer: Answer {
@@ -171,13 +172,13 @@ pub(super) fn claim(message: &NewMessage, key: &str) -> Claim {
     }
 }
 
-pub(super) fn claiming(tenant: TenantId, key: &str) -> NewMessage {
+pub fn claiming(tenant: TenantId, key: &str) -> NewMessage {
     let mut message = message(tenant);
     message.claim = Some(claim(&message, key));
     message
 }
 
-pub(super) async fn commit(ports: &Ports, message: &NewMessage) -> Committed {
+pub async fn commit(ports: &Ports, message: &NewMessage) -> Committed {
     ports
         .intake
         .commit(message.clone())
@@ -185,26 +186,26 @@ pub(super) async fn commit(ports: &Ports, message: &NewMessage) -> Committed {
         .expect("a commit")
 }
 
-pub(super) async fn commit_all(
+pub async fn commit_all(
     ports: &Ports,
     messages: &[NewMessage],
 ) -> Vec<Result<Committed, StoreError>> {
     join_all(messages.iter().map(|m| ports.intake.commit(m.clone()))).await
 }
 
-pub(super) async fn email(ports: &Ports, message: &NewMessage) -> Option<StoredEmail> {
+pub async fn email(ports: &Ports, message: &NewMessage) -> Option<StoredEmail> {
     let found = ports.mail.email(message.tenant, message.id).await;
     found.expect("a look at a message")
 }
 
 /// All that is live, read from the start.
-pub(super) async fn live(ports: &Ports) -> Vec<QueueRow> {
+pub async fn live(ports: &Ports) -> Vec<QueueRow> {
     let rows = ports.queue.load_changed(ChangeSeq::START, 10_000).await;
     rows.expect("the queue")
 }
 
 /// A settlement of the message's first recipient, with one event of `kind`.
-pub(super) fn settlement(
+pub fn settlement(
     message: &NewMessage,
     seconds: u64,
     kind: EventKind,
@@ -221,12 +222,12 @@ pub(super) fn settlement(
     }
 }
 
-pub(super) async fn settle(ports: &Ports, settlement: Settlement) -> Settled {
+pub async fn settle(ports: &Ports, settlement: Settlement) -> Settled {
     let settled = ports.queue.settle(settlement).await;
     settled.expect("a settlement")
 }
 
-pub(super) fn delivered() -> Outcome {
+pub fn delivered() -> Outcome {
     Outcome::Final {
         state: postrider_model::RecipientState::Delivered,
         attempts: 1,
@@ -234,7 +235,7 @@ pub(super) fn delivered() -> Outcome {
 }
 
 /// The first recipient is delivered at `seconds`.
-pub(super) async fn deliver(ports: &Ports, message: &NewMessage, seconds: u64) -> Settled {
+pub async fn deliver(ports: &Ports, message: &NewMessage, seconds: u64) -> Settled {
     settle(
         ports,
         settlement(message, seconds, EventKind::Delivered, delivered()),
@@ -242,7 +243,7 @@ pub(super) async fn deliver(ports: &Ports, message: &NewMessage, seconds: u64) -
     .await
 }
 
-pub(super) async fn kinds(ports: &Ports, message: &NewMessage) -> Vec<EventKind> {
+pub async fn kinds(ports: &Ports, message: &NewMessage) -> Vec<EventKind> {
     let events = ports.mail.events(message.tenant, message.id).await;
     let events = events.expect("a look at events").expect("a message");
     events.iter().map(|stored| stored.event.kind).collect()

@@ -1,0 +1,336 @@
+//! What only this dialect promises: one process, crashes, a full disk, the log.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
+use postrider_store::conformance::Ports;
+use postrider_store::conformance::fixture::{
+    DAY, add_tenant, at, claiming, commit, commit_all, deliver, email, kinds, live, message,
+};
+use postrider_store::{ChangeSeq, Committed, NewMessage, StoreError};
+use postrider_store_sqlite::{OpenError, SqliteOptions, SqliteStore, migrate};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _};
+use tempfile::TempDir;
+
+struct Relay {
+    folder: TempDir,
+    path: PathBuf,
+    store: SqliteStore,
+    ports: Ports,
+}
+
+impl Relay {
+    async fn start() -> Self {
+        Self::start_with(SqliteOptions::default()).await
+    }
+
+    async fn start_with(options: SqliteOptions) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("relay.db");
+        let store = SqliteStore::open(&path, options).await.unwrap();
+        Self {
+            ports: Ports::of(store.clone(), ()),
+            folder,
+            path,
+            store,
+        }
+    }
+
+    /// What a power cut now would leave, in another folder.
+    fn crash_image(&self) -> (TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["relay.db", "relay.db-wal"] {
+            let from = self.folder.path().join(name);
+            std::fs::copy(from, folder.path().join(name)).unwrap();
+        }
+        let path = folder.path().join("relay.db");
+        (folder, path)
+    }
+}
+
+async fn reopen(path: &Path) -> (SqliteStore, Ports) {
+    let store = SqliteStore::open(path, SqliteOptions::default())
+        .await
+        .unwrap();
+    (store.clone(), Ports::of(store, ()))
+}
+
+async fn shell(path: &Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(path);
+    options.connect().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_second_process_is_refused_until_the_first_ends() {
+    let relay = Relay::start().await;
+    let second = SqliteStore::open(&relay.path, SqliteOptions::default()).await;
+    let Err(refused) = second else {
+        panic!("opened twice")
+    };
+    assert!(matches!(refused, OpenError::Locked { .. }), "{refused}");
+    let refused = migrate(&relay.path).await.unwrap_err();
+    assert!(matches!(refused, OpenError::Locked { .. }), "{refused}");
+    relay.store.close().await;
+    migrate(&relay.path).await.unwrap();
+    reopen(&relay.path).await;
+}
+
+#[tokio::test]
+async fn a_closed_store_says_that_it_is_not_available() {
+    let relay = Relay::start().await;
+    let tenant = add_tenant(&relay.ports).await;
+    relay.store.close().await;
+    let refused = relay.ports.intake.commit(message(tenant)).await;
+    assert!(
+        matches!(refused, Err(StoreError::Unavailable(_))),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_waits_when_the_store_is_closed_is_still_done() {
+    let relay = Relay::start().await;
+    let tenant = add_tenant(&relay.ports).await;
+    let messages: Vec<_> = (0..50).map(|_| message(tenant)).collect();
+    let mut waiting: Vec<_> = messages
+        .iter()
+        .map(|message| relay.ports.intake.commit(message.clone()))
+        .collect();
+    for commit in &mut waiting {
+        assert!(commit.now_or_never().is_none());
+    }
+    relay.store.close().await;
+    for done in join_all(waiting).await {
+        assert_eq!(done.unwrap(), Committed::Stored);
+    }
+    let (_store, ports) = reopen(&relay.path).await;
+    assert_eq!(live(&ports).await.len(), 50);
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_a_crash() {
+    let relay = Relay::start().await;
+    let tenant = add_tenant(&relay.ports).await;
+    let messages: Vec<_> = (0..20)
+        .map(|n| claiming(tenant, &format!("k{n}")))
+        .collect();
+    commit_all(&relay.ports, &messages).await;
+    deliver(&relay.ports, &messages[0], 5).await;
+    let before = live(&relay.ports).await;
+
+    let (_folder, path) = relay.crash_image();
+    let (_store, ports) = reopen(&path).await;
+    assert_eq!(live(&ports).await, before);
+    for message in &messages {
+        let stored = email(&ports, message).await;
+        assert_eq!(stored, email(&relay.ports, message).await);
+        assert_eq!(
+            kinds(&ports, message).await,
+            kinds(&relay.ports, message).await
+        );
+        let body = ports.mail.body(tenant, message.id).await.unwrap();
+        assert_eq!(body.as_ref(), Some(&message.body));
+    }
+    // Change order goes on where it was.
+    commit(&ports, &message(tenant)).await;
+    let newest = before.last().unwrap().seq;
+    let added = ports.queue.load_changed(newest, 10).await.unwrap();
+    assert_eq!(added.len(), 1);
+    assert!(added[0].seq > newest && newest > ChangeSeq::START);
+}
+
+#[tokio::test]
+async fn a_full_database_refuses_mail_keeps_what_it_has_and_recovers() {
+    let relay = Relay::start_with(SqliteOptions {
+        pages_most: Some(400),
+        ..SqliteOptions::default()
+    })
+    .await;
+    let ports = &relay.ports;
+    let tenant = add_tenant(ports).await;
+    let large = || {
+        let mut large = message(tenant);
+        large.body = vec![b'x'; 200_000].into();
+        large
+    };
+    let old = large();
+    commit(ports, &old).await;
+    deliver(ports, &old, 5).await;
+
+    let (mut kept, refused) = fill(ports, large).await;
+    assert!(kept.len() > 5, "{}", kept.len());
+    assert_eq!(email(ports, &refused).await, None);
+    for message in &kept {
+        assert!(email(ports, message).await.is_some());
+    }
+    assert!(relay.store.failed().now_or_never().is_none());
+
+    // Space comes back with an old body; the same message is taken then.
+    let day = Duration::from_hours(24);
+    let removed = ports.upkeep.retain(at(10).after(DAY), day, 30 * day).await;
+    assert_eq!(removed.unwrap().bodies, 1);
+    assert_eq!(commit(ports, &refused).await, Committed::Stored);
+    kept.push(refused);
+    assert_eq!(live(ports).await.len(), kept.len());
+}
+
+/// Commits until there is no space; returns what was kept, and what was refused.
+async fn fill(ports: &Ports, make: impl Fn() -> NewMessage) -> (Vec<NewMessage>, NewMessage) {
+    let mut kept = Vec::new();
+    loop {
+        let next = make();
+        match ports.intake.commit(next.clone()).await {
+            Ok(done) => assert_eq!(done, Committed::Stored),
+            Err(StoreError::Full(_)) => return (kept, next),
+            Err(other) => panic!("{other}"),
+        }
+        kept.push(next);
+    }
+}
+
+#[tokio::test]
+async fn the_log_stays_short_while_commits_go_on() {
+    let relay = Relay::start().await;
+    let tenant = add_tenant(&relay.ports).await;
+    // A reader that stands still in the middle holds no commit up.
+    let mut reader = shell(&relay.path).await;
+    let mut snapshot = reader.begin().await.unwrap();
+    let tenants = "SELECT count(*) FROM tenants";
+    sqlx::query(tenants).execute(&mut *snapshot).await.unwrap();
+    let log = relay.folder.path().join("relay.db-wal");
+    write_megabytes(&relay.ports, tenant, 40).await;
+    snapshot.rollback().await.unwrap();
+    write_megabytes(&relay.ports, tenant, 200).await;
+    let length = log.metadata().unwrap().len();
+    assert!(length < 160 << 20, "{length} bytes of log for 240 MB");
+}
+
+async fn write_megabytes(ports: &Ports, tenant: postrider_model::TenantId, count: usize) {
+    let messages: Vec<_> = (0..count)
+        .map(|_| {
+            let mut large = message(tenant);
+            large.body = vec![b'x'; 1 << 20].into();
+            large
+        })
+        .collect();
+    for done in commit_all(ports, &messages).await {
+        assert_eq!(done.unwrap(), Committed::Stored);
+    }
+}
+
+#[tokio::test]
+async fn a_checkpoint_copies_the_whole_log() {
+    let relay = Relay::start().await;
+    let tenant = add_tenant(&relay.ports).await;
+    let given = message(tenant);
+    commit(&relay.ports, &given).await;
+    relay.ports.upkeep.checkpoint().await.unwrap();
+    // Without the log, the database file alone has it.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("relay.db");
+    std::fs::copy(&relay.path, &path).unwrap();
+    let (_store, ports) = reopen(&path).await;
+    assert!(email(&ports, &given).await.is_some());
+}
+
+#[tokio::test]
+async fn a_commit_waits_for_another_process_that_holds_the_database() {
+    let relay = Relay::start().await;
+    let tenant = add_tenant(&relay.ports).await;
+    let mut backup = shell(&relay.path).await;
+    let hold = "BEGIN IMMEDIATE";
+    sqlx::query(hold).execute(&mut backup).await.unwrap();
+    let given = message(tenant);
+    let mut commit = relay.ports.intake.commit(given.clone());
+    assert!((&mut commit).now_or_never().is_none());
+    sqlx::query("ROLLBACK").execute(&mut backup).await.unwrap();
+    assert_eq!(commit.await.unwrap(), Committed::Stored);
+}
+
+#[tokio::test]
+async fn a_damaged_file_stops_all_writing() {
+    let relay = Relay::start().await;
+    let tenant = add_tenant(&relay.ports).await;
+    relay.store.close().await;
+    garble(&relay.path, "usage").await;
+
+    let (store, ports) = reopen(&relay.path).await;
+    let refused = ports.intake.commit(message(tenant)).await;
+    assert!(
+        matches!(refused, Err(StoreError::Unavailable(_))),
+        "{refused:?}"
+    );
+    store.failed().await;
+    let after = ports.intake.commit(message(tenant)).await;
+    assert!(
+        matches!(after, Err(StoreError::Unavailable(_))),
+        "{after:?}"
+    );
+    assert!(ports.upkeep.check().await.is_err());
+}
+
+/// Overwrites the first page of a table.
+async fn garble(path: &Path, table: &str) {
+    let mut shell = shell(path).await;
+    let page: i64 = sqlx::query_scalar("SELECT rootpage FROM sqlite_schema WHERE name = ?1")
+        .bind(table)
+        .fetch_one(&mut shell)
+        .await
+        .unwrap();
+    shell.close().await.unwrap();
+    let mut bytes = std::fs::read(path).unwrap();
+    let start = usize::try_from(page - 1).unwrap() * 16_384;
+    bytes[start..start + 16_384].fill(0x55);
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("relay.db");
+    std::fs::write(&path, "this is not a database ".repeat(1_000)).unwrap();
+    let refused = migrate(&path).await.unwrap_err();
+    assert!(matches!(refused, OpenError::Damaged { .. }), "{refused:?}");
+    assert!(refused.to_string().contains("relay.db"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_release_is_not_touched() {
+    let relay = Relay::start().await;
+    relay.store.close().await;
+    let mut shell = shell(&relay.path).await;
+    sqlx::query(
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+         VALUES (9001, 'from the future', 1, x'00', 0)",
+    )
+    .execute(&mut shell)
+    .await
+    .unwrap();
+    shell.close().await.unwrap();
+    let refused = migrate(&relay.path).await.unwrap_err();
+    assert!(
+        matches!(refused, OpenError::Newer { version: 9001, .. }),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn its_files_are_for_their_owner_alone() {
+    let relay = Relay::start().await;
+    add_tenant(&relay.ports).await;
+    for name in ["relay.db", "relay.db-wal", "relay.db-shm", "relay.db.lock"] {
+        let there = relay.folder.path().join(name).metadata().unwrap();
+        assert_eq!(there.permissions().mode() & 0o777, 0o600, "{name}");
+    }
+}
