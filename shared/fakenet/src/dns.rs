@@ -3,6 +3,7 @@
 //! file is the way from the socket and back.
 
 mod answer;
+mod ask;
 mod book;
 mod resolve;
 
@@ -22,6 +23,7 @@ use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseI
 use hickory_server::zone_handler::{MessageResponseBuilder, Queries};
 
 pub use answer::{Answer, Answers, Kind};
+pub(crate) use ask::ask_txt;
 pub(crate) use book::{Book, fold};
 use resolve::{Manner, Resolved, resolve};
 

@@ -44,12 +44,17 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
-    pub(crate) fn new(clock: Clock, authority: Authority, greylist: Duration) -> Self {
+    pub(crate) fn new(
+        clock: Clock,
+        authority: Authority,
+        greylist: Duration,
+        mailbox: Mailbox,
+    ) -> Self {
         Self {
             clock,
             authority,
             habits: Habits::new(greylist),
-            mailbox: Arc::default(),
+            mailbox: Arc::new(mailbox),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             connections: Arc::new(Semaphore::new(MOST_CONNECTIONS)),

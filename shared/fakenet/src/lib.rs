@@ -8,6 +8,7 @@
 
 mod authority;
 mod dns;
+mod door;
 mod exchanger;
 mod habits;
 mod mailbox;
@@ -20,8 +21,9 @@ mod zone;
 
 pub use authority::{AuthorityError, Issued};
 pub use dns::{Answer, Answers, Kind};
+pub use door::mailbox_door;
 pub use exchanger::{Counts, Exchanger};
-pub use mailbox::{Mailbox, Received};
+pub use mailbox::{Entry, Mailbox, Received};
 pub use net::{FakeInternet, Options, StartError};
 pub use script::{Act, Certificate, Feature, Gate, LARGEST_MESSAGE, Phase, Script};
 pub use zone::Zone;

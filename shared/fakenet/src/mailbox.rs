@@ -1,4 +1,7 @@
-//! What the exchangers received: one entry for each transaction, whole, within a bound.
+//! What the exchangers received: one entry for each transaction, whole, within a bound. Signatures
+//! are verified when somebody looks, so that a load that nobody looks at costs nothing.
+
+mod verdicts;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -8,6 +11,8 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use postrider_model::Timestamp;
 use tokio::sync::watch;
+
+use verdicts::Verdicts;
 
 /// More is not kept; the oldest goes first.
 const MOST_MESSAGES: usize = 10_000;
@@ -34,11 +39,29 @@ pub struct Received {
     pub raw: Bytes,
 }
 
+/// What a list of messages says of one.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Entry {
+    pub id: String,
+    pub mail_from: String,
+    pub rcpt_to: Vec<String>,
+    pub received_at: Timestamp,
+    /// Bytes of the message.
+    pub size: usize,
+    pub tls: Option<String>,
+    /// Unfolded and decoded (RFC 2047).
+    pub subject: Option<String>,
+    /// `pass` or `fail` for each DKIM-Signature, in their order, the key asked of this
+    /// internet's DNS.
+    pub dkim: Vec<&'static str>,
+}
+
 /// The messages that all exchangers of one internet received.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Mailbox {
     kept: Mutex<Kept>,
     count: watch::Sender<usize>,
+    verdicts: Verdicts,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +72,48 @@ struct Kept {
 }
 
 impl Mailbox {
+    /// `dns`: who is asked for the keys of signatures.
+    pub(crate) fn new(dns: SocketAddr) -> Self {
+        Self {
+            kept: Mutex::default(),
+            count: watch::Sender::new(0),
+            verdicts: Verdicts::new(dns),
+        }
+    }
+
+    /// All messages with their verdicts, the oldest first. A signature is verified once, the
+    /// first time that it is looked at and its key is there.
+    pub async fn entries(&self) -> Vec<Entry> {
+        let messages = self.messages();
+        let oldest = messages.first().map_or(u64::MAX, |message| message.id);
+        self.verdicts.forget_before(oldest);
+        let mut entries = Vec::with_capacity(messages.len());
+        for message in messages {
+            entries.push(self.describe(message).await);
+        }
+        entries
+    }
+
+    /// One message with its verdicts.
+    pub async fn entry(&self, id: u64) -> Option<Entry> {
+        let message = self.message(id)?;
+        Some(self.describe(message).await)
+    }
+
+    async fn describe(&self, message: Received) -> Entry {
+        let dkim = self.verdicts.of(&message).await;
+        Entry {
+            id: message.id.to_string(),
+            subject: postrider_message::header_value(&message.raw, "Subject"),
+            size: message.raw.len(),
+            mail_from: message.mail_from,
+            rcpt_to: message.rcpt_to,
+            received_at: message.received_at,
+            tls: message.tls,
+            dkim,
+        }
+    }
+
     /// All messages, the oldest first.
     pub fn messages(&self) -> Vec<Received> {
         self.kept.lock().messages.iter().cloned().collect()
@@ -123,7 +188,7 @@ mod tests {
 
     #[test]
     fn the_oldest_messages_go_when_there_are_too_many() {
-        let mailbox = Mailbox::default();
+        let mailbox = Mailbox::new("127.0.0.1:9".parse().unwrap());
         for _ in 0..MOST_MESSAGES + 5 {
             mailbox.keep(message(1));
         }
@@ -134,7 +199,7 @@ mod tests {
 
     #[test]
     fn the_oldest_messages_go_when_they_are_too_large() {
-        let mailbox = Mailbox::default();
+        let mailbox = Mailbox::new("127.0.0.1:9".parse().unwrap());
         for _ in 0..5 {
             mailbox.keep(message(60 << 20));
         }

@@ -93,7 +93,8 @@ impl FakeInternet {
             None => Authority::fresh(),
         };
         let authority = authority.map_err(StartError::Authority)?;
-        let ground = Ground::new(options.clock, authority, options.greylist);
+        let mailbox = Mailbox::new(dns_addr);
+        let ground = Ground::new(options.clock, authority, options.greylist, mailbox);
         let world = World::new(ground, smtp);
         let server = dns::serve(sockets, Arc::clone(&world.book), Arc::clone(&world));
         let server = server.map_err(StartError::Dns)?;

@@ -9,4 +9,6 @@ mod lasting;
 #[cfg(test)]
 mod local_parts;
 #[cfg(test)]
+mod mailbox;
+#[cfg(test)]
 mod scripts;

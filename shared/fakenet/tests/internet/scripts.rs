@@ -127,6 +127,7 @@ async fn connections_end_in_all_ways() {
             }
         };
         assert_eq!(end.is_ok(), in_order, "{phase:?} {act:?} {end:?}");
+        drop(client);
         mx.wait_until(|seen| seen.open == 0).await;
     }
 }
