@@ -18,7 +18,7 @@ use crate::mailbox::Mailbox;
 use crate::ports::{self, Ports, Wish};
 use crate::script::Certificate;
 use crate::world::World;
-use crate::zone::Zone;
+use crate::zone::{Zone, a_labels};
 
 /// How to start.
 #[derive(Clone, Debug)]
@@ -140,7 +140,7 @@ impl FakeInternet {
 
     /// The exchanger `mx.<domain>` as it is; made if nobody asked for it before.
     pub fn exchanger(&self, domain: &str) -> io::Result<Exchanger> {
-        self.world.exchanger(&format!("mx.{domain}"))
+        self.world.exchanger(&format!("mx.{}", a_labels(domain)))
     }
 
     /// What all exchangers received.

@@ -89,7 +89,8 @@ fn furnish(world: &Arc<World>) {
     let private = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
     zone("private.test").addresses(&[private]);
     // An address of its own where nobody listens: connections are refused.
-    if let Ok(vacant) = world.town.lock().address("mx.down.test") {
+    let vacant = world.town.lock().address("mx.down.test");
+    if let Ok(vacant) = vacant {
         zone("down.test").addresses(&[IpAddr::V4(vacant)]);
     }
 }

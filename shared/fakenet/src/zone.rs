@@ -4,6 +4,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use postrider_model::Domain;
+
 use crate::dns::{Answer, Answers, Kind, fold};
 use crate::exchanger::Exchanger;
 use crate::script::Script;
@@ -19,7 +21,7 @@ pub struct Zone {
 impl Zone {
     pub(crate) fn new(name: &str, world: &Arc<World>) -> Self {
         Self {
-            name: fold(name),
+            name: a_labels(name),
             world: Arc::clone(world),
         }
     }
@@ -187,6 +189,14 @@ impl Zone {
             }
             Err(error) => panic!("no listener for {host}: {error}"),
         }
+    }
+}
+
+/// A domain as the DNS knows it; what is no domain of mail is only folded.
+pub(crate) fn a_labels(name: &str) -> String {
+    match Domain::parse(name) {
+        Ok(domain) => domain.as_str().to_owned(),
+        Err(_) => fold(name),
     }
 }
 

@@ -32,17 +32,18 @@ pub(super) enum Stream {
 impl Stream {
     /// Reads what there is, behind what `into` holds.
     pub(super) async fn read(&mut self, into: &mut BytesMut) -> Result<(), Gone> {
-        into.reserve(CHUNK);
-        let read = timeout(IDLE, async {
-            match self {
-                Self::Plain(tcp) => tcp.read_buf(into).await,
-                Self::Secure(tls) => tls.read_buf(into).await,
-                Self::Closed => Ok(0),
-            }
-        });
-        match read.await {
+        match timeout(IDLE, self.read_some(into)).await {
             Ok(Ok(1..)) => Ok(()),
             _ => Err(Gone),
+        }
+    }
+
+    async fn read_some(&mut self, into: &mut BytesMut) -> io::Result<usize> {
+        into.reserve(CHUNK);
+        match self {
+            Self::Plain(tcp) => tcp.read_buf(into).await,
+            Self::Secure(tls) => tls.read_buf(into).await,
+            Self::Closed => Ok(0),
         }
     }
 
@@ -92,10 +93,11 @@ impl Stream {
         }
     }
 
-    /// Reads and drops until the other side ends.
+    /// Reads and drops until the other side ends, however long that takes: who hangs must
+    /// outlast every timeout of the other side.
     pub(super) async fn drain(&mut self) {
         let mut dropped = BytesMut::new();
-        while self.read(&mut dropped).await.is_ok() {
+        while matches!(self.read_some(&mut dropped).await, Ok(1..)) {
             dropped.clear();
         }
     }

@@ -254,3 +254,10 @@ async fn texts_are_served_in_strings_of_255_octets() {
         ResponseCode::ServFail
     );
 }
+
+#[tokio::test]
+async fn a_domain_may_be_named_by_its_unicode_form() {
+    let net = start().await;
+    net.domain("Bücher.example").null_mx();
+    assert_eq!(found(&net, "xn--bcher-kva.example.", MX).await, ["MX 0 ."]);
+}

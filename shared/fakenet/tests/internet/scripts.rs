@@ -285,3 +285,20 @@ async fn a_script_can_be_changed_while_the_exchanger_runs() {
     mx.set_script(Script::new());
     assert!(client.mail(FROM, TO).await.starts_with("250"));
 }
+
+#[tokio::test]
+async fn a_message_of_ten_megabytes_arrives_as_it_was() {
+    let (net, mx) = scripted(Script::new()).await;
+    let line = "..a line that begins with a dot, and goes on for a while\r\n";
+    let message = line.repeat((10 << 20) / line.len());
+    let client = Client::greet(&mx).await;
+    let tls = client.starttls(net.ca_pem(), "mx.example.org").await;
+    let mut client = tls.unwrap();
+    client.say("EHLO client.example").await;
+    client.say("MAIL FROM:<>").await;
+    client.say(&format!("RCPT TO:<{TO}>")).await;
+    client.say("DATA").await;
+    client.send(message.replace("..a", "...a").as_bytes()).await;
+    assert!(client.say(".").await.starts_with("250"));
+    assert_eq!(mx.received()[0].raw, message);
+}
