@@ -104,12 +104,14 @@ async fn asked(server: &Arc<Server>, request: Request) -> Answer {
 }
 
 fn written(mut answer: Answer, server: &Server, parts: &Parts, id: &RequestId) -> Answer {
-    match answer.problem.take() {
-        Some(problem) => {
-            problem.written(id, &parts.headers, server.config.documentation.as_deref())
-        }
-        None => answer,
-    }
+    let Some(problem) = answer.problem.take() else {
+        return answer;
+    };
+    let documentation = server.config.documentation.as_deref();
+    let mut written = problem.written(id, &parts.headers, documentation);
+    // What the door added to the refusal after it was made.
+    written.headers.extend(answer.headers);
+    written
 }
 
 /// Deals with what the door left of the body; true where the connection is of no more use.

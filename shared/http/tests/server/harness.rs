@@ -49,7 +49,10 @@ impl Door for TestDoor {
                 self.begun.notify_one();
                 Answer::text(200, "done")
             }
-            _ => Problem::not_found().into(),
+            _ => {
+                let name = http::HeaderName::from_static("x-more");
+                Answer::from(Problem::not_found()).header(name, http::HeaderValue::from_static("1"))
+            }
         }
     }
 }

@@ -59,6 +59,10 @@ async fn each_refusal_is_json_with_the_id_that_the_header_has() {
     }
     let answer = server.say(format!("POST /hello HTTP/1.1\r\n{CLOSE}")).await;
     assert!(answer.contains("allow: GET, HEAD\r\n"), "{answer}");
+    let answer = server
+        .say(format!("GET /nothing HTTP/1.1\r\n{CLOSE}"))
+        .await;
+    assert!(answer.contains("x-more: 1\r\n"), "{answer}");
 }
 
 #[tokio::test]
