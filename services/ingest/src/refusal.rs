@@ -87,6 +87,11 @@ pub(crate) fn of_compose(error: &ComposeError) -> Problem {
         | ComposeReason::NotAscii
         | ComposeReason::LongWord => "validation_error",
     };
+    let name = if error.field.starts_with("attachments") {
+        "invalid_attachment"
+    } else {
+        name
+    };
     Problem::field(422, name, error.field.clone(), format!("{}.", error.reason))
 }
 

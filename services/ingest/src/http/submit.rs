@@ -32,14 +32,21 @@ impl HttpDoor {
     ) -> Result<Answer, Problem> {
         let key = idempotency_key(&request.headers)?;
         let Taken { bytes, room } = self.body(caller, &mut request).await?;
-        let limits = Limits {
-            recipients: self.recipients_most,
-            now: self.ports.clock.now(),
+        let reading = Reading {
+            limits: Limits {
+                recipients: self.recipients_most,
+                now: self.ports.clock.now(),
+            },
+            random: self.ports.rng.bytes(),
+            says_json: says_json(&request.headers),
         };
-        let (size, random) = (bytes.len(), self.ports.rng.bytes());
-        let work = move || from_json(&bytes, key, limits, random);
-        let (submission, unknown) = apart(size, work).await??;
-        let answer = self.accept(caller, submission, &request.request_id).await;
+        let size = bytes.len();
+        let work = move || reading.read(&bytes, key);
+        let (submission, unknown) = apart(size, work).await?;
+        let answer = match submission {
+            Ok(submission) => self.accept(caller, submission, &request.request_id).await,
+            Err(problem) => Err(problem),
+        };
         drop(room);
         // A refusal names the unknown fields as well: one of them may be a misspelt one.
         Ok(unknown.warn(answer.unwrap_or_else(Answer::from)))
@@ -65,6 +72,7 @@ impl HttpDoor {
         if self.ports.gate.space_is_short() {
             return Err(refusal::space_is_short());
         }
+        refuse_encoding(&request.headers)?;
         let (budget, tenant) = (&self.ports.budget, caller.tenant.id);
         intake::read(&mut request.body, budget, tenant, self.request_most).await
     }
@@ -77,7 +85,7 @@ impl HttpDoor {
     ) -> Result<Answer, Problem> {
         match self.ports.gate.accept(caller, submission).await {
             Ok(accepted) => {
-                tracing::info!(
+                tracing::debug!(
                     request.id = %id,
                     tenant.id = %caller.tenant.id,
                     message.id = accepted.stored.map(tracing::field::display),
@@ -107,46 +115,66 @@ fn refused(error: &AcceptError, id: &RequestId) -> Problem {
     problem
 }
 
-fn from_json(
-    bytes: &[u8],
-    key: Option<IdempotencyKey>,
+/// What reading a JSON request needs beside it.
+struct Reading {
     limits: Limits,
     random: [u8; 16],
-) -> Result<(Submission, Unknown), Problem> {
-    let value = json::read(bytes).map_err(|error| not_json(&error))?;
-    let mut unknown = Unknown::default();
-    let message = fields::read(&value, limits, &mut unknown)?;
-    let claim = key.map(|key| ClaimRequest {
-        endpoint: SEND,
-        key,
-        request: fingerprint::of_json(&value),
-    });
-    let composed = compose(&message.draft, random).map_err(|error| refusal::of_compose(&error))?;
-    let submission = Submission {
-        raw: composed.bytes,
-        envelope: message.envelope(),
-        bcc: message.bcc,
-        stream: message.stream,
-        tags: message.tags,
-        scheduled_at: message.scheduled_at,
-        expires_at: message.expires_at,
-        claim,
-    };
-    Ok((submission, unknown))
+    says_json: bool,
 }
 
-fn not_json(error: &json::JsonError) -> Problem {
-    let status = match error {
-        json::JsonError::Malformed(_) => 400,
-        json::JsonError::DuplicateName(_) | json::JsonError::TooDeep | json::JsonError::TooMany => {
-            422
-        }
-    };
-    Problem::new(
-        status,
-        "validation_error",
-        format!("The request cannot be read: {error}."),
-    )
+impl Reading {
+    fn read(
+        &self,
+        bytes: &[u8],
+        key: Option<IdempotencyKey>,
+    ) -> (Result<Submission, Problem>, Unknown) {
+        let mut unknown = Unknown::default();
+        let submission = self.submission(bytes, key, &mut unknown);
+        (submission, unknown)
+    }
+
+    fn submission(
+        &self,
+        bytes: &[u8],
+        key: Option<IdempotencyKey>,
+        unknown: &mut Unknown,
+    ) -> Result<Submission, Problem> {
+        let value = json::read(bytes).map_err(|error| self.not_json(&error))?;
+        let message = fields::read(&value, self.limits, unknown)?;
+        let request = key.map(|key| (key, fingerprint::of_json(&value)));
+        let composed = compose(&message.draft, self.random);
+        let composed = composed.map_err(|error| refusal::of_compose(&error))?;
+        Ok(Submission {
+            raw: composed.bytes,
+            envelope: message.envelope(),
+            bcc: message.bcc,
+            stream: message.stream,
+            tags: message.tags,
+            scheduled_at: message.scheduled_at,
+            expires_at: message.expires_at,
+            claim: request.map(|(key, request)| ClaimRequest {
+                endpoint: SEND,
+                key,
+                request,
+            }),
+        })
+    }
+
+    fn not_json(&self, error: &json::JsonError) -> Problem {
+        let message = format!("The request cannot be read: {error}.");
+        let status = match error {
+            json::JsonError::Malformed(_) if self.says_json => 400,
+            // A form or a file: not broken, but nothing for this endpoint.
+            json::JsonError::Malformed(_) => {
+                let message = format!("{message} Send JSON, as application/json.");
+                return Problem::new(422, "validation_error", message);
+            }
+            json::JsonError::DuplicateName(_)
+            | json::JsonError::TooDeep
+            | json::JsonError::TooMany => 422,
+        };
+        Problem::new(status, "validation_error", message)
+    }
 }
 
 fn from_raw(bytes: &Bytes, envelope: Vec<EmailAddress>, key: Option<IdempotencyKey>) -> Submission {
@@ -214,20 +242,35 @@ fn envelope(query: &Query, most: usize) -> Result<Vec<EmailAddress>, Problem> {
 
 // Whoever sends JSON here means the other endpoint.
 fn refuse_json(headers: &HeaderMap) -> Result<(), Problem> {
-    let kind = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let essence = kind
-        .unwrap_or_default()
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim();
-    if essence.eq_ignore_ascii_case("application/json") {
+    if media_type(headers).is_some_and(is_json) {
         let message = "This endpoint takes message/rfc822; send JSON to /emails.";
         return Err(Problem::new(422, "validation_error", message));
     }
     Ok(())
+}
+
+// RFC 9110 §15.5.16.
+fn refuse_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    let encoding = headers.get(header::CONTENT_ENCODING);
+    if encoding.is_some_and(|encoding| encoding != "identity") {
+        let message = "The body is compressed (Content-Encoding); send it as it is.";
+        return Err(Problem::new(415, "validation_error", message));
+    }
+    Ok(())
+}
+
+/// Whether a request calls its body JSON, or nothing at all.
+fn says_json(headers: &HeaderMap) -> bool {
+    media_type(headers).is_none_or(is_json)
+}
+
+fn is_json(kind: &str) -> bool {
+    kind.eq_ignore_ascii_case("application/json")
+}
+
+fn media_type(headers: &HeaderMap) -> Option<&str> {
+    let text = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    text.split(';').next().map(str::trim)
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {

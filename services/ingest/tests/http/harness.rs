@@ -1,0 +1,247 @@
+//! A door with everything behind it, and a client that reads answers as JSON.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use postrider_gate::{
+    Access, Budget, Gate, GateConfig, GatePorts, MasterKey, Provision, Service, TenantDefaults,
+};
+use postrider_ingest::{Config, Listener, Ports, run};
+use postrider_model::{Domain, EmailAddress, Limits, Tenant, TenantStatus, Timestamp};
+use postrider_runtime::{Clock, Rng, Shutdown};
+use postrider_store::{Directory, Roster};
+use postrider_store_sqlite::{SqliteOptions, SqliteStore};
+use postrider_telemetry::Registry;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+pub(crate) struct Relay {
+    pub(crate) address: SocketAddr,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) clock: Clock,
+    /// A tenant that may do 10,000 requests a second, and its key.
+    pub(crate) tenant: Tenant,
+    pub(crate) key: String,
+    provision: Provision,
+    roster: Roster,
+    _tasks: JoinSet<()>,
+    _folder: TempDir,
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) json: Value,
+}
+
+pub(crate) const NOW: &str = "2026-01-31T08:00:00Z";
+
+impl Relay {
+    pub(crate) async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("postrider.db");
+        let store = SqliteStore::open(&path, SqliteOptions::default())
+            .await
+            .unwrap();
+        let (clock, rng) = (Clock::held(Timestamp::parse(NOW).unwrap()), Rng::system());
+        let master = Arc::new(MasterKey::new(&[7; 32]).unwrap());
+        let service = service();
+        let directory: Arc<dyn Directory> = Arc::new(store.clone());
+        let provision = Provision {
+            directory,
+            master: Arc::clone(&master),
+            service: service.clone(),
+            clock: clock.clone(),
+            rng: rng.clone(),
+        };
+        provision.dkim_keys().await.unwrap();
+        let roster = Roster::new();
+        let gate = GatePorts {
+            intake: Arc::new(store.clone()),
+            roster: roster.clone(),
+            master,
+            clock: clock.clone(),
+            rng: rng.clone(),
+            metrics: Registry::new(),
+        };
+        let gate = Arc::new(Gate::new(gate, gate_config(service)));
+        let ports = Ports {
+            gate: Arc::clone(&gate),
+            access: Arc::new(Access::new(roster.clone(), clock.clone())),
+            budget: Budget::new(256 * 1024 * 1024, Duration::from_secs(30)),
+            mail: Arc::new(store.clone()),
+            upkeep: Arc::new(store.clone()),
+            clock: clock.clone(),
+            rng,
+        };
+        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = tcp.local_addr().unwrap();
+        let mut tasks = JoinSet::new();
+        let shutdown = Shutdown::new(Duration::from_secs(5));
+        tasks.spawn(run(
+            ports,
+            Config::default(),
+            vec![Listener { tcp, tls: None }],
+            shutdown,
+        ));
+        let (tenant, key) = add_tenant(&provision, &roster, "Joe's Garage", 10_000).await;
+        Self {
+            address,
+            gate,
+            clock,
+            tenant,
+            key,
+            provision,
+            roster,
+            _tasks: tasks,
+            _folder: folder,
+        }
+    }
+
+    /// Another tenant with its key.
+    pub(crate) async fn tenant(&self, name: &str, requests_per_second: u32) -> (Tenant, String) {
+        add_tenant(&self.provision, &self.roster, name, requests_per_second).await
+    }
+
+    pub(crate) async fn suspend(&self, tenant: &Tenant) {
+        let directory = &self.provision.directory;
+        directory
+            .set_status(tenant.id, TenantStatus::Suspended)
+            .await
+            .unwrap();
+        self.roster.refresh(&**directory).await.unwrap();
+    }
+
+    /// `POST /emails` with the tenant's key.
+    pub(crate) async fn send(&self, json: impl AsRef<[u8]>) -> Answer {
+        self.post("/emails", &[], json).await
+    }
+
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        fields: &[(&str, &str)],
+        body: impl AsRef<[u8]>,
+    ) -> Answer {
+        let bearer = format!("Bearer {}", self.key);
+        let mut all = vec![("authorization", bearer.as_str())];
+        all.extend_from_slice(fields);
+        self.ask("POST", path, &all, body).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        let bearer = format!("Bearer {}", self.key);
+        self.ask("GET", path, &[("authorization", bearer.as_str())], "")
+            .await
+    }
+
+    pub(crate) async fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        fields: &[(&str, &str)],
+        body: impl AsRef<[u8]>,
+    ) -> Answer {
+        let body = body.as_ref();
+        let mut request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: relay.example\r\nconnection: close\r\ncontent-length: {}\r\n",
+            body.len()
+        );
+        for (name, value) in fields {
+            request.push_str(name);
+            request.push_str(": ");
+            request.push_str(value);
+            request.push_str("\r\n");
+        }
+        request.push_str("\r\n");
+        self.say([request.as_bytes(), body].concat()).await
+    }
+
+    /// Writes these bytes and reads one answer.
+    pub(crate) async fn say(&self, bytes: impl AsRef<[u8]>) -> Answer {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(bytes.as_ref()).await.unwrap();
+        let mut text = Vec::new();
+        stream.read_to_end(&mut text).await.unwrap();
+        Answer::of(&String::from_utf8(text).unwrap())
+    }
+}
+
+impl Answer {
+    fn of(text: &str) -> Self {
+        let (head, body) = text
+            .split_once("\r\n\r\n")
+            .unwrap_or_else(|| panic!("no answer: {text}"));
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let json = serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {text}"));
+        Self {
+            status,
+            head: head.to_owned(),
+            json,
+        }
+    }
+
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.split("\r\n").skip(1);
+        lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
+    /// The id of a message that was accepted.
+    pub(crate) fn id(&self) -> String {
+        assert_eq!(self.status, 200, "{}", self.json);
+        self.json["id"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn refusal(&self) -> (u16, &str) {
+        assert_eq!(self.json["statusCode"], self.status, "{}", self.json);
+        (self.status, self.json["name"].as_str().unwrap())
+    }
+}
+
+fn service() -> Service {
+    let domain = |name: &str| Domain::parse(name).unwrap();
+    Service {
+        send_domain: domain("send.relay.example"),
+        bounce_domain: domain("bounce.relay.example"),
+        host: domain("relay.example"),
+    }
+}
+
+fn gate_config(service: Service) -> GateConfig {
+    GateConfig {
+        service,
+        size_most: 41_943_040,
+        recipients_most: 1_000,
+        lifetime: Duration::from_hours(72),
+        schedule_most: Duration::from_hours(30 * 24),
+    }
+}
+
+async fn add_tenant(
+    provision: &Provision,
+    roster: &Roster,
+    name: &str,
+    requests_per_second: u32,
+) -> (Tenant, String) {
+    let limits = Limits {
+        requests_per_second,
+        per_minute: 0,
+        burst: 0,
+    };
+    let reply_to = EmailAddress::parse("joe@joesgarage.example").unwrap();
+    let made = provision
+        .tenant(name, reply_to, TenantDefaults { limits })
+        .await
+        .unwrap();
+    roster.refresh(&*provision.directory).await.unwrap();
+    (made.tenant, made.token.expose().to_owned())
+}
+
+/// A complete request with these members more.
+pub(crate) fn mail(members: &str) -> String {
+    format!(r#"{{"to":"ann@example.org","subject":"Your car","text":"is ready"{members}}}"#)
+}
