@@ -68,3 +68,27 @@ async fn shutdown_waits_no_longer_than_it_may() {
     server.tasks.join_next().await.unwrap().unwrap();
     assert!(!server.door.ended.load(Ordering::SeqCst));
 }
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_of_its_answer_is_given_up() {
+    let mut server = plain(Config {
+        write_timeout: Duration::from_millis(50),
+        ..Config::default()
+    })
+    .await;
+    let mut stream = server.dial().await;
+    stream
+        .write_all(b"GET /large HTTP/1.1\r\nhost: a\r\n\r\n")
+        .await
+        .unwrap();
+    // The first byte says that the answer is on its way; what follows is not taken.
+    stream.read_u8().await.unwrap();
+    let began = tokio::time::Instant::now();
+    server.shutdown.begin();
+    server.tasks.join_next().await.unwrap().unwrap();
+    assert!(
+        began.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        began.elapsed()
+    );
+}

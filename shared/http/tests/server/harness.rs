@@ -41,6 +41,7 @@ impl Door for TestDoor {
                 Ok(body) => Answer::json(200, &json!({ "length": body.len() })),
                 Err(error) => Problem::from(error).into(),
             },
+            (_, "large") => Answer::text(200, vec![b'a'; 64 * 1024 * 1024]),
             (_, "panic") => panic!("as asked"),
             (_, "wait") => {
                 self.begun.notify_one();
