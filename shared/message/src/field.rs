@@ -5,10 +5,27 @@ use std::ops::Range;
 
 use crate::MessageError;
 
-/// Largest header block of a message or a part, in bytes.
-pub(crate) const HEADER_MOST: usize = 64 * 1024;
-/// Most fields in one header block.
-pub(crate) const FIELDS_MOST: usize = 500;
+/// How large one header block may be, of a message or of a part.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// In bytes.
+    pub(crate) size: usize,
+    pub(crate) fields: usize,
+}
+
+impl Limits {
+    /// For what comes in.
+    pub(crate) const INCOMING: Self = Self {
+        size: 64 * 1024,
+        fields: 500,
+    };
+    /// For what was let in: encoding makes it up to four times as long, and each stamp and
+    /// signature adds fields. What was accepted once can always be sealed again.
+    pub(crate) const OWN: Self = Self {
+        size: 512 * 1024,
+        fields: 1_000,
+    };
+}
 
 /// One field: where it stands, its last CRLF included.
 #[derive(Clone, Copy, Debug)]
@@ -83,9 +100,14 @@ impl<'a> Split<'a> {
     }
 }
 
+/// Splits a normalised message that was let in.
+pub(crate) fn split(raw: &[u8]) -> Result<Split<'_>, MessageError> {
+    split_within(raw, Limits::OWN)
+}
+
 /// Splits a normalised message. Refuses what is not a header block and what is too large,
 /// having looked at no more than the limits allow.
-pub(crate) fn split(raw: &[u8]) -> Result<Split<'_>, MessageError> {
+pub(crate) fn split_within(raw: &[u8], limits: Limits) -> Result<Split<'_>, MessageError> {
     let mut fields: Vec<Range<usize>> = Vec::with_capacity(24);
     let (mut at, mut line) = (0, 0);
     while let Some(rest) = raw.get(at..).filter(|rest| !rest.is_empty()) {
@@ -95,14 +117,14 @@ pub(crate) fn split(raw: &[u8]) -> Result<Split<'_>, MessageError> {
             break;
         }
         // Looked for no further than the header may reach.
-        let window = rest.get(..HEADER_MOST + 2).unwrap_or(rest);
+        let window = rest.get(..limits.size + 2).unwrap_or(rest);
         let end = match memchr::memmem::find(window, b"\r\n") {
             Some(end) => at + end + 2,
             None if window.len() < rest.len() => raw.len(),
             None => at + rest.len(),
         };
-        if end > HEADER_MOST {
-            return Err(MessageError::HeaderTooLarge { most: HEADER_MOST });
+        if end > limits.size {
+            return Err(MessageError::HeaderTooLarge { most: limits.size });
         }
         let text = raw.get(at..end).unwrap_or_default();
         if memchr::memchr(0, text).is_some() {
@@ -115,8 +137,10 @@ pub(crate) fn split(raw: &[u8]) -> Result<Split<'_>, MessageError> {
                 .end = end;
         } else if Field::new(text).name.is_empty() {
             return Err(MessageError::NotAHeader { line });
-        } else if fields.len() == FIELDS_MOST {
-            return Err(MessageError::TooManyFields { most: FIELDS_MOST });
+        } else if fields.len() == limits.fields {
+            return Err(MessageError::TooManyFields {
+                most: limits.fields,
+            });
         } else {
             fields.push(at..end);
         }
@@ -192,13 +216,16 @@ mod tests {
     fn floods_are_refused() {
         let many = "A: b\r\n".repeat(1_000_000);
         assert_eq!(
-            split(many.as_bytes()).err(),
+            split_within(many.as_bytes(), Limits::INCOMING).err(),
             Some(MessageError::TooManyFields { most: 500 })
         );
         let wide = format!("A: {}\r\n\r\n", "b".repeat(1_000_000));
         let large = Some(MessageError::HeaderTooLarge { most: 65_536 });
-        assert_eq!(split(wide.as_bytes()).err(), large);
+        assert_eq!(split_within(wide.as_bytes(), Limits::INCOMING).err(), large);
         let folded = format!("A: b\r\n{}\r\n", " c\r\n".repeat(300_000));
-        assert_eq!(split(folded.as_bytes()).err(), large);
+        assert_eq!(
+            split_within(folded.as_bytes(), Limits::INCOMING).err(),
+            large
+        );
     }
 }

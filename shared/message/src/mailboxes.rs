@@ -4,7 +4,7 @@
 use postrider_model::{AddressError, EmailAddress, Mailbox};
 
 use crate::fold::Folder;
-use crate::words::{decode, encode_words};
+use crate::words::{encode_words, one_line};
 
 /// What stands in an address field.
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ pub(crate) fn parse(text: &str) -> AddressList {
         && !list.has_group
         && text.matches('@').count() == 1
         && text.matches('<').count() == 1
-        && let Ok(mailbox) = Mailbox::parse(&decode(text))
+        && let Ok(mailbox) = Mailbox::parse(&one_line(text))
     {
         return AddressList {
             mailboxes: vec![mailbox],
@@ -73,13 +73,13 @@ impl Parts {
         let given = |name: String| Some(name.trim().to_owned()).filter(|name| !name.is_empty());
         match self.angle {
             Some(address) => Item::Mailbox {
-                name: given(decode(self.shown.trim())),
+                name: given(one_line(self.shown.trim())),
                 address,
             },
             None => Item::Mailbox {
                 name: self
                     .comment
-                    .and_then(|comment| given(decode(comment.trim()))),
+                    .and_then(|comment| given(one_line(comment.trim()))),
                 address: self.bare.trim().to_owned(),
             },
         }

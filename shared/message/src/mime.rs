@@ -6,7 +6,7 @@ use std::ops::Range;
 use memchr::memmem;
 
 use crate::MessageError;
-use crate::field::{FIELDS_MOST, Field, HEADER_MOST};
+use crate::field::{Field, Limits};
 use crate::parameters::Parameters;
 use crate::transfer::Encoding;
 
@@ -68,10 +68,16 @@ pub(crate) struct Structure {
     pub(crate) between: Vec<(usize, Range<usize>)>,
 }
 
-/// Finds the structure of a normalised message.
+/// Finds the structure of a normalised message that was let in.
 pub(crate) fn scan(raw: &[u8]) -> Result<Structure, MessageError> {
+    scan_within(raw, Limits::OWN)
+}
+
+/// Finds the structure of a normalised message; the limits are for each header in it.
+pub(crate) fn scan_within(raw: &[u8], limits: Limits) -> Result<Structure, MessageError> {
     let mut scanner = Scanner {
         raw,
+        limits,
         parts: vec![],
         between: vec![],
         open: vec![],
@@ -98,6 +104,7 @@ pub(crate) fn scan(raw: &[u8]) -> Result<Structure, MessageError> {
 
 struct Scanner<'a> {
     raw: &'a [u8],
+    limits: Limits,
     parts: Vec<Part>,
     between: Vec<(usize, Range<usize>)>,
     /// The containers that are not closed yet, outermost first.
@@ -152,11 +159,13 @@ impl Scanner<'_> {
             if rest.starts_with(b"\r\n") {
                 return Ok((fields, at, at + 2));
             }
-            let window = rest.get(..HEADER_MOST).unwrap_or(rest);
+            let window = rest.get(..self.limits.size).unwrap_or(rest);
             let length = memmem::find(window, b"\r\n").map_or(window.len(), |end| end + 2);
             let end = at + length;
-            if end - start > HEADER_MOST {
-                return Err(MessageError::HeaderTooLarge { most: HEADER_MOST });
+            if end - start > self.limits.size {
+                return Err(MessageError::HeaderTooLarge {
+                    most: self.limits.size,
+                });
             }
             if memchr::memchr(0, self.slice(at..end)).is_some() {
                 let before = self.slice(0..at);
@@ -166,8 +175,10 @@ impl Scanner<'_> {
             let count = fields.len();
             match fields.last_mut() {
                 Some(last) if rest.starts_with(b" ") || rest.starts_with(b"\t") => last.end = end,
-                _ if count == FIELDS_MOST => {
-                    return Err(MessageError::TooManyFields { most: FIELDS_MOST });
+                _ if count == self.limits.fields => {
+                    return Err(MessageError::TooManyFields {
+                        most: self.limits.fields,
+                    });
                 }
                 _ => fields.push(at..end),
             }
@@ -425,7 +436,7 @@ mod tests {
             "A: b\r\n".repeat(9_000)
         );
         assert_eq!(
-            scan(wide.as_bytes()).err(),
+            scan_within(wide.as_bytes(), Limits::INCOMING).err(),
             Some(MessageError::TooManyFields { most: 500 })
         );
     }

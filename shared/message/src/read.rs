@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use postrider_model::{Attachment, Mailbox};
 
 use crate::MessageError;
-use crate::field::{Field, Split, split};
+use crate::field::{Field, Limits, Split, split_within};
 use crate::mailboxes;
-use crate::mime::{Kind, Part, Structure, scan};
-use crate::words::decode;
+use crate::mime::{Kind, Part, Structure, scan_within};
+use crate::words::one_line;
 
 /// Most hosts that a message may have passed (RFC 5321 §6.3).
 pub(crate) const HOPS_MOST: usize = 30;
@@ -39,7 +39,7 @@ pub struct Received {
     pub reply_to: Vec<Mailbox>,
     pub to: Vec<Mailbox>,
     pub cc: Vec<Mailbox>,
-    /// Without encoded words; empty where there is none.
+    /// Without encoded words, on one line; empty where there is none.
     pub subject: String,
     /// Without angle brackets; `None` where there is none or none that is valid.
     pub message_id: Option<String>,
@@ -50,9 +50,9 @@ pub struct Received {
 /// Reads a normalised message. Work is bounded whatever it holds: the header by its limits, the
 /// parts by theirs, and nothing here recurses.
 pub fn read(raw: &[u8]) -> Result<Received, MessageError> {
-    let message = split(raw)?;
+    let message = split_within(raw, Limits::INCOMING)?;
     check(&message)?;
-    let structure = scan(raw)?;
+    let structure = scan_within(raw, Limits::INCOMING)?;
     let text = |name: &str| message.first(name).map(Field::text);
     let list = |name: &str| text(name).map(|text| mailboxes::parse(&text).mailboxes);
     Ok(Received {
@@ -61,7 +61,7 @@ pub fn read(raw: &[u8]) -> Result<Received, MessageError> {
         to: list("To").unwrap_or_default(),
         cc: list("Cc").unwrap_or_default(),
         subject: text("Subject")
-            .map(|text| decode(&text))
+            .map(|text| one_line(&text))
             .unwrap_or_default(),
         message_id: text("Message-ID").and_then(|text| message_id(&text).map(str::to_owned)),
         has_date: text("Date").is_some_and(|date| !date.is_empty()),
@@ -164,7 +164,10 @@ fn is_attachment(part: &Part) -> bool {
 fn attachment(raw: &[u8], part: &Part) -> Attachment {
     let body = raw.get(part.body.clone()).unwrap_or_default();
     Attachment {
-        filename: decode(part.filename().unwrap_or_default()),
+        filename: part
+            .filename()
+            .unwrap_or_default()
+            .replace(char::is_control, " "),
         size: part.encoding.decoded_len(body),
         content_type: part.media.value.clone(),
         content_id: part.content_id.clone(),

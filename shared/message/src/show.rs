@@ -2,7 +2,7 @@
 
 use crate::field::split;
 use crate::mime::{Kind, Part, scan};
-use crate::words::{decode, decode_charset};
+use crate::words::{decode_charset, one_line};
 
 /// What a message says, decoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,17 +53,17 @@ fn text(message: &[u8], part: &Part) -> String {
     decode_charset(charset, &content).replace("\r\n", "\n")
 }
 
-/// The first field of that name, unfolded and decoded.
+/// The first field of that name, unfolded and decoded, on one line.
 pub fn header_value(message: &[u8], name: &str) -> Option<String> {
     let split = split(message).ok()?;
-    split.first(name).map(|field| decode(&field.text()))
+    split.first(name).map(|field| one_line(&field.text()))
 }
 
-/// All fields of that name in order, unfolded and decoded.
+/// All fields of that name in order, unfolded and decoded, on one line.
 pub fn header_values(message: &[u8], name: &str) -> Vec<String> {
     let split = split(message);
     let all = split.iter().flat_map(|split| split.all(name));
-    all.map(|field| decode(&field.text())).collect()
+    all.map(|field| one_line(&field.text())).collect()
 }
 
 #[cfg(test)]

@@ -150,32 +150,46 @@ pub(crate) fn encode_quoted_printable(content: &[u8]) -> Vec<u8> {
 }
 
 fn encode_line(line: &[u8], out: &mut Vec<u8>) {
-    let mut column = 0;
-    for (at, &b) in line.iter().enumerate() {
-        let last = at + 1 == line.len();
-        let plain = match b {
-            // White space may not end a line.
-            b' ' | b'\t' => !last,
-            // A line that is one dot, or starts as mbox's «From », meets broken software.
-            b'.' => column != 0,
-            b'F' => column != 0 || !line.starts_with(b"From "),
-            b'=' => false,
-            b => b.is_ascii_graphic(),
-        };
-        let width = if plain { 1 } else { 3 };
-        // 75 and the soft break's «=».
-        if column + width > if last { 76 } else { 75 } {
+    let (mut rest, mut column) = (line, 0);
+    while let Some(&first) = rest.first() {
+        // 75 and the soft break's «=»; the line's end needs none.
+        let most = if rest.len() == 1 { 76 } else { 75 };
+        let run = plain_run(rest, column, most);
+        if run > 0 {
+            let (plain, after) = rest.split_at(run);
+            out.extend_from_slice(plain);
+            column += run;
+            rest = after;
+        } else if column + 3 <= most && (!is_plain(first) || column == 0 || rest.len() == 1) {
+            out.push(b'=');
+            out.extend([first >> 4, first & 15].map(|n| u8::try_from(digit(n)).unwrap_or(b'0')));
+            column += 3;
+            rest = rest.get(1..).unwrap_or_default();
+        } else {
             out.extend_from_slice(b"=\r\n");
             column = 0;
         }
-        if plain {
-            out.push(b);
-        } else {
-            out.push(b'=');
-            out.extend([b >> 4, b & 15].map(|n| u8::try_from(digit(n)).unwrap_or(b'0')));
-        }
-        column += width;
     }
+}
+
+// How many bytes may stand as they are, from `column` on.
+fn plain_run(rest: &[u8], column: usize, most: usize) -> usize {
+    // A line that is one dot, or starts as mbox's «From », meets broken software.
+    if column == 0 && (rest.starts_with(b".") || rest.starts_with(b"From ")) {
+        return 0;
+    }
+    let room = rest.get(..most.saturating_sub(column)).unwrap_or(rest);
+    let run = room
+        .iter()
+        .position(|&b| !is_plain(b))
+        .unwrap_or(room.len());
+    // White space may not end a line.
+    let ends_line = run == rest.len() && rest.last().is_some_and(|b| matches!(b, b' ' | b'\t'));
+    if ends_line { run - 1 } else { run }
+}
+
+fn is_plain(b: u8) -> bool {
+    matches!(b, b' '..=b'~' | b'\t') && b != b'='
 }
 
 #[cfg(test)]
@@ -195,6 +209,22 @@ mod tests {
             ("caf=c3=a9", "café"),
         ] {
             let got = Encoding::QuotedPrintable.decode(given.as_bytes());
+            assert_eq!(String::from_utf8_lossy(&got), want, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn quoted_printable_is_written_as_rfc_2045_section_6_7_asks() {
+        let (x75, x76, x77) = ("x".repeat(75), "x".repeat(76), "x".repeat(77));
+        for (given, want) in [
+            ("a=b", "a=3Db".to_owned()),
+            ("end \r\n\tx\t", "end=20\r\n\tx=09".to_owned()),
+            (".\r\n..a\r\nFrom x", "=2E\r\n=2E.a\r\n=46rom x".to_owned()),
+            ("é\0", "=C3=A9=00".to_owned()),
+            (x76.as_str(), x76.clone()),
+            (x77.as_str(), format!("{x75}=\r\nxx")),
+        ] {
+            let got = encode_quoted_printable(given.as_bytes());
             assert_eq!(String::from_utf8_lossy(&got), want, "{given:?}");
         }
     }

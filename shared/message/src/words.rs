@@ -15,6 +15,8 @@ pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// Most encoded characters in one word. RFC 2047 §2: 75 with the frame (12 here); shorter, so
 /// that a word stands beside the longer field names too.
 const PAYLOAD_MOST: usize = 48;
+/// Longest encoded word that is read, in bytes. RFC 2047 §2 allows 75; many are longer.
+const ENCODED_MOST: usize = 2_000;
 /// A word of ASCII longer than this cannot be folded and is encoded instead.
 const WORD_MOST: usize = 500;
 
@@ -70,6 +72,12 @@ pub(crate) fn decode(text: &str) -> String {
     out
 }
 
+/// Decoded for people and for our own use: control characters, which an encoded word can hold,
+/// become spaces, so that a decoded text is always one line.
+pub(crate) fn one_line(text: &str) -> String {
+    decode(text).replace(char::is_control, " ")
+}
+
 fn flush(pending: &mut Option<(&str, Vec<u8>)>, out: &mut String) {
     if let Some((charset, bytes)) = pending.take() {
         out.push_str(&decode_charset(charset, &bytes));
@@ -78,9 +86,12 @@ fn flush(pending: &mut Option<(&str, Vec<u8>)>, out: &mut String) {
 
 // `=?charset*language?encoding?text?=` at the start of `word` (RFC 2047 §2, RFC 2231 §5).
 fn encoded_word(word: &str) -> Option<(&str, Vec<u8>, &str)> {
-    let (charset, rest) = word.strip_prefix("=?")?.split_once('?')?;
+    // Bounded, so that a header full of openings is not searched again from each of them.
+    let window = word.get(..word.floor_char_boundary(ENCODED_MOST))?;
+    let (charset, rest) = window.strip_prefix("=?")?.split_once('?')?;
     let (encoding, rest) = rest.split_once('?')?;
-    let (text, after) = rest.split_once("?=")?;
+    let (text, behind) = rest.split_once("?=")?;
+    let after = word.get(window.len() - behind.len()..)?;
     let charset = charset.split('*').next().unwrap_or(charset);
     if charset.is_empty() || !charset.bytes().all(|b| b.is_ascii_graphic()) {
         return None;
@@ -134,16 +145,18 @@ pub(crate) fn encode_text(text: &str) -> Vec<String> {
     let mut text = text;
     // Encoded words that the text has already stay as they are, unless others must be made
     // beside them: the space between would vanish for the reader.
-    if text.split(' ').any(|word| needs_encoding(word, text)) && text.contains("=?") {
+    let mut guard = text.contains("=?") && decode(text) == text;
+    if text.contains("=?") && text.split(' ').any(|word| needs_encoding(word, guard)) {
         decoded = decode(text);
         text = &decoded;
+        guard = true;
     }
     let (mut tokens, mut run): (Vec<String>, Vec<&str>) = (vec![], vec![]);
     let mut spaces = String::new();
     for word in text.split(' ') {
         if word.is_empty() && run.is_empty() {
             spaces.push(' ');
-        } else if word.is_empty() || needs_encoding(word, text) {
+        } else if word.is_empty() || needs_encoding(word, guard) {
             run.push(word);
         } else {
             close_run(&mut run, &mut tokens, &mut spaces);
@@ -170,11 +183,11 @@ fn close_run(run: &mut Vec<&str>, tokens: &mut Vec<String>, spaces: &mut String)
     spaces.push_str(&behind);
 }
 
-fn needs_encoding(word: &str, whole: &str) -> bool {
+// With `guard`, also what would be read as the encoded word that it only looks like.
+fn needs_encoding(word: &str, guard: bool) -> bool {
     word.len() > WORD_MOST
         || !word.bytes().all(|b| b.is_ascii_graphic())
-        // It would be read as what it only looks like.
-        || word.contains("=?") && decode(whole) == whole
+        || guard && word.contains("=?")
 }
 
 /// A text wholly as encoded words. The characters used in them may stand in a phrase too

@@ -169,6 +169,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn one_key_serves_many_threads() {
+        fn shared<T: Send + Sync>() {}
+        shared::<SigningKey>();
+    }
+
+    #[test]
     fn keys_are_read_back_and_nothing_else_is() {
         let domain = Domain::parse("send.relay.example").unwrap();
         for algorithm in DkimAlgorithm::ALL.iter().copied() {

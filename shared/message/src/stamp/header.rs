@@ -50,7 +50,9 @@ pub(crate) fn write(
             Fate::KeepIfReply => names_only_reply_addresses(field, stamp),
         };
         if keep {
-            match edits.field(start) {
+            // What the body needs is said in these two.
+            let is_content = matches!(name.as_str(), "content-type" | "content-transfer-encoding");
+            match is_content.then(|| edits.field(start)).flatten() {
                 Some(edited) => out.extend_from_slice(edited),
                 None => out.extend_from_slice(&clean(field)?),
             }

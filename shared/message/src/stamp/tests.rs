@@ -191,6 +191,20 @@ fn an_address_outside_ascii_needs_smtputf8() {
     );
 }
 
+#[test]
+fn what_was_let_in_can_be_stamped_again_and_again() {
+    for raw in [
+        format!("Subject: {}\r\n\r\n", "é".repeat(32_700)),
+        format!("{}\r\n", "X: y\r\n".repeat(500)),
+    ] {
+        assert!(read(raw.as_bytes()).is_ok());
+        let mut bytes = raw.into_bytes();
+        for _ in 0..20 {
+            bytes = stamp(&bytes, &ours()).unwrap().bytes;
+        }
+    }
+}
+
 fn pieces() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         "From: a@b.example\r\n",
