@@ -97,7 +97,7 @@ fn messages() -> Vec<(String, Vec<u8>)> {
         ("one empty line", "\r\n"),
         ("blank lines", "text\r\n\r\n\r\n\r\n"),
         ("white space", "text \t \r\n"),
-        // mail-auth before 0.15 signs this and the next but one wrongly (its issue 62).
+        // mail-auth before 0.15 signs this one and the next wrongly (its issue 62).
         ("lines of white space", "text\r\n  \r\n\t\r\n \r\n"),
         ("only white space", " \r\n\t\r\n"),
         ("dots", "text\r\n.\r\n..\r\n.a\r\n.\r\n"),
