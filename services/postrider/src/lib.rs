@@ -1,1 +1,61 @@
-//! (being written)
+//! The only binary: the command line, the configuration, and the relay put together.
+//!
+//! ```text
+//! cli → commands → relay::Relay::start   ports, doors, delivery, caretakers
+//!                → admin::Office         the operator's verbs, by socket or directly
+//!                → sandbox               `dev`: serve plus the fake internet, and nothing else
+//! ```
+//!
+//! No mail is handled here.
+
+pub mod admin;
+mod caretaker;
+pub mod cli;
+mod commands;
+pub mod config;
+pub mod folder;
+mod metrics;
+mod print;
+pub mod relay;
+mod sandbox;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Runs one command, from the process's arguments to its exit code: 0 done, 1 refused or failed,
+/// 2 not a command.
+pub fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    arm_failpoint();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(fault) => return failed(&anyhow::anyhow!(fault).context("cannot start the runtime")),
+    };
+    match runtime.block_on(commands::run(cli.command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => failed(&fault),
+    }
+}
+
+fn failed(fault: &anyhow::Error) -> ExitCode {
+    eprintln!("postrider: {fault:#}");
+    ExitCode::FAILURE
+}
+
+/// Debug builds end themselves where a test asks for it: `POSTRIDER_FAILPOINT=name` or `name=3`.
+fn arm_failpoint() {
+    #[cfg(debug_assertions)]
+    {
+        #[expect(clippy::disallowed_methods, reason = "read once, here, for tests")]
+        let asked = std::env::var("POSTRIDER_FAILPOINT").unwrap_or_default();
+        let (point, nth) = asked.split_once('=').unwrap_or((&asked, "1"));
+        if !point.is_empty() {
+            postrider_runtime::failpoint::arm(point, nth.parse().unwrap_or(1));
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! The configuration: one TOML file, every key documented in `default.toml`, unknown keys refused.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use postrider_gate::Service;
+use postrider_model::{Domain, Limits};
+use serde::Deserialize;
+
+mod defaults;
+
+/// The documented default file, as `postrider config --default` prints it.
+pub const DEFAULT: &str = include_str!("default.toml");
+
+/// The whole configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The folder that relative paths start at: the file's own.
+    #[serde(skip)]
+    pub folder: PathBuf,
+    pub service: ServiceConfig,
+    pub database: DatabaseConfig,
+    pub http: HttpConfig,
+    pub metrics: MetricsConfig,
+    pub dns: DnsConfig,
+    pub delivery: DeliveryConfig,
+    pub limits: LimitsConfig,
+    pub tenants: TenantsConfig,
+    pub retention: RetentionConfig,
+    pub log: LogConfig,
+    pub shutdown: ShutdownConfig,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServiceConfig {
+    pub host: Domain,
+    pub send_domain: Domain,
+    pub bounce_domain: Domain,
+    pub master_key: PathBuf,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DatabaseConfig {
+    pub url: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpConfig {
+    pub listen: Vec<SocketAddr>,
+    pub tls_certificate: PathBuf,
+    pub tls_key: PathBuf,
+    pub max_connections: usize,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MetricsConfig {
+    pub listen: SocketAddr,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DnsConfig {
+    pub servers: Vec<SocketAddr>,
+    pub timeout_seconds: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeliveryConfig {
+    pub port: u16,
+    pub allow_destinations: Vec<String>,
+    pub dial: Dial,
+    pub in_flight: usize,
+    pub retry_divisor: u32,
+    pub journal: PathBuf,
+}
+
+/// Which addresses are ever dialled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Dial {
+    Internet,
+    Loopback,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    pub message_bytes: usize,
+    pub request_bytes: usize,
+    pub http_recipients: usize,
+    pub recipients: usize,
+    pub schedule_days: u64,
+    pub lifetime_hours: u64,
+    pub memory_bytes: u64,
+    pub free_space_bytes: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TenantsConfig {
+    pub requests_per_second: u32,
+    pub per_minute: u32,
+    pub burst: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetentionConfig {
+    pub body_hours: u64,
+    pub message_days: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    pub format: LogWord,
+    pub filter: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogWord {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ShutdownConfig {
+    pub drain_seconds: u64,
+}
+
+impl Config {
+    /// Reads a file. An unknown key, a wrong type or a value out of range is refused with its line.
+    pub fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the configuration {}", path.display()))?;
+        let folder = path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        Self::parse(&text, folder.unwrap_or(Path::new(".")))
+            .with_context(|| format!("the configuration {} is refused", path.display()))
+    }
+
+    /// Reads the text of a file that lies in `folder`. What it leaves out keeps its default.
+    pub fn parse(text: &str, folder: &Path) -> anyhow::Result<Self> {
+        let mut config: Self = toml::from_str(text)?;
+        folder.clone_into(&mut config.folder);
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        if self.http.listen.is_empty() {
+            bail!("http.listen is empty: name at least one address, such as \"127.0.0.1:8025\"");
+        }
+        if self.http.tls_certificate.as_os_str().is_empty()
+            != self.http.tls_key.as_os_str().is_empty()
+        {
+            bail!("http.tls_certificate and http.tls_key belong together: give both or none");
+        }
+        if self.delivery.retry_divisor == 0 || self.delivery.in_flight == 0 {
+            bail!("delivery.retry_divisor and delivery.in_flight must be at least 1");
+        }
+        self.database_path().map(drop)
+    }
+
+    /// A path of the configuration as seen from here.
+    pub fn path(&self, path: &Path) -> PathBuf {
+        self.folder.join(path)
+    }
+
+    /// The SQLite file, and what follows `?` in its URL.
+    pub fn database_path(&self) -> anyhow::Result<(PathBuf, String)> {
+        let Some(rest) = self.database.url.strip_prefix("sqlite://") else {
+            bail!(
+                "database.url is {:?}: only sqlite://PATH is supported",
+                self.database.url
+            );
+        };
+        let (path, options) = rest.split_once('?').unwrap_or((rest, ""));
+        if path.is_empty() {
+            bail!("database.url names no file: sqlite://PATH");
+        }
+        Ok((self.path(Path::new(path)), options.to_owned()))
+    }
+
+    /// Where commands reach a running relay.
+    pub fn socket_path(&self) -> PathBuf {
+        self.path(Path::new("postrider.sock"))
+    }
+
+    /// The DNS records to publish, as `dkim show --json` prints them; written anew at each change.
+    pub fn dkim_records_path(&self) -> PathBuf {
+        self.path(Path::new("dkim-records.json"))
+    }
+
+    pub fn service(&self) -> Service {
+        Service {
+            send_domain: self.service.send_domain.clone(),
+            bounce_domain: self.service.bounce_domain.clone(),
+            host: self.service.host.clone(),
+        }
+    }
+
+    pub fn tenant_limits(&self) -> Limits {
+        let TenantsConfig {
+            requests_per_second,
+            per_minute,
+            burst,
+        } = self.tenants;
+        Limits {
+            requests_per_second,
+            per_minute,
+            burst,
+        }
+    }
+
+    pub fn drain(&self) -> Duration {
+        Duration::from_secs(self.shutdown.drain_seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_file_says_what_the_defaults_are() {
+        let documented = Config::parse(DEFAULT, Path::new("")).unwrap();
+        assert_eq!(documented, Config::default());
+    }
+
+    #[test]
+    fn a_key_that_is_not_known_is_refused_with_its_line() {
+        for (text, says) in [
+            ("[http]\nlisten = [\"127.0.0.1:1\"]\nlissen = 1\n", "line 3"),
+            ("[htpp]\n", "line 1"),
+            ("\n[delivery]\nport = \"smtp\"\n", "line 3"),
+            ("[service]\nhost = \"a b\"\n", "line 2"),
+            ("[http]\nlisten = []\n", "http.listen"),
+            ("[http]\ntls_key = \"k\"\n", "http.tls_certificate"),
+            ("[database]\nurl = \"mysql://x\"\n", "sqlite://PATH"),
+        ] {
+            let fault = format!("{:#}", Config::parse(text, Path::new("")).unwrap_err());
+            assert!(fault.contains(says), "{text}: {fault}");
+        }
+    }
+}

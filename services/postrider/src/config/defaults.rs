@@ -1,0 +1,129 @@
+//! The defaults, as `default.toml` documents them; a test holds the two together.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use postrider_model::Domain;
+
+use super::{
+    DatabaseConfig, DeliveryConfig, Dial, DnsConfig, HttpConfig, LimitsConfig, LogConfig, LogWord,
+    MetricsConfig, RetentionConfig, ServiceConfig, ShutdownConfig, TenantsConfig,
+};
+
+impl Default for ServiceConfig {
+    fn default() -> Self {
+        Self {
+            host: example(""),
+            send_domain: example("send."),
+            bounce_domain: example("bounce."),
+            master_key: PathBuf::from("master.key"),
+        }
+    }
+}
+
+#[expect(clippy::unwrap_used, reason = "constant names, seen at every start")]
+fn example(prefix: &str) -> Domain {
+    Domain::parse(&format!("{prefix}relay.example")).unwrap()
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+impl Default for DatabaseConfig {
+    fn default() -> Self {
+        Self {
+            url: "sqlite://postrider.db".to_owned(),
+        }
+    }
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            listen: vec![loopback(8025)],
+            tls_certificate: PathBuf::new(),
+            tls_key: PathBuf::new(),
+            max_connections: 4096,
+        }
+    }
+}
+
+impl Default for MetricsConfig {
+    fn default() -> Self {
+        Self {
+            listen: loopback(9125),
+        }
+    }
+}
+
+impl Default for DnsConfig {
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            timeout_seconds: 5,
+        }
+    }
+}
+
+impl Default for DeliveryConfig {
+    fn default() -> Self {
+        Self {
+            port: 25,
+            allow_destinations: Vec::new(),
+            dial: Dial::Internet,
+            in_flight: 200,
+            retry_divisor: 1,
+            journal: PathBuf::from("delivery.journal"),
+        }
+    }
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            message_bytes: 41_943_040,
+            request_bytes: 41_943_040,
+            http_recipients: 50,
+            recipients: 1_000,
+            schedule_days: 30,
+            lifetime_hours: 72,
+            memory_bytes: 268_435_456,
+            free_space_bytes: 268_435_456,
+        }
+    }
+}
+
+impl Default for TenantsConfig {
+    fn default() -> Self {
+        Self {
+            requests_per_second: 10,
+            per_minute: 0,
+            burst: 0,
+        }
+    }
+}
+
+impl Default for RetentionConfig {
+    fn default() -> Self {
+        Self {
+            body_hours: 24,
+            message_days: 30,
+        }
+    }
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            format: LogWord::Text,
+            filter: "info".to_owned(),
+        }
+    }
+}
+
+impl Default for ShutdownConfig {
+    fn default() -> Self {
+        Self { drain_seconds: 30 }
+    }
+}

@@ -1,0 +1,327 @@
+//! The relay put together: from a configuration to running services, and to their end.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use postrider_gate::{Access, Budget, Gate, GateConfig, GatePorts, MasterKey, Provision};
+use postrider_ingest::Listener;
+use postrider_runtime::{Clock, Rng, Shutdown};
+use postrider_store::{Directory, Intake, Mail, Roster, Upkeep};
+use postrider_store_sqlite::{SqliteOptions, SqliteStore, Synchronous};
+use postrider_telemetry::Registry;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::admin::{self, Office};
+use crate::caretaker::{self, Keep};
+use crate::cli::Role;
+use crate::config::Config;
+use crate::folder;
+use crate::metrics::MetricsDoor;
+
+/// How long a request waits for room in memory before it is told to come back.
+const ROOM_WAIT: Duration = Duration::from_secs(30);
+
+/// What a relay has of the machine; a test may give it another.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    pub clock: Clock,
+    pub rng: Rng,
+}
+
+impl Machine {
+    pub fn real() -> Self {
+        Self {
+            clock: Clock::system(),
+            rng: Rng::system(),
+        }
+    }
+}
+
+/// A running relay.
+pub struct Relay {
+    /// Where the HTTP door listens.
+    pub http: Vec<SocketAddr>,
+    pub metrics: SocketAddr,
+    pub office: Arc<Office>,
+    pub shutdown: Shutdown,
+    store: SqliteStore,
+    tasks: JoinSet<(&'static str, anyhow::Result<()>)>,
+}
+
+/// The parts that all services of a process share.
+pub struct Core {
+    pub store: SqliteStore,
+    pub roster: Roster,
+    pub access: Arc<Access>,
+    pub gate: Arc<Gate>,
+    pub office: Arc<Office>,
+    pub metrics: Registry,
+}
+
+impl Core {
+    /// Opens the database and what stands on it. Fails where another process has it open.
+    pub async fn open(config: &Config, machine: &Machine) -> anyhow::Result<Self> {
+        let metrics = Registry::new();
+        let store = open_store(config, &metrics).await?;
+        let master = Arc::new(folder::master_key(
+            &config.path(&config.service.master_key),
+        )?);
+        let roster = Roster::new();
+        let directory: Arc<dyn Directory> = Arc::new(store.clone());
+        roster
+            .refresh(&*directory)
+            .await
+            .context("cannot read the directory")?;
+        let access = Arc::new(Access::new(roster.clone(), machine.clock.clone()));
+        let gate = Arc::new(gate(
+            config,
+            machine,
+            &roster,
+            &master,
+            (Arc::new(store.clone()), &metrics),
+        ));
+        let provision = Provision {
+            directory: Arc::clone(&directory),
+            master,
+            service: config.service(),
+            clock: machine.clock.clone(),
+            rng: machine.rng.clone(),
+        };
+        let office = Arc::new(Office {
+            directory,
+            provision,
+            roster: roster.clone(),
+            access: Arc::clone(&access),
+            gate: Arc::clone(&gate),
+            tenant_limits: config.tenant_limits(),
+            records_path: config.dkim_records_path(),
+        });
+        Ok(Self {
+            store,
+            roster,
+            access,
+            gate,
+            office,
+            metrics,
+        })
+    }
+}
+
+async fn open_store(config: &Config, metrics: &Registry) -> anyhow::Result<SqliteStore> {
+    let (path, options) = config.database_path()?;
+    let synchronous = match options.as_str() {
+        "" => Synchronous::Full,
+        // Loses acknowledged mail at a power cut. For the test that shows that it is noticed.
+        "synchronous=normal" => Synchronous::Normal,
+        other => bail!("database.url: unknown option {other:?}"),
+    };
+    let options = SqliteOptions {
+        synchronous,
+        registry: metrics.clone(),
+        ..Default::default()
+    };
+    SqliteStore::open(&path, options)
+        .await
+        .with_context(|| format!("cannot open the database {}", path.display()))
+}
+
+fn gate(
+    config: &Config,
+    machine: &Machine,
+    roster: &Roster,
+    master: &Arc<MasterKey>,
+    (intake, metrics): (Arc<dyn Intake>, &Registry),
+) -> Gate {
+    let ports = GatePorts {
+        intake,
+        roster: roster.clone(),
+        master: Arc::clone(master),
+        clock: machine.clock.clone(),
+        rng: machine.rng.clone(),
+        metrics: metrics.clone(),
+    };
+    let limits = &config.limits;
+    let config = GateConfig {
+        service: config.service(),
+        size_most: limits.message_bytes,
+        recipients_most: limits.recipients,
+        lifetime: Duration::from_hours(limits.lifetime_hours),
+        schedule_most: Duration::from_hours(24 * limits.schedule_days),
+    };
+    Gate::new(ports, config)
+}
+
+impl Relay {
+    /// Starts the services that `roles` names. When it returns, all listeners accept.
+    pub async fn start(
+        config: &Config,
+        roles: &[Role],
+        machine: Machine,
+        shutdown: Shutdown,
+    ) -> anyhow::Result<Self> {
+        let core = Core::open(config, &machine).await?;
+        core.office.write_records().await?;
+        let mut relay = Self {
+            http: Vec::new(),
+            metrics: config.metrics.listen,
+            office: Arc::clone(&core.office),
+            shutdown,
+            store: core.store.clone(),
+            tasks: JoinSet::new(),
+        };
+        relay.start_caretakers(config, &core, &machine);
+        relay.start_metrics(config, &core).await?;
+        if roles.contains(&Role::Ingest) {
+            relay.start_ingest(config, &core, &machine).await?;
+        }
+        if roles.contains(&Role::Delivery) {
+            // relay.start_delivery(config, &core, &machine)?;
+        }
+        Ok(relay)
+    }
+
+    fn spawn(
+        &mut self,
+        name: &'static str,
+        work: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+    ) {
+        self.tasks.spawn(async move { (name, work.await) });
+    }
+
+    fn start_caretakers(&mut self, config: &Config, core: &Core, machine: &Machine) {
+        let keep = Keep {
+            body_life: Duration::from_hours(config.retention.body_hours),
+            message_life: Duration::from_hours(24 * config.retention.message_days),
+            free_space: config.limits.free_space_bytes,
+        };
+        let upkeep: Arc<dyn Upkeep> = Arc::new(core.store.clone());
+        let directory: Arc<dyn Directory> = Arc::new(core.store.clone());
+        let roster = caretaker::keep_roster(core.roster.clone(), directory, self.shutdown.clone());
+        self.spawn("roster", done(roster));
+        let space = (
+            Arc::clone(&upkeep),
+            Arc::clone(&core.gate),
+            keep,
+            core.metrics.clone(),
+        );
+        let space =
+            caretaker::watch_space(space.0, space.1, space.2, space.3, self.shutdown.clone());
+        self.spawn("space", done(space));
+        let checkpoints = caretaker::checkpoint(Arc::clone(&upkeep), self.shutdown.clone());
+        self.spawn("checkpoint", done(checkpoints));
+        let (clock, metrics) = (machine.clock.clone(), core.metrics.clone());
+        let retention = caretaker::retain(upkeep, keep, clock, metrics, self.shutdown.clone());
+        self.spawn("retention", done(retention));
+        let (socket, office, shutdown) = (
+            config.socket_path(),
+            Arc::clone(&core.office),
+            self.shutdown.clone(),
+        );
+        self.spawn("commands", async move {
+            admin::serve(&socket, office, shutdown).await
+        });
+    }
+
+    async fn start_metrics(&mut self, config: &Config, core: &Core) -> anyhow::Result<()> {
+        let listener = listen("metrics.listen", config.metrics.listen).await?;
+        self.metrics = listener.local_addr()?;
+        let door = Arc::new(MetricsDoor(core.metrics.clone()));
+        let limits = postrider_http::Config {
+            max_connections: 64,
+            ..Default::default()
+        };
+        let serving = postrider_http::serve(listener, None, door, limits, self.shutdown.clone());
+        self.spawn("metrics", done(serving));
+        Ok(())
+    }
+
+    async fn start_ingest(
+        &mut self,
+        config: &Config,
+        core: &Core,
+        machine: &Machine,
+    ) -> anyhow::Result<()> {
+        let tls = tls_acceptor(config)?;
+        let mut listeners = Vec::new();
+        for address in &config.http.listen {
+            let tcp = listen("http.listen", *address).await?;
+            self.http.push(tcp.local_addr()?);
+            listeners.push(Listener {
+                tcp,
+                tls: tls.clone(),
+            });
+        }
+        let mail: Arc<dyn Mail> = Arc::new(core.store.clone());
+        let ports = postrider_ingest::Ports {
+            gate: Arc::clone(&core.gate),
+            access: Arc::clone(&core.access),
+            budget: Budget::new(config.limits.memory_bytes, ROOM_WAIT),
+            mail,
+            upkeep: Arc::new(core.store.clone()),
+            clock: machine.clock.clone(),
+            rng: machine.rng.clone(),
+        };
+        let doors = postrider_ingest::Config {
+            request_most: config.limits.request_bytes as u64,
+            http_recipients_most: config.limits.http_recipients,
+            http: postrider_http::Config {
+                max_connections: config.http.max_connections,
+                ..Default::default()
+            },
+        };
+        let serving = postrider_ingest::run(ports, doors, listeners, self.shutdown.clone());
+        self.spawn("ingest", done(serving));
+        Ok(())
+    }
+
+    /// Returns when every task is gone: after shutdown, or because one of them failed.
+    pub async fn ended(mut self) -> anyhow::Result<()> {
+        let mut outcome = Ok(());
+        loop {
+            let ended = tokio::select! {
+                biased;
+                ended = self.tasks.join_next() => ended,
+                () = self.store.failed(), if outcome.is_ok() => {
+                    outcome = Err(anyhow!("the database failed: only a restart can tell what is on the disk"));
+                    self.shutdown.begin();
+                    continue;
+                }
+            };
+            let Some(ended) = ended else { break };
+            let fault = match ended {
+                Ok((_, Ok(()))) if self.shutdown.has_begun() => continue,
+                Ok((name, Ok(()))) => anyhow!("{name} ended by itself"),
+                Ok((name, Err(fault))) => fault.context(format!("{name} failed")),
+                Err(fault) => anyhow!(fault).context("a service ended in a panic"),
+            };
+            self.shutdown.begin();
+            outcome = outcome.and(Err(fault));
+        }
+        self.store.close().await;
+        outcome
+    }
+}
+
+async fn done(work: impl Future<Output = ()>) -> anyhow::Result<()> {
+    work.await;
+    Ok(())
+}
+
+async fn listen(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let bound = TcpListener::bind(address).await;
+    bound.with_context(|| format!("{key}: cannot listen on {address}"))
+}
+
+fn tls_acceptor(config: &Config) -> anyhow::Result<Option<postrider_tls::Acceptor>> {
+    let (certificate, key) = (&config.http.tls_certificate, &config.http.tls_key);
+    if certificate.as_os_str().is_empty() {
+        return Ok(None);
+    }
+    let path = |path: &Path| config.path(path);
+    let made = postrider_tls::Acceptor::from_pem_files(&path(certificate), &path(key));
+    made.map(Some).context("http.tls_certificate, http.tls_key")
+}

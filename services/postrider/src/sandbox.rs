@@ -1,0 +1,281 @@
+//! `postrider dev`: the relay as `serve` runs it, and a fake internet beside it, in one process.
+//! It writes the configuration into its folder and starts the same code from it.
+
+mod internet;
+mod once;
+mod state;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use postrider_runtime::Shutdown;
+use serde_json::{Value, json};
+
+use crate::admin::Verb;
+use crate::cli::{DevArgs, FakenetArgs, Role};
+use crate::commands::{furnish, start_logs_as};
+use crate::config::Config;
+use crate::relay::{Machine, Relay};
+use crate::{folder, print, signals};
+
+use internet::Internet;
+use state::State;
+
+/// How long a stop of the sandbox waits for deliveries: nobody depends on them.
+const DRAIN_SECONDS: u64 = 5;
+
+/// Runs the sandbox until a signal, or once.
+pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
+    if args.fresh {
+        empty(&args.data)?;
+    }
+    folder::create(&args.data)?;
+    let data = std::fs::canonicalize(&args.data)?;
+    remove_announcement(&data)?;
+    let mut state = State::read(&data)?;
+    let shutdown = Shutdown::new(Duration::from_secs(DRAIN_SECONDS));
+    let internet = Internet::start(&data, &mut state, greylist(args.fast), &shutdown).await?;
+    let config = write_config(&data, &args, &mut state, &internet)?;
+    start_logs_as(&config)?;
+    furnish(&config).await?;
+    let roles = [Role::Ingest, Role::Delivery];
+    let relay = Relay::start(&config, &roles, Machine::real(), shutdown.clone()).await?;
+    ensure_tenant(&relay, &mut state).await?;
+    state.write(&data)?;
+    let address = Announced::new(&args, &data, &relay, &internet, &state)?;
+    address.write(&data)?;
+    let work = async {
+        if args.once {
+            let outcome = once::run(&relay, &internet, &state).await;
+            shutdown.begin();
+            outcome
+        } else {
+            address.print(&args)?;
+            signals::watch(shutdown.clone()).await
+        }
+    };
+    let worked = work.await;
+    let ended = relay.ended().await;
+    internet.stop().await;
+    remove_announcement(&data)?;
+    worked.and(ended)
+}
+
+/// Runs the fake internet of a sandbox folder alone; a relay finds it by the folder's configuration.
+pub(crate) async fn run_fakenet(args: FakenetArgs) -> anyhow::Result<()> {
+    folder::create(&args.data)?;
+    let data = std::fs::canonicalize(&args.data)?;
+    let mut state = State::read(&data)?;
+    start_logs_as(&Config::default())?;
+    let shutdown = Shutdown::new(Duration::from_secs(DRAIN_SECONDS));
+    let internet = Internet::start(&data, &mut state, greylist(args.fast), &shutdown).await?;
+    state.write(&data)?;
+    print::line(&serde_json::to_string(&json!({
+        "dns": internet.dns().to_string(),
+        "smtp_port": internet.smtp_port(),
+        "mailbox": internet.mailbox_url(),
+        "ca": internet.ca_path(),
+    }))?)?;
+    let watched = signals::watch(shutdown).await;
+    internet.stop().await;
+    watched
+}
+
+const fn greylist(fast: bool) -> Duration {
+    if fast {
+        internet::GREYLIST_FAST
+    } else {
+        internet::GREYLIST
+    }
+}
+
+// Only a folder that a sandbox made, or an empty one, is ever emptied.
+fn empty(data: &Path) -> anyhow::Result<()> {
+    if !data.exists() {
+        return Ok(());
+    }
+    let is_ours = data.join(state::FILE).exists() || std::fs::read_dir(data)?.next().is_none();
+    if !is_ours {
+        bail!(
+            "--fresh: {} was not made by `postrider dev`; it is left as it is",
+            data.display()
+        );
+    }
+    std::fs::remove_dir_all(data).with_context(|| format!("cannot empty {}", data.display()))
+}
+
+fn write_config(
+    data: &Path,
+    args: &DevArgs,
+    state: &mut State,
+    internet: &Internet,
+) -> anyhow::Result<Config> {
+    let http = http_address(args)?;
+    let metrics = state::free_port(&mut state.metrics_port)?;
+    let tls = match &args.public {
+        Some(name) => Some(internet.write_certificate(data, name.as_str())?),
+        None => None,
+    };
+    let (certificate, key) = tls.unwrap_or_default();
+    let text = format!(
+        r#"# Written by `postrider dev` at each start.
+[service]
+host = "relay.test"
+send_domain = "send.relay.test"
+bounce_domain = "bounce.relay.test"
+
+[http]
+listen = ["{http}"]
+tls_certificate = "{certificate}"
+tls_key = "{key}"
+
+[metrics]
+listen = "127.0.0.1:{metrics}"
+
+[dns]
+servers = ["{dns}"]
+
+[delivery]
+port = {smtp_port}
+allow_destinations = ["127.0.0.0/8"]
+dial = "loopback"
+retry_divisor = {divisor}
+
+[tenants]
+requests_per_second = 10000
+
+[log]
+filter = "warn"
+
+[shutdown]
+drain_seconds = {DRAIN_SECONDS}
+"#,
+        dns = internet.dns(),
+        smtp_port = internet.smtp_port(),
+        divisor = if args.fast { 60 } else { 1 },
+    );
+    let path = data.join("postrider.toml");
+    folder::write_atomically(&path, text.as_bytes())?;
+    Config::read(&path)
+}
+
+const HTTP_PORT: u16 = 8025;
+
+fn http_address(args: &DevArgs) -> anyhow::Result<SocketAddr> {
+    let host = if args.public.is_some() {
+        Ipv4Addr::UNSPECIFIED
+    } else {
+        Ipv4Addr::LOCALHOST
+    };
+    match args.http {
+        Some(address) => state::chosen_address(address),
+        None => state::next_free(IpAddr::V4(host), HTTP_PORT),
+    }
+}
+
+async fn ensure_tenant(relay: &Relay, state: &mut State) -> anyhow::Result<()> {
+    if state.api_key.is_some() {
+        return Ok(());
+    }
+    let reply_to = "owner@sandbox.test".parse()?;
+    let made = relay
+        .office
+        .execute(Verb::TenantAdd {
+            name: "Sandbox".to_owned(),
+            reply_to,
+        })
+        .await?;
+    let word = |name| made.get(name).and_then(Value::as_str).map(str::to_owned);
+    state.api_key = word("api_key");
+    state.tenant = word("slug");
+    Ok(())
+}
+
+/// What other programs are told of a running sandbox: `DIR/dev.json`.
+struct Announced {
+    http: String,
+    api_key: String,
+    metrics: String,
+    mailbox: String,
+    ca: PathBuf,
+}
+
+impl Announced {
+    fn new(
+        args: &DevArgs,
+        data: &Path,
+        relay: &Relay,
+        internet: &Internet,
+        state: &State,
+    ) -> anyhow::Result<Self> {
+        let http = relay.http.first().context("the HTTP door has no address")?;
+        let http = match &args.public {
+            Some(name) => format!("https://{name}:{}", http.port()),
+            None => format!("http://{http}"),
+        };
+        Ok(Self {
+            http,
+            api_key: state.api_key.clone().context("the sandbox has no key")?,
+            metrics: format!("http://{}", relay.metrics),
+            mailbox: internet.mailbox_url(),
+            ca: data.join("ca.pem"),
+        })
+    }
+
+    fn write(&self, data: &Path) -> anyhow::Result<()> {
+        let announced = json!({
+            "http": self.http,
+            "smtp": null,
+            "api_key": self.api_key,
+            "metrics": self.metrics,
+            "mailbox": self.mailbox,
+            "ca": self.ca,
+        });
+        folder::write_atomically(
+            &data.join(ANNOUNCEMENT),
+            &serde_json::to_vec_pretty(&announced)?,
+        )
+    }
+
+    fn print(&self, args: &DevArgs) -> anyhow::Result<()> {
+        let tls = if args.public.is_some() {
+            format!(" --cacert {}", self.ca.display())
+        } else {
+            String::new()
+        };
+        let page = self
+            .mailbox
+            .strip_suffix("dev/mailbox")
+            .unwrap_or(&self.mailbox);
+        print::line(&format!(
+            r#"Postrider sandbox: every domain is fake, nothing leaves this machine.
+
+  HTTP     {http}
+  key      {key}
+  mailbox  {page}   (what the fake exchangers received)
+  metrics  {metrics}/metrics
+
+Send a message:
+
+  curl -sS{tls} {http}/emails -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{{"to":"ann@example.org","subject":"Hello","text":"It works."}}'
+"#,
+            http = self.http,
+            key = self.api_key,
+            metrics = self.metrics,
+        ))
+    }
+}
+
+const ANNOUNCEMENT: &str = "dev.json";
+
+fn remove_announcement(data: &Path) -> anyhow::Result<()> {
+    let path = data.join(ANNOUNCEMENT);
+    match std::fs::remove_file(&path) {
+        Err(fault) if fault.kind() != std::io::ErrorKind::NotFound => {
+            Err(fault).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,75 @@
+//! What a sandbox keeps from one start to the next: its key and its ports.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use serde::{Deserialize, Serialize};
+
+pub(super) const FILE: &str = "sandbox.json";
+
+/// `DIR/sandbox.json`.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct State {
+    pub(super) api_key: Option<String>,
+    /// The sandbox tenant's slug.
+    pub(super) tenant: Option<String>,
+    pub(super) metrics_port: Option<u16>,
+    pub(super) mailbox_port: Option<u16>,
+}
+
+impl State {
+    pub(super) fn read(data: &Path) -> anyhow::Result<Self> {
+        let path = data.join(FILE);
+        if !path.exists() {
+            return Ok(Self::default());
+        }
+        let text = std::fs::read_to_string(&path)?;
+        serde_json::from_str(&text).with_context(|| {
+            format!(
+                "{} does not parse; `postrider dev --fresh` starts anew",
+                path.display()
+            )
+        })
+    }
+
+    pub(super) fn write(&self, data: &Path) -> anyhow::Result<()> {
+        crate::folder::write_atomically(&data.join(FILE), &serde_json::to_vec_pretty(self)?)
+    }
+}
+
+/// The kept port if it is free, else any free one, which is kept from here on.
+pub(super) fn free_port(kept: &mut Option<u16>) -> anyhow::Result<u16> {
+    let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    let port = match *kept {
+        Some(port) if is_free(SocketAddr::new(loopback, port)) => port,
+        _ => TcpListener::bind((loopback, 0))?.local_addr()?.port(),
+    };
+    *kept = Some(port);
+    Ok(port)
+}
+
+/// An address that was asked for: it is taken or the start fails. Port 0 chooses one.
+pub(super) fn chosen_address(address: SocketAddr) -> anyhow::Result<SocketAddr> {
+    match TcpListener::bind(address) {
+        Ok(listener) => Ok(listener.local_addr()?),
+        Err(fault) => Err(fault).with_context(|| format!("--http: cannot listen on {address}")),
+    }
+}
+
+/// `port`, or the next one above it that is free.
+pub(super) fn next_free(host: IpAddr, port: u16) -> anyhow::Result<SocketAddr> {
+    let mut addresses = (port..=port.saturating_add(99)).map(|port| SocketAddr::new(host, port));
+    match addresses.find(|address| is_free(*address)) {
+        Some(address) => Ok(address),
+        None => bail!(
+            "no port from {port} to {} is free: name one with --http",
+            port + 99
+        ),
+    }
+}
+
+fn is_free(address: SocketAddr) -> bool {
+    TcpListener::bind(address).is_ok()
+}
