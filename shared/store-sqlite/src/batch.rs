@@ -6,6 +6,7 @@ use postrider_model::RecipientId;
 use postrider_store::{Committed, NewMessage, Settled, Settlement};
 
 use crate::fault::Fault;
+use crate::intake::Accepted;
 use crate::writer::{Ask, Command};
 
 const MESSAGES_MOST: usize = 256;
@@ -23,7 +24,7 @@ pub(crate) struct Batch {
 
 /// The outcomes of a batch, in its order.
 pub(crate) struct Answers {
-    pub(crate) committed: Vec<Committed>,
+    pub(crate) accepted: Accepted,
     pub(crate) settled: Vec<Settled>,
 }
 
@@ -73,7 +74,7 @@ impl Batch {
 
     pub(crate) fn answer(self, answers: Answers) {
         // Who does not wait any more need not be told.
-        for (ask, done) in self.intakes.into_iter().zip(answers.committed) {
+        for (ask, done) in self.intakes.into_iter().zip(answers.accepted.outcomes) {
             let _gone = ask.answer.send(Ok(done));
         }
         for (ask, done) in self.settles.into_iter().zip(answers.settled) {

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::batch::{Answers, Batch};
 use crate::checkpoint::Log;
 use crate::fault::{Fault, Meaning};
+use crate::fresh::Fresh;
 use crate::instruments::Instruments;
 use crate::writer::{Ask, Command, Verb};
 use crate::{intake, settle, transaction};
@@ -33,6 +34,7 @@ pub(crate) struct Committer {
     /// The newest change that is committed.
     pub(crate) newest: watch::Sender<i64>,
     pub(crate) log: Log,
+    pub(crate) fresh: Fresh,
     pub(crate) failed: CancellationToken,
     pub(crate) closing: CancellationToken,
     pub(crate) instruments: Instruments,
@@ -147,6 +149,7 @@ impl Committer {
         self.instruments
             .commit_seconds
             .observe(began.elapsed().as_secs_f64());
+        self.refresh(batch, &answers);
         self.publish();
         Ok(answers)
     }
@@ -156,7 +159,7 @@ impl Committer {
         let messages: Vec<_> = batch.intakes.iter().map(|ask| &ask.work).collect();
         let settlements: Vec<_> = batch.settles.iter().map(|ask| &ask.work).collect();
         Ok(Answers {
-            committed: intake::store(connection, &messages, seq).await?,
+            accepted: intake::store(connection, &messages, seq).await?,
             settled: settle::record(connection, &settlements, seq).await?,
         })
     }
@@ -177,6 +180,21 @@ impl Committer {
             return Err(fault);
         }
         transaction::commit(&mut self.connection).await
+    }
+
+    /// Keeps what was committed for its first attempt, and drops what has had it.
+    fn refresh(&self, batch: &Batch, answers: &Answers) {
+        for ask in &batch.intakes {
+            let due = ask.work.due_at <= ask.work.accepted_at;
+            if due && answers.accepted.new.contains(&ask.work.id) {
+                self.fresh.keep(&ask.work);
+            }
+        }
+        for ask in &batch.settles {
+            if ask.work.outcome != Outcome::Noted {
+                self.fresh.take(ask.work.message, ask.work.recipient);
+            }
+        }
     }
 
     fn publish(&self) {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use async_trait::async_trait;
 use postrider_model::{MessageId, RecipientId, RecipientState, TenantId, Timestamp, WaitCause};
-use postrider_store::{Answer, ClaimScope, Committed, Intake, NewMessage, StoreError};
+use postrider_store::{Answer, ClaimScope, Committed, Intake, NewMessage, StoreError, Summary};
 use serde::Serialize;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
@@ -48,14 +48,23 @@ fn check(message: &NewMessage) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Writes messages inside the committer's transaction. Outcomes come in the order given.
+/// What came of storing some messages.
+#[derive(Default)]
+pub(crate) struct Accepted {
+    /// In the order given.
+    pub(crate) outcomes: Vec<Committed>,
+    /// Those that were not there before.
+    pub(crate) new: HashSet<MessageId>,
+}
+
+/// Writes messages inside the committer's transaction.
 pub(crate) async fn store(
     connection: &mut SqliteConnection,
     messages: &[&NewMessage],
     seq: &mut i64,
-) -> Result<Vec<Committed>, Fault> {
+) -> Result<Accepted, Fault> {
     if messages.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Accepted::default());
     }
     let lost = claims::claim(connection, messages).await?;
     let won = |at: &usize| !lost.contains_key(at);
@@ -68,7 +77,10 @@ pub(crate) async fn store(
     insert_recipients(connection, &new, seq).await?;
     insert_events(connection, &new).await?;
     count_usage(connection, &new).await?;
-    Ok(outcomes(messages.len(), lost))
+    Ok(Accepted {
+        outcomes: outcomes(messages.len(), lost),
+        new: new.iter().map(|message| message.id).collect(),
+    })
 }
 
 fn outcomes(count: usize, mut lost: HashMap<usize, Answer>) -> Vec<Committed> {
@@ -80,40 +92,56 @@ fn outcomes(count: usize, mut lost: HashMap<usize, Answer>) -> Vec<Committed> {
         .collect()
 }
 
+#[derive(Serialize)]
+struct MessageRow<'m> {
+    id: MessageId,
+    tenant: TenantId,
+    accepted_at: i64,
+    expires_at: i64,
+    size: usize,
+    stream: &'static str,
+    smtputf8: u8,
+    selectors: &'m [String],
+    summary: &'m Summary,
+}
+
+impl<'m> MessageRow<'m> {
+    fn of(message: &'m NewMessage) -> Self {
+        Self {
+            id: message.id,
+            tenant: message.tenant,
+            accepted_at: message.accepted_at.as_micros(),
+            expires_at: message.expires_at.as_micros(),
+            size: message.body.len(),
+            stream: message.summary.stream.as_str(),
+            smtputf8: message.smtputf8.into(),
+            selectors: &message.selectors,
+            summary: &message.summary,
+        }
+    }
+}
+
 /// Returns those that were not there yet, each once.
 async fn insert_messages<'m>(
     connection: &mut SqliteConnection,
     messages: &[&'m NewMessage],
 ) -> Result<Vec<&'m NewMessage>, Fault> {
-    let mut inserted: HashSet<Vec<u8>> = HashSet::with_capacity(messages.len());
-    for chunk in chunks(messages) {
-        let rows = chunk
-            .iter()
-            .map(|message| Ok((message, json(&message.selectors)?, summary(message)?)))
-            .collect::<Result<Vec<_>, Fault>>()?;
-        // Index messages (primary key): a repeated commit meets it.
-        let mut insert = QueryBuilder::<Sqlite>::new(
-            "INSERT INTO messages (id, tenant, accepted_at, expires_at, size, stream, smtputf8,
-                 selectors, summary) ",
-        );
-        insert.push_values(rows, |mut row, (message, selectors, summary)| {
-            row.push_bind(message.id.as_bytes().as_slice())
-                .push_bind(message.tenant.as_bytes().as_slice())
-                .push_bind(message.accepted_at.as_micros())
-                .push_bind(message.expires_at.as_micros())
-                .push_bind(i64::try_from(message.body.len()).unwrap_or(i64::MAX))
-                .push_bind(message.summary.stream.as_str())
-                .push_bind(message.smtputf8)
-                .push_bind(selectors)
-                .push_bind(summary);
-        });
-        insert.push(" ON CONFLICT (id) DO NOTHING RETURNING id");
-        let ids: Vec<Vec<u8>> = insert
-            .build_query_scalar()
-            .fetch_all(&mut *connection)
-            .await?;
-        inserted.extend(ids);
-    }
+    let rows: Vec<_> = messages.iter().map(|m| MessageRow::of(m)).collect();
+    // Index messages (primary key): a repeated commit meets it. «WHERE true»: else ON would be
+    // read as a join's.
+    let inserted: Vec<Vec<u8>> = sqlx::query_scalar(
+        "INSERT INTO messages (id, tenant, accepted_at, expires_at, size, stream, smtputf8,
+             selectors, summary)
+         SELECT unhex(value ->> 'id', '-'), unhex(value ->> 'tenant', '-'),
+             value ->> 'accepted_at', value ->> 'expires_at', value ->> 'size',
+             value ->> 'stream', value ->> 'smtputf8', value -> 'selectors', value -> 'summary'
+         FROM json_each(?1) WHERE true
+         ON CONFLICT (id) DO NOTHING RETURNING id",
+    )
+    .bind(json(&rows)?)
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut inserted: HashSet<Vec<u8>> = inserted.into_iter().collect();
     let (new, seen) = messages.iter().partition::<Vec<_>, _>(|message| {
         // Removed at the first: the same id twice in one batch counts once.
         inserted.remove(message.id.as_bytes().as_slice())
@@ -154,10 +182,6 @@ async fn check_repeated(
     } else {
         Err(Fault::Rejected("its id is another tenant's".to_owned()))
     }
-}
-
-fn summary(message: &NewMessage) -> Result<String, Fault> {
-    serde_json::to_string(&message.summary).map_err(|error| Fault::Rejected(error.to_string()))
 }
 
 async fn insert_bodies(
@@ -311,7 +335,7 @@ async fn count_usage(
             accepted,
         })
         .collect();
-    // Index usage (primary key). «WHERE true»: else ON would be read as a join's.
+    // Index usage (primary key).
     sqlx::query(
         "INSERT INTO usage (tenant, day, accepted)
          SELECT unhex(value ->> 'tenant', '-'), value ->> 'day', value ->> 'accepted'

@@ -12,6 +12,7 @@ mod committer;
 mod directory;
 mod events;
 mod fault;
+mod fresh;
 mod instruments;
 mod intake;
 mod mail;

@@ -19,6 +19,7 @@ use crate::SqliteStore;
 use crate::checkpoint::{Checkpointer, Log};
 use crate::committer::Committer;
 use crate::fault::{Meaning, meaning};
+use crate::fresh::Fresh;
 use crate::instruments::Instruments;
 use crate::store::Parts;
 use crate::writer::Writer;
@@ -36,6 +37,8 @@ pub struct SqliteOptions {
     pub synchronous: Synchronous,
     /// Connections that read.
     pub readers: u32,
+    /// Bytes of bodies just committed that are kept in memory for their first attempt.
+    pub fresh_bytes: usize,
     /// The size past which the database counts as full, in pages of 16 KB; `None`: the disk's.
     pub pages_most: Option<u32>,
     /// Where the store's instruments are shown.
@@ -47,6 +50,7 @@ impl Default for SqliteOptions {
         Self {
             synchronous: Synchronous::Full,
             readers: 4,
+            fresh_bytes: 64 << 20,
             pages_most: None,
             registry: Registry::new(),
         }
@@ -128,6 +132,7 @@ impl SqliteStore {
             checkpoints,
             lock,
             folder: path.parent().unwrap_or(Path::new("")).to_owned(),
+            fresh: Fresh::new(options.fresh_bytes),
             instruments: Instruments::new(&options.registry),
         }))
     }
@@ -140,6 +145,7 @@ struct Opened {
     checkpoints: SqlitePool,
     lock: Arc<File>,
     folder: PathBuf,
+    fresh: Fresh,
     instruments: Instruments,
 }
 
@@ -160,6 +166,7 @@ fn start(opened: Opened) -> SqliteStore {
         seq: opened.seq,
         newest,
         log: Log::new(checkpointer, tasks.clone()),
+        fresh: opened.fresh.clone(),
         failed: failed.clone(),
         closing: closing.clone(),
         instruments: opened.instruments,
@@ -175,6 +182,7 @@ fn start(opened: Opened) -> SqliteStore {
         writer,
         readers: opened.readers,
         checkpoints: opened.checkpoints,
+        fresh: opened.fresh,
         newest: seen,
         failed,
         closing,

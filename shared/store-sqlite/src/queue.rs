@@ -37,6 +37,9 @@ impl Queue for SqliteStore {
         message: MessageId,
         recipients: &[RecipientId],
     ) -> Result<Option<OpenMessage>, StoreError> {
+        if let Some(fresh) = self.fresh().open(message, recipients) {
+            return Ok(Some(fresh));
+        }
         Ok(self.open_message(message, recipients).await?)
     }
 

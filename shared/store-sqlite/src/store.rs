@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::fresh::Fresh;
 use crate::writer::Writer;
 
 /// The relay's database. Cheap to clone; clones share the writer and the readers.
@@ -19,6 +20,7 @@ pub(crate) struct Parts {
     pub(crate) writer: Writer,
     pub(crate) readers: SqlitePool,
     pub(crate) checkpoints: SqlitePool,
+    pub(crate) fresh: Fresh,
     pub(crate) newest: watch::Receiver<i64>,
     pub(crate) failed: CancellationToken,
     pub(crate) closing: CancellationToken,
@@ -63,6 +65,10 @@ impl SqliteStore {
 
     pub(crate) fn newest(&self) -> watch::Receiver<i64> {
         self.0.newest.clone()
+    }
+
+    pub(crate) fn fresh(&self) -> &Fresh {
+        &self.0.fresh
     }
 
     pub(crate) fn folder(&self) -> &Path {

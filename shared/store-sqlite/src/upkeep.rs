@@ -63,11 +63,14 @@ impl Upkeep for SqliteStore {
 
     async fn erase(&self, tenant: TenantId) -> Result<Removed, StoreError> {
         let messages = self.messages_of(tenant).await?;
-        self.writer()
+        let removed = self
+            .writer()
             .alone(move |connection| {
                 Box::pin(async move { erase(connection, tenant, &messages).await })
             })
-            .await
+            .await?;
+        self.fresh().clear();
+        Ok(removed)
     }
 
     async fn checkpoint(&self) -> Result<(), StoreError> {
