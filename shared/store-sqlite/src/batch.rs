@@ -2,11 +2,10 @@
 
 use std::collections::HashSet;
 
-use postrider_model::RecipientId;
+use postrider_model::{MessageId, RecipientId};
 use postrider_store::{Committed, NewMessage, Settled, Settlement};
 
 use crate::fault::Fault;
-use crate::intake::Accepted;
 use crate::writer::{Ask, Command};
 
 const MESSAGES_MOST: usize = 256;
@@ -24,7 +23,9 @@ pub(crate) struct Batch {
 
 /// The outcomes of a batch, in its order.
 pub(crate) struct Answers {
-    pub(crate) accepted: Accepted,
+    pub(crate) committed: Vec<Committed>,
+    /// The messages that were not there before.
+    pub(crate) new: HashSet<MessageId>,
     pub(crate) settled: Vec<Settled>,
 }
 
@@ -74,7 +75,7 @@ impl Batch {
 
     pub(crate) fn answer(self, answers: Answers) {
         // Who does not wait any more need not be told.
-        for (ask, done) in self.intakes.into_iter().zip(answers.accepted.outcomes) {
+        for (ask, done) in self.intakes.into_iter().zip(answers.committed) {
             let _gone = ask.answer.send(Ok(done));
         }
         for (ask, done) in self.settles.into_iter().zip(answers.settled) {

@@ -18,7 +18,7 @@ use crate::fault::{Fault, Meaning};
 use crate::fresh::Fresh;
 use crate::instruments::Instruments;
 use crate::writer::{Ask, Command, Verb};
-use crate::{intake, settle, transaction};
+use crate::{events, intake, settle, transaction};
 
 /// How often a transaction is tried anew while another process holds the database (each try
 /// waits for the connection's busy timeout).
@@ -158,9 +158,14 @@ impl Committer {
         let (connection, seq) = (&mut self.connection, &mut self.seq);
         let messages: Vec<_> = batch.intakes.iter().map(|ask| &ask.work).collect();
         let settlements: Vec<_> = batch.settles.iter().map(|ask| &ask.work).collect();
+        let accepted = intake::store(connection, &messages, seq).await?;
+        let recorded = settle::record(connection, &settlements, seq).await?;
+        let all = [accepted.events, recorded.events].concat();
+        events::insert(connection, &all).await?;
         Ok(Answers {
-            accepted: intake::store(connection, &messages, seq).await?,
-            settled: settle::record(connection, &settlements, seq).await?,
+            committed: accepted.outcomes,
+            new: accepted.new,
+            settled: recorded.outcomes,
         })
     }
 
@@ -186,7 +191,7 @@ impl Committer {
     fn refresh(&self, batch: &Batch, answers: &Answers) {
         for ask in &batch.intakes {
             let due = ask.work.due_at <= ask.work.accepted_at;
-            if due && answers.accepted.new.contains(&ask.work.id) {
+            if due && answers.new.contains(&ask.work.id) {
                 self.fresh.keep(&ask.work);
             }
         }

@@ -1,16 +1,16 @@
 //! The intake port: messages in, each with all that follows from it, one transaction for many.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
-use postrider_model::{MessageId, RecipientId, RecipientState, TenantId, Timestamp, WaitCause};
+use postrider_model::{Event, MessageId, RecipientId, TenantId, Timestamp};
 use postrider_store::{Answer, ClaimScope, Committed, Intake, NewMessage, StoreError, Summary};
 use serde::Serialize;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use crate::fault::Fault;
 use crate::rows::{Place, json, json_ids};
-use crate::{SqliteStore, claims, events, shard};
+use crate::{SqliteStore, arrival, claims};
 
 #[async_trait]
 impl Intake for SqliteStore {
@@ -50,34 +50,35 @@ fn check(message: &NewMessage) -> Result<(), Fault> {
 
 /// What came of storing some messages.
 #[derive(Default)]
-pub(crate) struct Accepted {
+pub(crate) struct Accepted<'m> {
     /// In the order given.
     pub(crate) outcomes: Vec<Committed>,
     /// Those that were not there before.
     pub(crate) new: HashSet<MessageId>,
+    /// Their first events, numbered, yet to be written.
+    pub(crate) events: Vec<(i64, &'m Event)>,
 }
 
-/// Writes messages inside the committer's transaction.
-pub(crate) async fn store(
+/// Writes messages inside the committer's transaction, all but their events.
+pub(crate) async fn store<'m>(
     connection: &mut SqliteConnection,
-    messages: &[&NewMessage],
+    messages: &[&'m NewMessage],
     seq: &mut i64,
-) -> Result<Accepted, Fault> {
+) -> Result<Accepted<'m>, Fault> {
     if messages.is_empty() {
         return Ok(Accepted::default());
     }
     let lost = claims::claim(connection, messages).await?;
     let won = |at: &usize| !lost.contains_key(at);
-    let winners: Vec<&NewMessage> = (0..messages.len())
+    let winners: Vec<&'m NewMessage> = (0..messages.len())
         .filter(won)
         .filter_map(|at| messages.get(at).copied())
         .collect();
     let new = insert_messages(connection, &winners).await?;
     insert_bodies(connection, &new).await?;
-    insert_recipients(connection, &new, seq).await?;
-    insert_events(connection, &new).await?;
-    count_usage(connection, &new).await?;
+    arrival::insert(connection, &new, seq).await?;
     Ok(Accepted {
+        events: arrival::events(&new),
         outcomes: outcomes(messages.len(), lost),
         new: new.iter().map(|message| message.id).collect(),
     })
@@ -196,155 +197,6 @@ async fn insert_bodies(
         });
         insert.build().execute(&mut *connection).await?;
     }
-    Ok(())
-}
-
-/// A recipient with its queue row.
-#[derive(Serialize)]
-struct RecipientRow<'m> {
-    message: MessageId,
-    id: RecipientId,
-    position: usize,
-    address: String,
-    return_path: String,
-    state: RecipientState,
-    events: usize,
-    updated_at: i64,
-    seq: i64,
-    tenant: TenantId,
-    shard: u16,
-    domain: &'m str,
-    due_at: i64,
-    expires_at: i64,
-    cause: WaitCause,
-}
-
-async fn insert_recipients(
-    connection: &mut SqliteConnection,
-    messages: &[&NewMessage],
-    seq: &mut i64,
-) -> Result<(), Fault> {
-    let mut rows = Vec::with_capacity(messages.len());
-    for message in messages {
-        push_recipients(&mut rows, message, seq);
-    }
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let rows = json(&rows)?;
-    sqlx::query(
-        "INSERT INTO recipients (message, id, position, address, return_path, state, attempts,
-             events, updated_at)
-         SELECT unhex(value ->> 'message', '-'), unhex(value ->> 'id', '-'), value ->> 'position',
-             value ->> 'address', value ->> 'return_path', value ->> 'state', 0,
-             value ->> 'events', value ->> 'updated_at'
-         FROM json_each(?1)",
-    )
-    .bind(&rows)
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query(
-        "INSERT INTO queue (seq, recipient, message, tenant, shard, domain, accepted_at, due_at,
-             expires_at, attempts, cause)
-         SELECT value ->> 'seq', unhex(value ->> 'id', '-'), unhex(value ->> 'message', '-'),
-             unhex(value ->> 'tenant', '-'), value ->> 'shard', value ->> 'domain',
-             value ->> 'updated_at', value ->> 'due_at', value ->> 'expires_at', 0,
-             value ->> 'cause'
-         FROM json_each(?1)",
-    )
-    .bind(&rows)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-fn push_recipients<'m>(rows: &mut Vec<RecipientRow<'m>>, message: &'m NewMessage, seq: &mut i64) {
-    let mut events: HashMap<RecipientId, usize> = HashMap::with_capacity(message.recipients.len());
-    for event in &message.events {
-        *events.entry(event.recipient).or_default() += 1;
-    }
-    let (state, cause) = if message.due_at > message.accepted_at {
-        (RecipientState::Scheduled, WaitCause::Scheduled)
-    } else {
-        (RecipientState::Queued, WaitCause::Turn)
-    };
-    let shard = shard::of(message.tenant);
-    for (position, recipient) in message.recipients.iter().enumerate() {
-        *seq += 1;
-        rows.push(RecipientRow {
-            message: message.id,
-            id: recipient.id,
-            position,
-            address: recipient.address.to_string(),
-            return_path: recipient.return_path.to_string(),
-            state,
-            events: events.get(&recipient.id).copied().unwrap_or(0),
-            updated_at: message.accepted_at.as_micros(),
-            seq: *seq,
-            tenant: message.tenant,
-            shard,
-            domain: recipient.address.domain().as_str(),
-            due_at: message.due_at.as_micros(),
-            expires_at: message.expires_at.as_micros(),
-            cause,
-        });
-    }
-}
-
-async fn insert_events(
-    connection: &mut SqliteConnection,
-    messages: &[&NewMessage],
-) -> Result<(), Fault> {
-    let mut numbers: HashMap<RecipientId, i64> = HashMap::new();
-    let numbered: Vec<_> = messages
-        .iter()
-        .flat_map(|message| &message.events)
-        .map(|event| {
-            let number = numbers.entry(event.recipient).or_default();
-            *number += 1;
-            (*number, event)
-        })
-        .collect();
-    events::insert(connection, &numbered).await
-}
-
-#[derive(Serialize)]
-struct UsageRow {
-    tenant: TenantId,
-    day: i64,
-    accepted: usize,
-}
-
-async fn count_usage(
-    connection: &mut SqliteConnection,
-    messages: &[&NewMessage],
-) -> Result<(), Fault> {
-    let mut sums: BTreeMap<(TenantId, i64), usize> = BTreeMap::new();
-    for message in messages {
-        let day = (message.tenant, message.accepted_at.day());
-        *sums.entry(day).or_default() += message.recipients.len();
-    }
-    if sums.is_empty() {
-        return Ok(());
-    }
-    let rows: Vec<UsageRow> = sums
-        .into_iter()
-        .map(|((tenant, day), accepted)| UsageRow {
-            tenant,
-            day,
-            accepted,
-        })
-        .collect();
-    // Index usage (primary key).
-    sqlx::query(
-        "INSERT INTO usage (tenant, day, accepted)
-         SELECT unhex(value ->> 'tenant', '-'), value ->> 'day', value ->> 'accepted'
-         FROM json_each(?1) WHERE true
-         ON CONFLICT (tenant, day) DO UPDATE SET accepted = accepted + excluded.accepted",
-    )
-    .bind(json(&rows)?)
-    .execute(connection)
-    .await?;
     Ok(())
 }
 

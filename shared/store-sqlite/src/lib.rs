@@ -5,6 +5,7 @@
 //! run on a connection of their own. A commit is on disk when its caller is answered
 //! (WAL, `synchronous = FULL`). No policy here, and no other crate speaks SQL to SQLite.
 
+mod arrival;
 mod batch;
 mod checkpoint;
 mod claims;

@@ -7,7 +7,6 @@ use postrider_store::{Outcome, Settled, Settlement};
 use serde::Serialize;
 use sqlx::SqliteConnection;
 
-use crate::events;
 use crate::fault::Fault;
 use crate::rows::{Place, json, json_ids};
 
@@ -16,6 +15,17 @@ struct Standing {
     state: RecipientState,
     attempts: u32,
     events: i64,
+    /// Whether it has a queue row.
+    queued: bool,
+}
+
+/// What came of recording some settlements.
+#[derive(Default)]
+pub(crate) struct Recorded<'s> {
+    /// In the order given.
+    pub(crate) outcomes: Vec<Settled>,
+    /// Their events, numbered, yet to be written.
+    pub(crate) events: Vec<(i64, &'s Event)>,
 }
 
 /// A recipient as it is written.
@@ -51,22 +61,23 @@ struct QueueRow {
 struct Writes<'s> {
     recipients: Vec<RecipientRow<'s>>,
     rescheduled: Vec<QueueRow>,
+    /// Recipients whose queue row goes.
     done: Vec<RecipientId>,
     events: Vec<(i64, &'s Event)>,
 }
 
-/// Records settlements, no two of the same recipient. Outcomes come in the order given.
-pub(crate) async fn record(
+/// Records settlements, no two of the same recipient; all but their events.
+pub(crate) async fn record<'s>(
     connection: &mut SqliteConnection,
-    settlements: &[&Settlement],
+    settlements: &[&'s Settlement],
     seq: &mut i64,
-) -> Result<Vec<Settled>, Fault> {
+) -> Result<Recorded<'s>, Fault> {
     if settlements.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Recorded::default());
     }
     let standing = read(connection, settlements).await?;
     let mut writes = Writes::default();
-    let settled = settlements
+    let outcomes = settlements
         .iter()
         .map(|settlement| match standing.get(&settlement.recipient) {
             Some(before) => writes.add(before, settlement, seq),
@@ -74,7 +85,10 @@ pub(crate) async fn record(
         })
         .collect();
     write(connection, &writes).await?;
-    Ok(settled)
+    Ok(Recorded {
+        outcomes,
+        events: writes.events,
+    })
 }
 
 #[derive(Serialize)]
@@ -94,9 +108,10 @@ async fn read(
             recipient: settlement.recipient,
         })
         .collect();
-    // Index recipients (primary key).
-    let rows: Vec<(Vec<u8>, String, i64, i64)> = sqlx::query_as(
-        "SELECT r.id, r.state, r.attempts, r.events
+    // Indexes recipients (primary key) and queue_recipient.
+    let rows: Vec<(Vec<u8>, String, i64, i64, bool)> = sqlx::query_as(
+        "SELECT r.id, r.state, r.attempts, r.events,
+             EXISTS (SELECT 1 FROM queue AS q WHERE q.recipient = r.id)
          FROM json_each(?1) AS k CROSS JOIN recipients AS r
              ON r.message = unhex(k.value ->> 'message', '-')
              AND r.id = unhex(k.value ->> 'recipient', '-')",
@@ -105,7 +120,7 @@ async fn read(
     .fetch_all(connection)
     .await?;
     rows.iter()
-        .map(|(id, state, attempts, events)| {
+        .map(|(id, state, attempts, events, queued)| {
             let place = Place {
                 table: "recipients",
                 id,
@@ -114,6 +129,7 @@ async fn read(
                 state: place.cell("state", RecipientState::parse(state))?,
                 attempts: place.number("attempts", *attempts)?,
                 events: *events,
+                queued: *queued,
             };
             Ok((place.id("id", id)?, standing))
         })
@@ -162,11 +178,11 @@ impl<'s> Writes<'s> {
     ) -> (RecipientState, u32) {
         match settlement.outcome {
             Outcome::Final { state, attempts } => {
-                self.done.push(settlement.recipient);
+                self.leave(before, settlement.recipient);
                 (state, attempts)
             }
             Outcome::Held { attempts } => {
-                self.done.push(settlement.recipient);
+                self.leave(before, settlement.recipient);
                 (RecipientState::Held, attempts)
             }
             // What was stopped while it was attempted stays stopped.
@@ -191,34 +207,21 @@ impl<'s> Writes<'s> {
             Outcome::Noted => (before.state, before.attempts),
         }
     }
+
+    fn leave(&mut self, before: &Standing, recipient: RecipientId) {
+        if before.queued {
+            self.done.push(recipient);
+        }
+    }
 }
 
+/// Three statements in one go: each alone would cost two changes of thread.
 async fn write(connection: &mut SqliteConnection, writes: &Writes<'_>) -> Result<(), Fault> {
-    update_recipients(connection, &writes.recipients).await?;
-    if !writes.done.is_empty() {
-        // Index queue_recipient.
-        sqlx::query(
-            "DELETE FROM queue WHERE recipient IN
-                 (SELECT unhex(value, '-') FROM json_each(?1))",
-        )
-        .bind(json_ids(&writes.done))
-        .execute(&mut *connection)
-        .await?;
-    }
-    if !writes.rescheduled.is_empty() {
-        reschedule(connection, &writes.rescheduled).await?;
-    }
-    events::insert(connection, &writes.events).await
-}
-
-async fn update_recipients(
-    connection: &mut SqliteConnection,
-    rows: &[RecipientRow<'_>],
-) -> Result<(), Fault> {
-    if rows.is_empty() {
+    if writes.recipients.is_empty() {
         return Ok(());
     }
-    // Index recipients (primary key). A reply goes in whole or not at all.
+    // Indexes recipients (primary key) and queue_recipient. A reply goes in whole or not at all;
+    // a new seq is what shows a row to `load_changed` again.
     let changed = sqlx::query(
         "UPDATE recipients AS r SET state = x.value ->> 'state',
              attempts = x.value ->> 'attempts', events = x.value ->> 'events',
@@ -229,35 +232,26 @@ async fn update_recipients(
              updated_at = coalesce(x.value ->> 'updated_at', r.updated_at)
          FROM json_each(?1) AS x
          WHERE r.message = unhex(x.value ->> 'message', '-')
-             AND r.id = unhex(x.value ->> 'id', '-')",
-    )
-    .bind(json(rows)?)
-    .execute(connection)
-    .await?;
-    expect_changed(changed.rows_affected(), rows.len(), "recipients")
-}
-
-async fn reschedule(connection: &mut SqliteConnection, rows: &[QueueRow]) -> Result<(), Fault> {
-    // Index queue_recipient. The new seq is what shows the row to `load_changed` again.
-    let changed = sqlx::query(
-        "UPDATE queue AS q SET seq = x.value ->> 'seq', due_at = x.value ->> 'due_at',
+             AND r.id = unhex(x.value ->> 'id', '-');
+         DELETE FROM queue WHERE recipient IN (SELECT unhex(value, '-') FROM json_each(?2));
+         UPDATE queue AS q SET seq = x.value ->> 'seq', due_at = x.value ->> 'due_at',
              attempts = x.value ->> 'attempts', cause = x.value ->> 'cause'
-         FROM json_each(?1) AS x
+         FROM json_each(?3) AS x
          WHERE q.recipient = unhex(x.value ->> 'recipient', '-')",
     )
-    .bind(json(rows)?)
+    .bind(json(&writes.recipients)?)
+    .bind(json_ids(&writes.done))
+    .bind(json(&writes.rescheduled)?)
     .execute(connection)
     .await?;
-    expect_changed(changed.rows_affected(), rows.len(), "queue")
-}
-
-/// The rows were read in this transaction: fewer changed means the tables contradict each other.
-fn expect_changed(changed: u64, want: usize, table: &'static str) -> Result<(), Fault> {
-    if changed == want as u64 {
+    // All were read in this transaction: fewer means that the tables contradict each other.
+    let want = writes.recipients.len() + writes.done.len() + writes.rescheduled.len();
+    if changed.rows_affected() == want as u64 {
         Ok(())
     } else {
+        let there = changed.rows_affected();
         Err(Fault::Rejected(format!(
-            "{want} rows of {table} to change, {changed} there"
+            "{want} rows of recipients and queue to change, {there} there"
         )))
     }
 }

@@ -16,6 +16,7 @@ use futures_util::future::join_all;
 use postrider_store::conformance::Ports;
 use postrider_store::conformance::fixture::{
     DAY, add_tenant, at, claiming, commit, commit_all, deliver, email, kinds, live, message,
+    message_to,
 };
 use postrider_store::{ChangeSeq, Committed, NewMessage, StoreError};
 use postrider_store_sqlite::{OpenError, SqliteOptions, SqliteStore, migrate};
@@ -333,4 +334,33 @@ async fn its_files_are_for_their_owner_alone() {
         let there = relay.folder.path().join(name).metadata().unwrap();
         assert_eq!(there.permissions().mode() & 0o777, 0o600, "{name}");
     }
+}
+
+#[tokio::test]
+async fn accepted_recipients_are_counted_once_per_tenant_and_day() {
+    let relay = Relay::start().await;
+    let (one, two) = (
+        add_tenant(&relay.ports).await,
+        add_tenant(&relay.ports).await,
+    );
+    let pair = message_to(one, &["a@x.example", "b@x.example"]);
+    let mut tomorrow = message(one);
+    tomorrow.accepted_at = tomorrow.accepted_at.after(DAY);
+    tomorrow.due_at = tomorrow.accepted_at;
+    let twice = claiming(two, "order-17");
+    let other = claiming(two, "order-17");
+    let all = [pair.clone(), tomorrow, twice.clone(), other, twice, pair];
+    commit_all(&relay.ports, &all).await;
+
+    let mut shell = shell(&relay.path).await;
+    let counted: Vec<(Vec<u8>, i64, i64)> =
+        sqlx::query_as("SELECT tenant, day, accepted FROM usage ORDER BY tenant, day")
+            .fetch_all(&mut shell)
+            .await
+            .unwrap();
+    let day = at(0).day();
+    let mut wanted = [(one, day, 2), (one, day + 1, 1), (two, day, 1)]
+        .map(|(tenant, day, accepted)| (tenant.as_bytes().to_vec(), day, accepted));
+    wanted.sort();
+    assert_eq!(counted, wanted);
 }

@@ -1,0 +1,143 @@
+//! The rows that follow from new messages: recipients, queue, usage, first events.
+
+use std::collections::{BTreeMap, HashMap};
+
+use postrider_model::{Event, MessageId, RecipientId, RecipientState, TenantId, WaitCause};
+use postrider_store::NewMessage;
+use serde::Serialize;
+use sqlx::SqliteConnection;
+
+use crate::fault::Fault;
+use crate::rows::json;
+use crate::shard;
+
+/// A recipient with its queue row.
+#[derive(Serialize)]
+struct RecipientRow<'m> {
+    message: MessageId,
+    id: RecipientId,
+    position: usize,
+    address: String,
+    return_path: String,
+    state: RecipientState,
+    events: usize,
+    updated_at: i64,
+    seq: i64,
+    tenant: TenantId,
+    shard: u16,
+    domain: &'m str,
+    due_at: i64,
+    expires_at: i64,
+    cause: WaitCause,
+}
+
+#[derive(Serialize)]
+struct UsageRow {
+    tenant: TenantId,
+    day: i64,
+    accepted: usize,
+}
+
+/// Writes recipients with their queue rows, and counts them. Three statements in one go: each
+/// alone would cost two changes of thread.
+pub(crate) async fn insert(
+    connection: &mut SqliteConnection,
+    messages: &[&NewMessage],
+    seq: &mut i64,
+) -> Result<(), Fault> {
+    if messages.is_empty() {
+        return Ok(());
+    }
+    let mut rows = Vec::with_capacity(messages.len());
+    for message in messages {
+        push_recipients(&mut rows, message, seq);
+    }
+    // Index usage (primary key). «WHERE true»: else ON would be read as a join's.
+    sqlx::query(
+        "INSERT INTO recipients (message, id, position, address, return_path, state, attempts,
+             events, updated_at)
+         SELECT unhex(value ->> 'message', '-'), unhex(value ->> 'id', '-'), value ->> 'position',
+             value ->> 'address', value ->> 'return_path', value ->> 'state', 0,
+             value ->> 'events', value ->> 'updated_at'
+         FROM json_each(?1);
+         INSERT INTO queue (seq, recipient, message, tenant, shard, domain, accepted_at, due_at,
+             expires_at, attempts, cause)
+         SELECT value ->> 'seq', unhex(value ->> 'id', '-'), unhex(value ->> 'message', '-'),
+             unhex(value ->> 'tenant', '-'), value ->> 'shard', value ->> 'domain',
+             value ->> 'updated_at', value ->> 'due_at', value ->> 'expires_at', 0,
+             value ->> 'cause'
+         FROM json_each(?1);
+         INSERT INTO usage (tenant, day, accepted)
+         SELECT unhex(value ->> 'tenant', '-'), value ->> 'day', value ->> 'accepted'
+         FROM json_each(?2) WHERE true
+         ON CONFLICT (tenant, day) DO UPDATE SET accepted = accepted + excluded.accepted",
+    )
+    .bind(json(&rows)?)
+    .bind(json(&usage(messages))?)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+fn push_recipients<'m>(rows: &mut Vec<RecipientRow<'m>>, message: &'m NewMessage, seq: &mut i64) {
+    let mut events: HashMap<RecipientId, usize> = HashMap::with_capacity(message.recipients.len());
+    for event in &message.events {
+        *events.entry(event.recipient).or_default() += 1;
+    }
+    let (state, cause) = if message.due_at > message.accepted_at {
+        (RecipientState::Scheduled, WaitCause::Scheduled)
+    } else {
+        (RecipientState::Queued, WaitCause::Turn)
+    };
+    let shard = shard::of(message.tenant);
+    for (position, recipient) in message.recipients.iter().enumerate() {
+        *seq += 1;
+        rows.push(RecipientRow {
+            message: message.id,
+            id: recipient.id,
+            position,
+            address: recipient.address.to_string(),
+            return_path: recipient.return_path.to_string(),
+            state,
+            events: events.get(&recipient.id).copied().unwrap_or(0),
+            updated_at: message.accepted_at.as_micros(),
+            seq: *seq,
+            tenant: message.tenant,
+            shard,
+            domain: recipient.address.domain().as_str(),
+            due_at: message.due_at.as_micros(),
+            expires_at: message.expires_at.as_micros(),
+            cause,
+        });
+    }
+}
+
+/// One row per tenant and day, however many messages.
+fn usage(messages: &[&NewMessage]) -> Vec<UsageRow> {
+    let mut sums: BTreeMap<(TenantId, i64), usize> = BTreeMap::new();
+    for message in messages {
+        let day = (message.tenant, message.accepted_at.day());
+        *sums.entry(day).or_default() += message.recipients.len();
+    }
+    sums.into_iter()
+        .map(|((tenant, day), accepted)| UsageRow {
+            tenant,
+            day,
+            accepted,
+        })
+        .collect()
+}
+
+/// The first events of messages with their numbers.
+pub(crate) fn events<'m>(messages: &[&'m NewMessage]) -> Vec<(i64, &'m Event)> {
+    let mut numbers: HashMap<RecipientId, i64> = HashMap::new();
+    messages
+        .iter()
+        .flat_map(|message| &message.events)
+        .map(|event| {
+            let number = numbers.entry(event.recipient).or_default();
+            *number += 1;
+            (*number, event)
+        })
+        .collect()
+}
