@@ -1,15 +1,45 @@
-//! The rows that follow from new messages: recipients, queue, usage, first events.
+//! The rows of new messages, all but their bodies: messages, recipients, queue, usage; and their
+//! first events, numbered.
 
 use std::collections::{BTreeMap, HashMap};
 
 use postrider_model::{Event, MessageId, RecipientId, RecipientState, TenantId, WaitCause};
-use postrider_store::NewMessage;
+use postrider_store::{NewMessage, Summary};
 use serde::Serialize;
 use sqlx::SqliteConnection;
 
 use crate::fault::Fault;
 use crate::rows::json;
 use crate::shard;
+
+#[derive(Serialize)]
+struct MessageRow<'m> {
+    id: MessageId,
+    tenant: TenantId,
+    accepted_at: i64,
+    expires_at: i64,
+    size: usize,
+    stream: &'static str,
+    smtputf8: u8,
+    selectors: &'m [String],
+    summary: &'m Summary,
+}
+
+impl<'m> MessageRow<'m> {
+    fn of(message: &'m NewMessage) -> Self {
+        Self {
+            id: message.id,
+            tenant: message.tenant,
+            accepted_at: message.accepted_at.as_micros(),
+            expires_at: message.expires_at.as_micros(),
+            size: message.body.len(),
+            stream: message.summary.stream.as_str(),
+            smtputf8: message.smtputf8.into(),
+            selectors: &message.selectors,
+            summary: &message.summary,
+        }
+    }
+}
 
 /// A recipient with its queue row.
 #[derive(Serialize)]
@@ -38,8 +68,8 @@ struct UsageRow {
     accepted: usize,
 }
 
-/// Writes recipients with their queue rows, and counts them. Three statements in one go: each
-/// alone would cost two changes of thread.
+/// Writes messages and recipients with their queue rows, and counts them. Four statements in one
+/// go: each alone would cost two changes of thread.
 pub(crate) async fn insert(
     connection: &mut SqliteConnection,
     messages: &[&NewMessage],
@@ -48,13 +78,20 @@ pub(crate) async fn insert(
     if messages.is_empty() {
         return Ok(());
     }
-    let mut rows = Vec::with_capacity(messages.len());
+    let rows: Vec<_> = messages.iter().map(|m| MessageRow::of(m)).collect();
+    let mut recipients = Vec::with_capacity(messages.len());
     for message in messages {
-        push_recipients(&mut rows, message, seq);
+        push_recipients(&mut recipients, message, seq);
     }
     // Index usage (primary key). «WHERE true»: else ON would be read as a join's.
     sqlx::query(
-        "INSERT INTO recipients (message, id, position, address, return_path, state, attempts,
+        "INSERT INTO messages (id, tenant, accepted_at, expires_at, size, stream, smtputf8,
+             selectors, summary)
+         SELECT unhex(value ->> 'id', '-'), unhex(value ->> 'tenant', '-'),
+             value ->> 'accepted_at', value ->> 'expires_at', value ->> 'size',
+             value ->> 'stream', value ->> 'smtputf8', value -> 'selectors', value -> 'summary'
+         FROM json_each(?3);
+         INSERT INTO recipients (message, id, position, address, return_path, state, attempts,
              events, updated_at)
          SELECT unhex(value ->> 'message', '-'), unhex(value ->> 'id', '-'), value ->> 'position',
              value ->> 'address', value ->> 'return_path', value ->> 'state', 0,
@@ -72,8 +109,9 @@ pub(crate) async fn insert(
          FROM json_each(?2) WHERE true
          ON CONFLICT (tenant, day) DO UPDATE SET accepted = accepted + excluded.accepted",
     )
-    .bind(json(&rows)?)
+    .bind(json(&recipients)?)
     .bind(json(&usage(messages))?)
+    .bind(json(&rows)?)
     .execute(connection)
     .await?;
     Ok(())

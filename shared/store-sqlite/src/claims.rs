@@ -1,6 +1,6 @@
 //! Idempotency claims: who used a key first, and what it was answered.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use postrider_model::{MessageId, Timestamp};
 use postrider_store::{Answer, Claim, ClaimScope, NewMessage};
@@ -57,9 +57,31 @@ pub(crate) async fn claim(
         (&a.tenant, a.endpoint, a.key, a.at).cmp(&(&b.tenant, b.endpoint, b.key, b.at))
     });
     let now = messages.iter().map(|message| message.accepted_at).min();
-    let won = insert(connection, &rows, now.unwrap_or(Timestamp::from_micros(0))).await?;
-    rows.retain(|row| !won.contains(row.message.as_bytes().as_slice()));
-    standing(connection, &rows).await
+    let now = now.unwrap_or(Timestamp::from_micros(0));
+    let mut lost = standing(connection, &rows, now).await?;
+    // Of equal keys in the batch the first stands for the others.
+    let mut won: Vec<&ClaimRow<'_>> = Vec::with_capacity(rows.len());
+    for row in &rows {
+        match won.last() {
+            _ if lost.contains_key(&row.at) => {}
+            Some(first) if first.is_same_key(row) && first.message != row.message => {
+                let claim = messages
+                    .get(first.at)
+                    .and_then(|first| first.claim.as_ref());
+                lost.extend(claim.map(|claim| (row.at, claim.answer.clone())));
+            }
+            Some(first) if first.is_same_key(row) => {}
+            _ => won.push(row),
+        }
+    }
+    insert(connection, &won).await?;
+    Ok(lost)
+}
+
+impl ClaimRow<'_> {
+    fn is_same_key(&self, other: &Self) -> bool {
+        (&self.tenant, self.endpoint, self.key) == (&other.tenant, other.endpoint, other.key)
+    }
 }
 
 fn row(at: usize, message: MessageId, claim: &Claim) -> ClaimRow<'_> {
@@ -76,13 +98,13 @@ fn row(at: usize, message: MessageId, claim: &Claim) -> ClaimRow<'_> {
     }
 }
 
-async fn insert(
-    connection: &mut SqliteConnection,
-    rows: &[ClaimRow<'_>],
-    now: Timestamp,
-) -> Result<HashSet<Vec<u8>>, Fault> {
-    // Index idempotency (primary key). A claim past its time is taken over.
-    let won: Vec<Vec<u8>> = sqlx::query_scalar(
+async fn insert(connection: &mut SqliteConnection, rows: &[&ClaimRow<'_>]) -> Result<(), Fault> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    // Index idempotency (primary key). What stood in the way and still stood was sorted out: the
+    // rest is past its time, or the message's own.
+    sqlx::query(
         "INSERT INTO idempotency (tenant, endpoint, key, message, request, status, answer, until)
          SELECT unhex(value ->> 'tenant', '-'), value ->> 'endpoint', value ->> 'key',
              unhex(value ->> 'message', '-'), unhex(value ->> 'request'), value ->> 'status',
@@ -90,34 +112,31 @@ async fn insert(
          FROM json_each(?1) WHERE true
          ON CONFLICT (tenant, endpoint, key) DO UPDATE SET message = excluded.message,
              request = excluded.request, status = excluded.status, answer = excluded.answer,
-             until = excluded.until
-         WHERE idempotency.until <= ?2
-         RETURNING message",
+             until = excluded.until",
     )
     .bind(json(rows)?)
-    .bind(now.as_micros())
-    .fetch_all(connection)
+    .execute(connection)
     .await?;
-    Ok(won.into_iter().collect())
+    Ok(())
 }
 
-/// The answers that stand for keys that were not won.
+/// The answers that stand at `now` for keys that another message holds.
 async fn standing(
     connection: &mut SqliteConnection,
     rows: &[ClaimRow<'_>],
+    now: Timestamp,
 ) -> Result<HashMap<usize, Answer>, Fault> {
-    let mut lost = HashMap::with_capacity(rows.len());
-    if rows.is_empty() {
-        return Ok(lost);
-    }
+    let mut lost = HashMap::new();
     // Index idempotency (primary key).
     let stored: Vec<StoredClaim> = sqlx::query_as(
         "SELECT k.key AS at, i.message, i.request, i.status, i.answer
          FROM json_each(?1) AS k CROSS JOIN idempotency AS i
              ON i.tenant = unhex(k.value ->> 'tenant', '-')
-             AND i.endpoint = k.value ->> 'endpoint' AND i.key = k.value ->> 'key'",
+             AND i.endpoint = k.value ->> 'endpoint' AND i.key = k.value ->> 'key'
+         WHERE i.until > ?2",
     )
     .bind(json(rows)?)
+    .bind(now.as_micros())
     .fetch_all(connection)
     .await?;
     for claim in stored {

@@ -4,12 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use postrider_model::{Event, MessageId, RecipientId, TenantId, Timestamp};
-use postrider_store::{Answer, ClaimScope, Committed, Intake, NewMessage, StoreError, Summary};
-use serde::Serialize;
+use postrider_store::{Answer, ClaimScope, Committed, Intake, NewMessage, StoreError};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use crate::fault::Fault;
-use crate::rows::{Place, json, json_ids};
+use crate::rows::{Place, json_ids};
 use crate::{SqliteStore, arrival, claims};
 
 #[async_trait]
@@ -74,9 +73,9 @@ pub(crate) async fn store<'m>(
         .filter(won)
         .filter_map(|at| messages.get(at).copied())
         .collect();
-    let new = insert_messages(connection, &winners).await?;
-    insert_bodies(connection, &new).await?;
+    let new = new_among(connection, &winners).await?;
     arrival::insert(connection, &new, seq).await?;
+    insert_bodies(connection, &new).await?;
     Ok(Accepted {
         events: arrival::events(&new),
         outcomes: outcomes(messages.len(), lost),
@@ -93,72 +92,12 @@ fn outcomes(count: usize, mut lost: HashMap<usize, Answer>) -> Vec<Committed> {
         .collect()
 }
 
-#[derive(Serialize)]
-struct MessageRow<'m> {
-    id: MessageId,
-    tenant: TenantId,
-    accepted_at: i64,
-    expires_at: i64,
-    size: usize,
-    stream: &'static str,
-    smtputf8: u8,
-    selectors: &'m [String],
-    summary: &'m Summary,
-}
-
-impl<'m> MessageRow<'m> {
-    fn of(message: &'m NewMessage) -> Self {
-        Self {
-            id: message.id,
-            tenant: message.tenant,
-            accepted_at: message.accepted_at.as_micros(),
-            expires_at: message.expires_at.as_micros(),
-            size: message.body.len(),
-            stream: message.summary.stream.as_str(),
-            smtputf8: message.smtputf8.into(),
-            selectors: &message.selectors,
-            summary: &message.summary,
-        }
-    }
-}
-
-/// Returns those that were not there yet, each once.
-async fn insert_messages<'m>(
+/// Those that are not there yet, each once. Asked before the INSERT, not by its RETURNING: with one
+/// writer that is as safe, and an answer per row would cost two changes of thread each.
+async fn new_among<'m>(
     connection: &mut SqliteConnection,
     messages: &[&'m NewMessage],
 ) -> Result<Vec<&'m NewMessage>, Fault> {
-    let rows: Vec<_> = messages.iter().map(|m| MessageRow::of(m)).collect();
-    // Index messages (primary key): a repeated commit meets it. «WHERE true»: else ON would be
-    // read as a join's.
-    let inserted: Vec<Vec<u8>> = sqlx::query_scalar(
-        "INSERT INTO messages (id, tenant, accepted_at, expires_at, size, stream, smtputf8,
-             selectors, summary)
-         SELECT unhex(value ->> 'id', '-'), unhex(value ->> 'tenant', '-'),
-             value ->> 'accepted_at', value ->> 'expires_at', value ->> 'size',
-             value ->> 'stream', value ->> 'smtputf8', value -> 'selectors', value -> 'summary'
-         FROM json_each(?1) WHERE true
-         ON CONFLICT (id) DO NOTHING RETURNING id",
-    )
-    .bind(json(&rows)?)
-    .fetch_all(&mut *connection)
-    .await?;
-    let mut inserted: HashSet<Vec<u8>> = inserted.into_iter().collect();
-    let (new, seen) = messages.iter().partition::<Vec<_>, _>(|message| {
-        // Removed at the first: the same id twice in one batch counts once.
-        inserted.remove(message.id.as_bytes().as_slice())
-    });
-    check_repeated(connection, &seen).await?;
-    Ok(new)
-}
-
-/// A message that is there already has to be the same tenant's.
-async fn check_repeated(
-    connection: &mut SqliteConnection,
-    messages: &[&NewMessage],
-) -> Result<(), Fault> {
-    if messages.is_empty() {
-        return Ok(());
-    }
     // Index messages (primary key).
     let rows: Vec<(Vec<u8>, Vec<u8>)> = sqlx::query_as(
         "SELECT m.id, m.tenant FROM json_each(?1) AS k
@@ -167,7 +106,7 @@ async fn check_repeated(
     .bind(json_ids(messages.iter().map(|message| message.id)))
     .fetch_all(connection)
     .await?;
-    let mut owners: HashMap<MessageId, TenantId> = HashMap::with_capacity(rows.len());
+    let mut owners: HashMap<MessageId, TenantId> = HashMap::with_capacity(messages.len());
     for (id, tenant) in &rows {
         let place = Place {
             table: "messages",
@@ -175,14 +114,15 @@ async fn check_repeated(
         };
         owners.insert(place.id("id", id)?, place.id("tenant", tenant)?);
     }
-    if messages
-        .iter()
-        .all(|m| owners.get(&m.id) == Some(&m.tenant))
-    {
-        Ok(())
-    } else {
-        Err(Fault::Rejected("its id is another tenant's".to_owned()))
+    let mut new = Vec::with_capacity(messages.len());
+    for message in messages {
+        match owners.insert(message.id, message.tenant) {
+            None => new.push(*message),
+            Some(owner) if owner == message.tenant => {}
+            Some(_) => return Err(Fault::Rejected("its id is another tenant's".to_owned())),
+        }
     }
+    Ok(new)
 }
 
 async fn insert_bodies(
