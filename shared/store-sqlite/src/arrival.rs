@@ -87,23 +87,26 @@ pub(crate) async fn insert(
     sqlx::query(
         "INSERT INTO messages (id, tenant, accepted_at, expires_at, size, stream, smtputf8,
              selectors, summary)
+         WITH x AS MATERIALIZED (SELECT value FROM json_each(?3))
          SELECT unhex(value ->> 'id', '-'), unhex(value ->> 'tenant', '-'),
              value ->> 'accepted_at', value ->> 'expires_at', value ->> 'size',
              value ->> 'stream', value ->> 'smtputf8', value -> 'selectors', value -> 'summary'
-         FROM json_each(?3);
+         FROM x;
          INSERT INTO recipients (message, id, position, address, return_path, state, attempts,
              events, updated_at)
+         WITH x AS MATERIALIZED (SELECT value FROM json_each(?1))
          SELECT unhex(value ->> 'message', '-'), unhex(value ->> 'id', '-'), value ->> 'position',
              value ->> 'address', value ->> 'return_path', value ->> 'state', 0,
              value ->> 'events', value ->> 'updated_at'
-         FROM json_each(?1);
+         FROM x;
          INSERT INTO queue (seq, recipient, message, tenant, shard, domain, accepted_at, due_at,
              expires_at, attempts, cause)
+         WITH x AS MATERIALIZED (SELECT value FROM json_each(?1))
          SELECT value ->> 'seq', unhex(value ->> 'id', '-'), unhex(value ->> 'message', '-'),
              unhex(value ->> 'tenant', '-'), value ->> 'shard', value ->> 'domain',
              value ->> 'updated_at', value ->> 'due_at', value ->> 'expires_at', 0,
              value ->> 'cause'
-         FROM json_each(?1);
+         FROM x;
          INSERT INTO usage (tenant, day, accepted)
          SELECT unhex(value ->> 'tenant', '-'), value ->> 'day', value ->> 'accepted'
          FROM json_each(?2) WHERE true

@@ -78,12 +78,13 @@ pub(crate) async fn insert(
         "INSERT INTO events (recipient, seq, epoch, at, kind, attempt, reply_code, reply_enhanced,
              reply_text, mx_host, mx_address, tls_version, tls_cipher, tls_verdict, duration,
              cause, note)
+         WITH x AS MATERIALIZED (SELECT value FROM json_each(?1))
          SELECT unhex(value ->> 'recipient', '-'), value ->> 'seq', 0, value ->> 'at',
              value ->> 'kind', value ->> 'attempt', value ->> 'reply_code',
              value ->> 'reply_enhanced', value ->> 'reply_text', value ->> 'mx_host',
              value ->> 'mx_address', value ->> '$.tls.version', value ->> '$.tls.cipher',
              value ->> '$.tls.verdict', value ->> 'duration', value ->> 'cause', value ->> 'note'
-         FROM json_each(?1)",
+         FROM x",
     )
     .bind(json(&rows)?)
     .execute(connection)

@@ -90,7 +90,8 @@ pub(crate) struct ReplyCells {
     text: Option<String>,
 }
 
-/// Rows for `json_each(?)`. Ids go as text with hyphens (`unhex(…, '-')`), hashes as hex.
+/// Rows for `json_each(?)`. Each mention of its `value` prints the row anew, so statements that
+/// take many cells of it read it from a materialised `x`. Ids go as text with hyphens (`unhex(…, '-')`), hashes as hex.
 pub(crate) fn json<T: serde::Serialize>(rows: &[T]) -> Result<String, Fault> {
     serde_json::to_string(rows).map_err(|error| Fault::Rejected(error.to_string()))
 }

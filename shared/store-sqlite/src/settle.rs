@@ -227,14 +227,15 @@ async fn write(connection: &mut SqliteConnection, writes: &Writes<'_>) -> Result
     // Indexes recipients (primary key) and queue_recipient. A reply goes in whole or not at all;
     // a new seq is what shows a row to `load_changed` again.
     let changed = sqlx::query(
-        "UPDATE recipients AS r SET state = x.value ->> 'state',
+        "WITH x AS MATERIALIZED (SELECT value FROM json_each(?1))
+         UPDATE recipients AS r SET state = x.value ->> 'state',
              attempts = x.value ->> 'attempts', events = x.value ->> 'events',
              reply_code = coalesce(x.value ->> 'reply_code', r.reply_code),
              reply_enhanced = iif(x.value ->> 'reply_code' IS NULL, r.reply_enhanced,
                  x.value ->> 'reply_enhanced'),
              reply_text = coalesce(x.value ->> 'reply_text', r.reply_text),
              updated_at = coalesce(x.value ->> 'updated_at', r.updated_at)
-         FROM json_each(?1) AS x
+         FROM x
          WHERE r.message = unhex(x.value ->> 'message', '-')
              AND r.id = unhex(x.value ->> 'id', '-');
          DELETE FROM queue WHERE recipient IN (SELECT unhex(value, '-') FROM json_each(?2));
