@@ -24,6 +24,10 @@ pub(crate) fn of_accept(error: &AcceptError) -> Problem {
             let message = format!("the message has {given} recipients; {most} are the most.");
             Problem::field(422, "validation_error", "to", message)
         }
+        AcceptError::SeveralFrom { given } => {
+            let message = format!("lists {given} addresses; give exactly one.");
+            Problem::field(422, "invalid_from_address", "from", message)
+        }
         AcceptError::TooLarge { size, most } => {
             let message = format!(
                 "The message has {size} bytes as it is sent; {most} are the most. Send smaller attachments."

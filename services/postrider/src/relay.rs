@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use postrider_delivery::Dialer;
+use postrider_dns::{DnsConfig, Resolver};
 use postrider_gate::{Access, Budget, Gate, GateConfig, GatePorts, MasterKey, Provision};
 use postrider_ingest::Listener;
 use postrider_runtime::{Clock, Rng, Shutdown};
@@ -18,7 +20,7 @@ use tokio::task::JoinSet;
 use crate::admin::{self, Office};
 use crate::caretaker::{self, Keep};
 use crate::cli::Role;
-use crate::config::Config;
+use crate::config::{Config, Dial};
 use crate::folder;
 use crate::metrics::MetricsDoor;
 
@@ -179,7 +181,7 @@ impl Relay {
             relay.start_ingest(config, &core, &machine).await?;
         }
         if roles.contains(&Role::Delivery) {
-            // relay.start_delivery(config, &core, &machine)?;
+            relay.start_delivery(config, &core, &machine)?;
         }
         Ok(relay)
     }
@@ -278,6 +280,37 @@ impl Relay {
         Ok(())
     }
 
+    fn start_delivery(
+        &mut self,
+        config: &Config,
+        core: &Core,
+        machine: &Machine,
+    ) -> anyhow::Result<()> {
+        let resolver = Resolver::new(DnsConfig {
+            servers: config.dns.servers.clone(),
+            timeout: Duration::from_secs(config.dns.timeout_seconds),
+            attempts: 2,
+        });
+        let ports = postrider_delivery::Ports {
+            queue: Arc::new(core.store.clone()),
+            roster: core.roster.clone(),
+            resolver: resolver.context("dns.servers")?,
+            dialer: match config.delivery.dial {
+                Dial::Internet => Dialer::internet(),
+                Dial::Loopback => Dialer::loopback_only(),
+            },
+            clock: machine.clock.clone(),
+            rng: machine.rng.clone(),
+            metrics: core.metrics.clone(),
+        };
+        let delivery = delivery_config(config)?;
+        let shutdown = self.shutdown.clone();
+        self.spawn("delivery", async move {
+            Ok(postrider_delivery::run(ports, delivery, shutdown).await?)
+        });
+        Ok(())
+    }
+
     /// Returns when every task is gone: after shutdown, or because one of them failed.
     pub async fn ended(mut self) -> anyhow::Result<()> {
         let mut outcome = Ok(());
@@ -304,6 +337,22 @@ impl Relay {
         self.store.close().await;
         outcome
     }
+}
+
+fn delivery_config(config: &Config) -> anyhow::Result<postrider_delivery::Config> {
+    let given = &config.delivery;
+    let networks = given.allow_destinations.iter().map(|network| {
+        let parsed = network.parse();
+        parsed.with_context(|| format!("delivery.allow_destinations: {network:?}"))
+    });
+    let hello = config.service.host.to_string();
+    Ok(postrider_delivery::Config {
+        port: given.port,
+        allow_destinations: networks.collect::<anyhow::Result<_>>()?,
+        in_flight: given.in_flight,
+        retry_divisor: given.retry_divisor,
+        ..postrider_delivery::Config::new(hello, config.path(&given.journal))
+    })
 }
 
 async fn done(work: impl Future<Output = ()>) -> anyhow::Result<()> {

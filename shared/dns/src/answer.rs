@@ -1,85 +1,78 @@
-//! What was answered, in words of our own.
+//! What comes out: answers in our own words, and the three ways to have none.
 
-use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::op::ResponseCode;
-use hickory_resolver::proto::rr::Name;
-use hickory_resolver::proto::rr::rdata::MX;
-use postrider_model::Domain;
+/// One MX record (RFC 1035 §3.3.9).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mx {
+    /// Lower is tried first (RFC 5321 §5.1).
+    pub preference: u16,
+    pub host: MxName,
+}
 
-/// Why there is no answer with records in it.
+/// Where an MX record points.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MxName {
+    /// `.`, and no other record: no mail is taken here (RFC 7505 §3).
+    Root,
+    /// A host name: lowercase, no trailing dot.
+    Host(String),
+}
+
+/// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DnsFailure {
-    /// The name does not exist, or what its CNAME leads to does not: NXDOMAIN (RFC 2308 §2.1).
-    #[error("no such name")]
+pub enum Failure {
+    /// NXDOMAIN: the name does not exist, and nothing below it (RFC 8020 §2).
+    #[error("the name does not exist (NXDOMAIN)")]
     NoSuchName,
-    /// The name exists and has no records of this type: NODATA (RFC 2308 §2.2).
-    #[error("the name has no such records")]
+    /// NOERROR and no such record (RFC 2308 §2.2).
+    #[error("the name has no such record")]
     NoRecords,
-    /// Nobody could tell: SERVFAIL, REFUSED, a timeout, a lame or garbled answer, a CNAME chain
-    /// without end. Says nothing about the name.
+    /// Nothing is known: SERVFAIL, REFUSED, silence, a lame or broken answer, a CNAME loop. The
+    /// text is for people.
     #[error("no usable answer: {0}")]
     Temporary(String),
 }
 
-/// The MX records of a domain, best preference first; never empty.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MxAnswer {
-    pub records: Vec<MxRecord>,
+/// The host of an MX record as text, or `None` where it is no host name.
+///
+/// RFC 1123 §2.1 knows letters, digits and hyphens. The underscore is let through as well: DNS
+/// itself allows it (RFC 2181 §11), such exchangers exist, and nothing is written from the name
+/// but a question to DNS, the TLS server name and an event. What else a label may hold (spaces,
+/// dots, control characters) is refused: it would reach logs and pages.
+pub(crate) fn host_name(name: &str) -> Option<String> {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    (name.len() <= 253 && name.split('.').all(label)).then(|| name.to_ascii_lowercase())
 }
 
-/// One MX record (RFC 1035 §3.3.9). A lower preference is tried first.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct MxRecord {
-    pub preference: u16,
-    pub target: MxTarget,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// What an MX record points to.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum MxTarget {
-    Host(Domain),
-    /// The root, `.`: «no mail is taken here» where it stands alone (RFC 7505 §3).
-    Root,
-    /// Not a host name, as it was given, with odd bytes escaped. RFC 5321 §5.1 wants a domain
-    /// name by §2.3.5, so letters, digits and hyphens: an underscore is DNS, but no host.
-    NoHostName(String),
-}
-
-impl MxRecord {
-    pub(crate) fn of(record: &MX) -> Self {
-        Self {
-            preference: record.preference,
-            target: target(&record.exchange),
+    #[test]
+    fn host_names_are_lowered_and_what_is_none_is_dropped() {
+        for (given, want) in [
+            ("MX1.Example.ORG.", Some("mx1.example.org")),
+            ("mail_in.example.", Some("mail_in.example")),
+            ("a", Some("a")),
+            ("", None),
+            (".", None),
+            ("a..b.", None),
+            ("-a.example.", None),
+            ("a-.example.", None),
+            ("a\\032b.example.", None),
+            ("a\\.b.example.", None),
+            ("*.example.", None),
+            ("bücher.example.", None),
+        ] {
+            assert_eq!(host_name(given).as_deref(), want, "{given}");
         }
-    }
-}
-
-fn target(name: &Name) -> MxTarget {
-    if name.is_root() {
-        return MxTarget::Root;
-    }
-    // Escapes what is not plain ASCII, so that no odd byte passes for a label's.
-    let text = name.to_ascii();
-    match Domain::parse(&text) {
-        Ok(host) => MxTarget::Host(host),
-        Err(_) => MxTarget::NoHostName(text),
-    }
-}
-
-impl DnsFailure {
-    /// Sorts an error of the library. Only a clear NXDOMAIN or NODATA is more than temporary.
-    pub(crate) fn of(error: &NetError) -> Self {
-        let NetError::Dns(DnsError::NoRecordsFound(none)) = error else {
-            return Self::Temporary(error.to_string());
-        };
-        match none.response_code {
-            ResponseCode::NXDomain => Self::NoSuchName,
-            // RFC 2308 §2.2: NS without SOA is a referral. To a stub it is a lame answer.
-            ResponseCode::NoError if none.ns.is_some() && none.soa.is_none() => {
-                Self::Temporary("a referral in place of an answer".to_owned())
-            }
-            ResponseCode::NoError => Self::NoRecords,
-            code => Self::Temporary(format!("error response: {code}")),
-        }
+        assert_eq!(host_name(&"a.".repeat(200)), None);
     }
 }

@@ -1,13 +1,13 @@
-//! Names looked up: MX, addresses, TXT. The only crate that names hickory-resolver.
+//! The questions that mail asks of DNS: MX, A and AAAA, TXT.
 //!
-//! What it keeps exact is the difference between «there is no such name», «the name has no such
-//! records» and «nobody could tell us now»: mail is returned on the first two and kept on the
-//! third. What follows from an answer (implicit MX, null MX, which address may be dialled) is
-//! decided elsewhere.
+//! Own types come out, and each failure is one of three that a caller treats differently. What a
+//! failure means for a mail, and which address may be dialled, is decided in `delivery`. The
+//! only crate that names `hickory-resolver`. No DNSSEC yet, no hosts file, no search list.
 
 mod answer;
-mod recent;
+mod cache;
+mod chase;
 mod resolver;
 
-pub use answer::{DnsFailure, MxAnswer, MxRecord, MxTarget};
+pub use answer::{Failure, Mx, MxName};
 pub use resolver::{DnsConfig, DnsError, Resolver};

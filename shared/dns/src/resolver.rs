@@ -1,290 +1,313 @@
-//! The questions, and the library behind them.
+//! The resolver: what is asked, of whom, and what is remembered.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{
-    ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
-    ServerOrderingStrategy,
-};
+use futures_util::future::join_all;
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ProtocolConfig, ResolverOpts};
+use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::net::{DnsError as LibraryError, NetError};
-use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
-use hickory_resolver::system_conf::read_system_conf;
+use hickory_resolver::net::xfer::RetryDnsHandle;
+use hickory_resolver::proto::op::DnsRequestOptions;
+use hickory_resolver::proto::rr::{Name, RData, RecordType};
+use hickory_resolver::{NameServerPool, PoolContext, TlsConfig, system_conf};
+use parking_lot::Mutex;
 use postrider_model::Domain;
 use tokio::time::Instant;
 
-use crate::recent::RecentFailures;
-use crate::{DnsFailure, MxAnswer, MxRecord};
+use crate::answer::host_name;
+use crate::cache::Cache;
+use crate::chase::{Known, Servers, chase};
+use crate::{Failure, Mx, MxName};
 
-/// Answers in memory.
-const CACHE_ENTRIES: u64 = 50_000;
+/// How many answers are remembered; one takes some hundred bytes.
+const REMEMBERED_MOST: usize = 16_384;
+/// How many servers a confirmation asks at most.
+const CONFIRMERS_MOST: usize = 3;
 
-/// Records are believed for at least and at most so long, whatever their TTL says.
-const POSITIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_hours(1));
-
-/// NXDOMAIN and NODATA are believed for at most so long (RFC 2308 §5 allows hours; a domain
-/// that has just been repaired should not wait for them).
-const NEGATIVE_MOST: Duration = Duration::from_mins(5);
-
-/// Which servers are asked, and how patiently.
+/// Whom to ask, and how patiently.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsConfig {
-    /// Recursive resolvers; none means those of the system (`/etc/resolv.conf`).
+    /// Recursive name servers; empty means those of the system (`/etc/resolv.conf`).
     pub servers: Vec<SocketAddr>,
-    /// For one try, over all servers.
+    /// How long one attempt at one question may take, over all servers.
     pub timeout: Duration,
-    /// Tries after the first.
+    /// How often a question is asked at most; at least 1.
     pub attempts: usize,
 }
 
-impl Default for DnsConfig {
-    fn default() -> Self {
-        Self {
-            servers: Vec::new(),
-            timeout: Duration::from_secs(5),
-            attempts: 2,
-        }
-    }
-}
-
-/// Why no resolver could be made.
+/// Why there is no resolver.
 #[derive(Debug, thiserror::Error)]
 pub enum DnsError {
-    #[error("the system's resolver configuration cannot be used")]
+    #[error("cannot read the system's name servers")]
     System(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("the resolver cannot be set up")]
-    Setup(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("no name server is configured")]
+    NoServers,
+    #[error("cannot set up the resolver")]
+    SetUp(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Asks names. Cheap to clone; clones share one cache.
+/// Asks DNS. Cheap to clone; clones share connections and what they remember.
 #[derive(Clone)]
-pub struct Resolver(Arc<Inner>);
+pub struct Resolver(Arc<Shared>);
 
-struct Inner {
-    cached: TokioResolver,
-    /// Remembers nothing and begins with the other end of the list of servers.
-    uncached: TokioResolver,
-    recent: RecentFailures,
+struct Shared {
+    /// All servers, the quickest first.
+    all: Servers,
+    /// Each alone, for a second opinion.
+    each: Vec<Servers>,
+    options: DnsRequestOptions,
+    /// How long one question with its aliases may take.
+    deadline: Duration,
+    remembered: Mutex<Cache<Question, Result<Vec<RData>, Failure>>>,
 }
+
+type Question = (Name, RecordType);
 
 impl Resolver {
-    /// Reads the system's configuration where no servers are given. Asks nothing yet.
-    pub fn new(config: &DnsConfig) -> Result<Self, DnsError> {
-        let servers = if config.servers.is_empty() {
+    /// A resolver for these servers. Asks nothing yet; may be called outside a runtime.
+    pub fn new(config: DnsConfig) -> Result<Self, DnsError> {
+        let DnsConfig {
+            servers,
+            timeout,
+            attempts,
+        } = config;
+        let servers = if servers.is_empty() {
             system_servers()?
         } else {
-            config.servers.iter().map(|at| server(*at)).collect()
+            servers.into_iter().map(name_server).collect()
         };
-        let mut turned = servers.clone();
-        turned.reverse();
-        Ok(Self(Arc::new(Inner {
-            cached: build(servers, options(config, CACHE_ENTRIES))?,
-            uncached: build(turned, options(config, 0))?,
-            recent: RecentFailures::default(),
+        if servers.is_empty() {
+            return Err(DnsError::NoServers);
+        }
+        let attempts = attempts.max(1);
+        let tls = TlsConfig::new().map_err(|error| DnsError::SetUp(boxed(error)))?;
+        let options = library_options(timeout);
+        let request = request_options(&options);
+        let context = Arc::new(PoolContext::new(options, tls));
+        let pool = |servers: Vec<NameServerConfig>| {
+            let provider = TokioRuntimeProvider::default();
+            let pool = NameServerPool::from_config(servers, Arc::clone(&context), provider);
+            RetryDnsHandle::new(pool, attempts - 1)
+        };
+        let patience = u32::try_from(attempts)
+            .unwrap_or(u32::MAX)
+            .saturating_mul(2);
+        Ok(Self(Arc::new(Shared {
+            each: servers
+                .iter()
+                .take(CONFIRMERS_MOST)
+                .map(|server| pool(vec![server.clone()]))
+                .collect(),
+            all: pool(servers),
+            options: request,
+            deadline: timeout.saturating_mul(patience),
+            remembered: Mutex::new(Cache::new(REMEMBERED_MOST)),
         })))
     }
 
-    /// The MX records, sorted by preference. A CNAME at the domain is followed (RFC 5321 §5.1),
-    /// over eight hops at most.
-    pub async fn mx(&self, domain: &Domain) -> Result<MxAnswer, DnsFailure> {
-        let records = self.look_up(domain.as_str(), RecordType::MX).await?;
-        mx_answer(&records)
+    /// The mail exchangers of a domain in the order of the answer; aliases are followed. What is
+    /// not a host name is left out, and so is `.` beside other records (RFC 7505 §3 knows it
+    /// alone only): the list may be empty, and a `Root` in it is all there is. May be cancelled at any point, as
+    /// all questions here.
+    pub async fn mx(&self, domain: &Domain) -> Result<Vec<Mx>, Failure> {
+        let records = self.ask(domain.as_str(), RecordType::MX).await?;
+        Ok(exchangers(&records))
     }
 
-    /// The MX records once more, past every cache, from another server where there is one: what
-    /// is asked before mail is returned because a name does not exist.
-    pub async fn confirm_mx(&self, domain: &Domain) -> Result<MxAnswer, DnsFailure> {
-        let name = absolute(domain.as_str())?;
-        let records = ask(&self.0.uncached, &name, RecordType::MX).await?;
-        mx_answer(&records)
-    }
-
-    /// The addresses of a host, IPv6 and IPv4 by turns. Both families are asked at once: one
-    /// that fails does not hide the other's addresses, but hides that there are none.
-    pub async fn addresses(&self, host: &Domain) -> Result<Vec<IpAddr>, DnsFailure> {
+    /// The addresses of a host, AAAA before A, each in the order of the answer. Where only one
+    /// family answers, its addresses are the answer.
+    pub async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, Failure> {
         let (v6, v4) = tokio::join!(
-            self.look_up(host.as_str(), RecordType::AAAA),
-            self.look_up(host.as_str(), RecordType::A),
+            self.ask(host, RecordType::AAAA),
+            self.ask(host, RecordType::A)
         );
         both_families(v6, v4)
     }
 
-    /// As `addresses`, past every cache.
-    pub async fn confirm_addresses(&self, host: &Domain) -> Result<Vec<IpAddr>, DnsFailure> {
-        let name = absolute(host.as_str())?;
+    /// The TXT records of a name, each with its strings joined (RFC 7208 §3.3, RFC 6376
+    /// §3.6.2.2); what is not UTF-8 is replaced.
+    pub async fn txt(&self, name: &str) -> Result<Vec<String>, Failure> {
+        let records = self.ask(name, RecordType::TXT).await?;
+        Ok(records.iter().filter_map(text).collect())
+    }
+
+    /// `mx` asked anew of every server by itself; nothing remembered is used. A server that
+    /// finds something outweighs one that does not.
+    pub async fn confirm_mx(&self, domain: &Domain) -> Result<Vec<Mx>, Failure> {
+        let records = self.confirm(domain.as_str(), RecordType::MX).await?;
+        Ok(exchangers(&records))
+    }
+
+    /// `addresses` asked anew of every server by itself, as `confirm_mx`.
+    pub async fn confirm_addresses(&self, host: &str) -> Result<Vec<IpAddr>, Failure> {
         let (v6, v4) = tokio::join!(
-            ask(&self.0.uncached, &name, RecordType::AAAA),
-            ask(&self.0.uncached, &name, RecordType::A),
+            self.confirm(host, RecordType::AAAA),
+            self.confirm(host, RecordType::A)
         );
         both_families(v6, v4)
     }
 
-    /// The TXT records of a name, each with its strings joined (RFC 7208 §3.3 and RFC 6376
-    /// §3.6.2.2 join them without a space). Bytes that are no UTF-8 are replaced.
-    pub async fn txt(&self, name: &str) -> Result<Vec<String>, DnsFailure> {
-        let records = self.look_up(name, RecordType::TXT).await?;
-        let texts = records.iter().filter_map(|record| match &record.data {
-            RData::TXT(text) => Some(text.txt_data.concat()),
-            _ => None,
-        });
-        Ok(texts
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-            .collect())
+    async fn ask(&self, name: &str, kind: RecordType) -> Result<Vec<RData>, Failure> {
+        let question = (absolute(name)?, kind);
+        if let Some(known) = special(&question) {
+            return known;
+        }
+        let remembered = self.0.remembered.lock().get(&question, Instant::now());
+        if let Some(known) = remembered {
+            return known;
+        }
+        let known = self.0.put_to(&self.0.all, &question).await;
+        let mut cache = self.0.remembered.lock();
+        cache.put(question, known.found.clone(), Instant::now(), known.keep);
+        known.found
     }
 
-    async fn look_up(&self, name: &str, kind: RecordType) -> Result<Vec<Record>, DnsFailure> {
-        let name = absolute(name)?;
-        if let Some(failure) = self.0.recent.get(&name, kind, Instant::now()) {
-            return Err(failure);
+    async fn confirm(&self, name: &str, kind: RecordType) -> Result<Vec<RData>, Failure> {
+        let question = (absolute(name)?, kind);
+        if let Some(known) = special(&question) {
+            return known;
         }
-        let asked = ask(&self.0.cached, &name, kind).await;
-        if let Err(failure @ DnsFailure::Temporary(_)) = &asked {
-            let failure = failure.clone();
-            self.0.recent.put(name, kind, failure, Instant::now());
-        }
-        asked
+        let opinions = self.0.each.iter().map(|one| self.0.put_to(one, &question));
+        let best = join_all(opinions)
+            .await
+            .into_iter()
+            .max_by_key(|known| weight(&known.found))
+            .unwrap_or_else(|| Known::temporary("no server was asked", Duration::ZERO));
+        let mut cache = self.0.remembered.lock();
+        cache.put(question, best.found.clone(), Instant::now(), best.keep);
+        best.found
     }
 }
 
-/// One question. The records are of this kind; there is at least one.
-async fn ask(
-    resolver: &TokioResolver,
-    name: &Name,
-    kind: RecordType,
-) -> Result<Vec<Record>, DnsFailure> {
-    let error = match resolver.lookup(name.clone(), kind).await {
-        Ok(found) => {
-            let mut records = found.answers().to_vec();
-            records.retain(|record| record.record_type() == kind);
-            if !records.is_empty() {
-                return Ok(records);
-            }
-            return Err(DnsFailure::Temporary(
-                "an answer about another type".to_owned(),
-            ));
-        }
-        Err(error) => error,
+impl std::fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Resolver({} servers)", self.0.each.len())
+    }
+}
+
+impl Shared {
+    async fn put_to(&self, servers: &Servers, (name, kind): &Question) -> Known {
+        let asked = chase(servers, name, *kind, self.options);
+        tokio::time::timeout(self.deadline, asked)
+            .await
+            .unwrap_or_else(|_| Known::temporary("the time for an answer ran out", Duration::ZERO))
+    }
+}
+
+/// Whom to believe where servers are at odds: who found something, then who knows the name, then
+/// who knows anything at all.
+fn weight<T>(found: &Result<T, Failure>) -> u8 {
+    match found {
+        Ok(_) => 3,
+        Err(Failure::NoRecords) => 2,
+        Err(Failure::NoSuchName) => 1,
+        Err(Failure::Temporary(_)) => 0,
+    }
+}
+
+fn both_families(
+    v6: Result<Vec<RData>, Failure>,
+    v4: Result<Vec<RData>, Failure>,
+) -> Result<Vec<IpAddr>, Failure> {
+    match (v6, v4) {
+        (Err(failure @ Failure::Temporary(_)), Err(_))
+        | (Err(_), Err(failure @ Failure::Temporary(_))) => Err(failure),
+        (Err(Failure::NoSuchName), Err(Failure::NoSuchName)) => Err(Failure::NoSuchName),
+        (Err(_), Err(_)) => Err(Failure::NoRecords),
+        (v6, v4) => Ok(v6
+            .into_iter()
+            .chain(v4)
+            .flatten()
+            .filter_map(|data| data.ip_addr())
+            .collect()),
+    }
+}
+
+fn exchangers(records: &[RData]) -> Vec<Mx> {
+    let all = records.iter().filter_map(exchanger);
+    all.filter(|mx| mx.host != MxName::Root || records.len() == 1)
+        .collect()
+}
+
+fn exchanger(data: &RData) -> Option<Mx> {
+    let RData::MX(mx) = data else { return None };
+    let host = if mx.exchange.is_root() {
+        MxName::Root
+    } else {
+        MxName::Host(host_name(&mx.exchange.to_ascii())?)
     };
-    let failure = DnsFailure::of(&error);
-    if failure == DnsFailure::NoRecords && chain_goes_on(resolver, &error).await? {
-        return Err(DnsFailure::Temporary(
-            "a CNAME chain without end".to_owned(),
-        ));
-    }
-    Err(failure)
+    Some(Mx {
+        preference: mx.preference,
+        host,
+    })
 }
 
-/// The library stops after eight CNAMEs and calls it NODATA. Where the last name it asked is
-/// a CNAME still, the chain does not end.
-async fn chain_goes_on(resolver: &TokioResolver, error: &NetError) -> Result<bool, DnsFailure> {
-    let NetError::Dns(LibraryError::NoRecordsFound(none)) = error else {
-        return Ok(false);
-    };
-    if none.soa.is_some() {
-        // RFC 2308 §2.2: with an SOA it is a real NODATA about the end of the chain.
-        return Ok(false);
-    }
-    let last = none.query.name().clone();
-    match resolver.lookup(last, RecordType::CNAME).await {
-        Ok(_) => Ok(true),
-        Err(error) => match DnsFailure::of(&error) {
-            failure @ DnsFailure::Temporary(_) => Err(failure),
-            _ => Ok(false),
-        },
-    }
+fn text(data: &RData) -> Option<String> {
+    let RData::TXT(txt) = data else { return None };
+    Some(String::from_utf8_lossy(&txt.txt_data.concat()).into_owned())
 }
 
-fn absolute(name: &str) -> Result<Name, DnsFailure> {
-    // A name that DNS cannot even ask for does not exist in it.
-    let mut name = Name::from_ascii(name).map_err(|_| DnsFailure::NoSuchName)?;
-    // No search list: `example.org` is never `example.org.our.domain`.
+/// The name as written from the root, so that no search list can turn it into another.
+fn absolute(name: &str) -> Result<Name, Failure> {
+    // What cannot be put into a question cannot exist.
+    let mut name = Name::from_ascii(name).map_err(|_| Failure::NoSuchName)?;
     name.set_fqdn(true);
     Ok(name)
 }
 
-fn mx_answer(records: &[Record]) -> Result<MxAnswer, DnsFailure> {
-    let mut records: Vec<MxRecord> = records
-        .iter()
-        .filter_map(|record| match &record.data {
-            RData::MX(mx) => Some(MxRecord::of(mx)),
-            _ => None,
-        })
-        .collect();
-    if records.is_empty() {
-        return Err(DnsFailure::NoRecords);
+/// Names that are never asked for: RFC 6761 §6.3 (localhost) and §6.4 (invalid), RFC 7686 §2
+/// (onion).
+fn special((name, kind): &Question) -> Option<Result<Vec<RData>, Failure>> {
+    let top = name.iter().next_back()?.to_ascii_lowercase();
+    match (top.as_slice(), kind) {
+        (b"invalid" | b"onion", _) => Some(Err(Failure::NoSuchName)),
+        (b"localhost", RecordType::A) => Some(Ok(vec![RData::A(Ipv4Addr::LOCALHOST.into())])),
+        (b"localhost", RecordType::AAAA) => Some(Ok(vec![RData::AAAA(Ipv6Addr::LOCALHOST.into())])),
+        (b"localhost", _) => Some(Err(Failure::NoRecords)),
+        _ => None,
     }
-    records.sort();
-    records.dedup();
-    Ok(MxAnswer { records })
-}
-
-fn both_families(
-    v6: Result<Vec<Record>, DnsFailure>,
-    v4: Result<Vec<Record>, DnsFailure>,
-) -> Result<Vec<IpAddr>, DnsFailure> {
-    let addresses = match (v6, v4) {
-        (Ok(v6), Ok(v4)) => by_turns(&ips(&v6), &ips(&v4)),
-        (Ok(records), Err(_)) | (Err(_), Ok(records)) => ips(&records),
-        (Err(failure @ DnsFailure::Temporary(_)), Err(_))
-        | (Err(_), Err(failure @ DnsFailure::Temporary(_))) => return Err(failure),
-        // RFC 8020 §2: NXDOMAIN is about the name, so both should say it. Where they differ,
-        // the name exists.
-        (Err(DnsFailure::NoSuchName), Err(DnsFailure::NoSuchName)) => {
-            return Err(DnsFailure::NoSuchName);
-        }
-        (Err(_), Err(_)) => return Err(DnsFailure::NoRecords),
-    };
-    Ok(addresses)
-}
-
-fn ips(records: &[Record]) -> Vec<IpAddr> {
-    let ip = |record: &Record| record.data.ip_addr();
-    records.iter().filter_map(ip).collect()
-}
-
-fn by_turns(v6: &[IpAddr], v4: &[IpAddr]) -> Vec<IpAddr> {
-    let longest = v6.len().max(v4.len());
-    let turn = |at: usize| [v6.get(at), v4.get(at)];
-    (0..longest).flat_map(turn).flatten().copied().collect()
 }
 
 fn system_servers() -> Result<Vec<NameServerConfig>, DnsError> {
-    let (config, _) = read_system_conf().map_err(|error| DnsError::System(Box::new(error)))?;
-    Ok(config.name_servers().to_vec())
+    let (config, _) =
+        system_conf::read_system_conf().map_err(|error| DnsError::System(boxed(error)))?;
+    let (_domain, _search, servers) = config.into_parts();
+    Ok(servers)
 }
 
-fn server(at: SocketAddr) -> NameServerConfig {
-    let (mut udp, mut tcp) = (ConnectionConfig::udp(), ConnectionConfig::tcp());
-    (udp.port, tcp.port) = (at.port(), at.port());
-    NameServerConfig::new(at.ip(), true, vec![udp, tcp])
+/// A server asked by UDP, and by TCP where the answer was cut off (RFC 7766 §5).
+fn name_server(address: SocketAddr) -> NameServerConfig {
+    let connection = |protocol| {
+        let mut connection = ConnectionConfig::new(protocol);
+        connection.port = address.port();
+        connection
+    };
+    let both = vec![
+        connection(ProtocolConfig::Udp),
+        connection(ProtocolConfig::Tcp),
+    ];
+    NameServerConfig::new(address.ip(), true, both)
 }
 
-fn options(config: &DnsConfig, cache_entries: u64) -> ResolverOpts {
+fn library_options(timeout: Duration) -> ResolverOpts {
     let mut options = ResolverOpts::default();
-    options.timeout = config.timeout;
-    options.attempts = config.attempts;
+    options.timeout = timeout;
     options.edns0 = true;
     options.case_randomization = true;
-    // Names of mail exchangers are DNS names; what `/etc/hosts` says of them is for this machine.
-    options.use_hosts_file = ResolveHosts::Never;
-    options.cache_size = cache_entries;
-    (options.positive_min_ttl, options.positive_max_ttl) = (Some(POSITIVE.0), Some(POSITIVE.1));
-    options.negative_max_ttl = Some(NEGATIVE_MOST);
-    options.num_concurrent_reqs = 1;
-    options.max_active_requests = 1_024;
-    if cache_entries == 0 {
-        options.server_ordering_strategy = ServerOrderingStrategy::UserProvidedOrder;
-    }
     options
 }
 
-fn build(servers: Vec<NameServerConfig>, options: ResolverOpts) -> Result<TokioResolver, DnsError> {
-    let config = ResolverConfig::from_name_servers(servers);
-    hickory_resolver::Resolver::builder_with_config(config, TokioRuntimeProvider::default())
-        .with_options(options)
-        .build()
-        .map_err(|error| DnsError::Setup(Box::new(error)))
+fn request_options(options: &ResolverOpts) -> DnsRequestOptions {
+    let mut request = DnsRequestOptions::default();
+    request.recursion_desired = true;
+    request.use_edns = options.edns0;
+    request.edns_payload_len = options.edns_payload_len;
+    request.case_randomization = options.case_randomization;
+    request
+}
+
+fn boxed(error: NetError) -> Box<dyn std::error::Error + Send + Sync> {
+    Box::new(error)
 }

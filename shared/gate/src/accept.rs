@@ -81,6 +81,8 @@ pub enum AcceptError {
     NoRecipients,
     #[error("the message has {given} recipients, {most} are the most")]
     TooManyRecipients { given: usize, most: usize },
+    #[error("the From field lists {given} addresses, one is allowed")]
+    SeveralFrom { given: usize },
     #[error("the message has {size} bytes on the wire, {most} are the most")]
     TooLarge { size: usize, most: usize },
     #[error("the time {at} is more than {} days ahead", most.as_secs() / 86_400)]

@@ -95,6 +95,12 @@ pub(crate) fn admit(
     }
     let raw = postrider_message::normalise(submission.raw);
     let facts = postrider_message::read(&raw)?;
+    // RFC 5322 §3.6.2 allows a list with a Sender; whose name would the tenant's address carry?
+    if facts.from.len() > 1 {
+        return Err(AcceptError::SeveralFrom {
+            given: facts.from.len(),
+        });
+    }
     let (due_at, expires_at) = times(rules, submission.scheduled_at, submission.expires_at, now)?;
     let identity = Identity::of(&tenant, &rules.service);
     let given = facts.from.first().cloned();

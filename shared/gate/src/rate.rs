@@ -92,9 +92,9 @@ mod tests {
         };
         assert_eq!(passed(Duration::ZERO, start), 10);
         assert_eq!(passed(Duration::from_millis(500), start), 5);
-        assert_eq!(passed(Duration::from_secs(60 * 60), start), 10);
+        assert_eq!(passed(Duration::from_hours(1), start), 10);
         let (state, wait) = rates
-            .take(tenant, 10, start.after(Duration::from_secs(60 * 60)))
+            .take(tenant, 10, start.after(Duration::from_hours(1)))
             .unwrap_err();
         assert_eq!(
             state,

@@ -37,7 +37,8 @@ pub(crate) struct Seal<'a> {
 pub(crate) fn seal(admitted: Admitted, with: &Seal<'_>) -> Result<NewMessage, AcceptError> {
     let id = MessageId::new(with.now, with.rng.bytes());
     let stamped = postrider_message::stamp(&admitted.raw, &stamp_of(&admitted, id, with))?;
-    let body = signed(&stamped, &with.signers, admitted.due_at.since(with.now))?;
+    let life = admitted.due_at.since(with.now) + SIGNATURE_LIFE;
+    let body = signed(&stamped, &with.signers, (with.now, life))?;
     if body.len() > with.size_most {
         return Err(AcceptError::TooLarge {
             size: body.len(),
@@ -83,11 +84,15 @@ fn stamp_of(admitted: &Admitted, id: MessageId, with: &Seal<'_>) -> Stamp {
     }
 }
 
-fn signed(stamped: &Stamped, signers: &Signers, wait: Duration) -> Result<Vec<u8>, AcceptError> {
+fn signed(
+    stamped: &Stamped,
+    signers: &Signers,
+    (now, life): (Timestamp, Duration),
+) -> Result<Vec<u8>, AcceptError> {
     if signers.is_empty() {
         return Err(AcceptError::NoSigningKey);
     }
-    let mut signed = postrider_message::sign(&stamped.bytes, signers, wait + SIGNATURE_LIFE)?;
+    let mut signed = postrider_message::sign_at(&stamped.bytes, signers, now, life)?;
     signed.extend_from_slice(&stamped.bytes);
     Ok(signed)
 }

@@ -1,0 +1,201 @@
+//! A settlement as the journal keeps it while the database is away.
+
+use std::time::Duration;
+
+use postrider_model::{
+    Event, EventKind, MessageId, MxHost, RecipientId, RecipientState, Reply, Timestamp, TlsFacts,
+    WaitCause,
+};
+use postrider_store::{Outcome, Settlement};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    at: Timestamp,
+    outcome: KeptOutcome,
+    reply: Option<Reply>,
+    events: Vec<KeptEvent>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum KeptOutcome {
+    Final {
+        state: RecipientState,
+        attempts: u32,
+    },
+    Retry {
+        due_at: Timestamp,
+        attempts: u32,
+        cause: WaitCause,
+    },
+    Held {
+        attempts: u32,
+    },
+    Noted,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptEvent {
+    at: Timestamp,
+    kind: EventKind,
+    attempt: u32,
+    reply: Option<Reply>,
+    mx: Option<MxHost>,
+    tls: Option<TlsFacts>,
+    duration: Option<Duration>,
+    cause: Option<WaitCause>,
+    note: Option<String>,
+}
+
+/// What the journal is given.
+pub(crate) fn to_value(settlement: &Settlement) -> Value {
+    let kept = Kept {
+        at: settlement.at,
+        outcome: match settlement.outcome {
+            Outcome::Final { state, attempts } => KeptOutcome::Final { state, attempts },
+            Outcome::Retry {
+                due_at,
+                attempts,
+                cause,
+            } => KeptOutcome::Retry {
+                due_at,
+                attempts,
+                cause,
+            },
+            Outcome::Held { attempts } => KeptOutcome::Held { attempts },
+            Outcome::Noted => KeptOutcome::Noted,
+        },
+        reply: settlement.reply.clone(),
+        events: settlement.events.iter().map(KeptEvent::of).collect(),
+    };
+    // Structs of strings and numbers: there is nothing in them that JSON has not.
+    serde_json::to_value(kept).unwrap_or_default()
+}
+
+/// What the journal gave back; `None` where it does not parse.
+pub(crate) fn from_value(
+    message: MessageId,
+    recipient: RecipientId,
+    value: Value,
+) -> Option<Settlement> {
+    let kept: Kept = serde_json::from_value(value).ok()?;
+    Some(Settlement {
+        message,
+        recipient,
+        at: kept.at,
+        outcome: match kept.outcome {
+            KeptOutcome::Final { state, attempts } => Outcome::Final { state, attempts },
+            KeptOutcome::Retry {
+                due_at,
+                attempts,
+                cause,
+            } => Outcome::Retry {
+                due_at,
+                attempts,
+                cause,
+            },
+            KeptOutcome::Held { attempts } => Outcome::Held { attempts },
+            KeptOutcome::Noted => Outcome::Noted,
+        },
+        reply: kept.reply,
+        events: kept
+            .events
+            .into_iter()
+            .map(|event| event.into_event(recipient))
+            .collect(),
+    })
+}
+
+impl KeptEvent {
+    fn of(event: &Event) -> Self {
+        Self {
+            at: event.at,
+            kind: event.kind,
+            attempt: event.attempt,
+            reply: event.reply.clone(),
+            mx: event.mx.clone(),
+            tls: event.tls.clone(),
+            duration: event.duration,
+            cause: event.cause,
+            note: event.note.clone(),
+        }
+    }
+
+    fn into_event(self, recipient: RecipientId) -> Event {
+        Event {
+            recipient,
+            at: self.at,
+            kind: self.kind,
+            attempt: self.attempt,
+            reply: self.reply,
+            mx: self.mx,
+            tls: self.tls,
+            duration: self.duration,
+            cause: self.cause,
+            note: self.note,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_settlement_comes_back_as_it_went() {
+        let (message, recipient) = (
+            MessageId::from_bytes([1; 16]),
+            RecipientId::from_bytes([2; 16]),
+        );
+        let at = Timestamp::from_micros(1_700_000_000_123_456);
+        let reply = Reply::new(451, None, b"later");
+        let event = Event {
+            attempt: 2,
+            reply: Some(reply.clone()),
+            mx: Some(MxHost {
+                host: "mx.example".into(),
+                address: "192.0.2.1".parse().unwrap(),
+            }),
+            tls: Some(TlsFacts {
+                version: "TLSv1.3".into(),
+                cipher: "X".into(),
+                verdict: "unverified".into(),
+            }),
+            duration: Some(Duration::from_millis(1_234)),
+            cause: Some(WaitCause::Retry),
+            note: Some("note".into()),
+            ..Event::new(recipient, at, EventKind::Deferred)
+        };
+        for outcome in [
+            Outcome::Final {
+                state: RecipientState::Delivered,
+                attempts: 1,
+            },
+            Outcome::Retry {
+                due_at: at,
+                attempts: 2,
+                cause: WaitCause::Greylisting,
+            },
+            Outcome::Held { attempts: 3 },
+            Outcome::Noted,
+        ] {
+            let given = Settlement {
+                message,
+                recipient,
+                at,
+                outcome,
+                reply: Some(reply.clone()),
+                events: vec![event.clone()],
+            };
+            let back = from_value(message, recipient, to_value(&given)).unwrap();
+            assert_eq!(back.outcome, given.outcome);
+            assert_eq!(
+                (back.at, back.reply, back.events),
+                (given.at, given.reply, given.events)
+            );
+        }
+        assert!(from_value(message, recipient, Value::Null).is_none());
+    }
+}

@@ -1,0 +1,421 @@
+//! One visit to one address of one exchanger: a connection, as many transactions as it takes, and
+//! what each recipient's reply comes to.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use postrider_model::{EmailAddress, MxHost, Timestamp};
+use postrider_runtime::Shutdown;
+use postrider_store::OpenMessage;
+
+use crate::Shared;
+use crate::outcome::{Context, Hint, OtherFamily, Phase, Verdict, WithoutOther, judge};
+use crate::pool::{Lease, TlsMode};
+use crate::route::Host;
+use crate::session::{Answer, End, Fault, Mail, OpenFailure, Peer, Spent, Transaction};
+use crate::settle::{Fate, Left, Party, Report, settle};
+
+/// Recipients of one transaction.
+const RECIPIENTS_MOST: usize = 50;
+/// How often a kept connection that turns out to be dead is replaced in one visit.
+const STALE_MOST: u32 = 3;
+
+/// What a visit is about.
+pub(crate) struct Visit<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) message: &'a OpenMessage,
+    pub(crate) shutdown: &'a Shutdown,
+    /// When the attempt began.
+    pub(crate) begun: Timestamp,
+}
+
+/// Where a visit goes, and what could come after it.
+#[derive(Clone, Copy)]
+pub(crate) struct Stop<'a> {
+    pub(crate) host: &'a Host,
+    pub(crate) address: SocketAddr,
+    /// Addresses that are left after this one.
+    pub(crate) others: usize,
+    /// Whether one of them is this host's, in the other family.
+    pub(crate) other_family: bool,
+}
+
+/// What a visit came to.
+pub(crate) struct Seen {
+    /// Recipients that are done with.
+    pub(crate) left: Vec<Left>,
+    /// Recipients for whom the next address may be tried.
+    pub(crate) waiting: Vec<Party>,
+    /// Why they are still waiting.
+    pub(crate) trouble: Option<(Visited, Report)>,
+}
+
+/// Why a visit left recipients waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Visited {
+    /// All connections to this address that we allow ourselves are in use.
+    AtCap,
+    /// We are stopping; nothing was learned.
+    Stopped,
+    /// Nobody greeted us.
+    Unreachable,
+    /// The host does not serve us, or the line broke before the final dot.
+    NotServed,
+    /// As `NotServed`, and no other host being left it is for good.
+    RefusedForGood,
+    /// The host takes no message like this one: its size, SMTPUTF8.
+    CannotTake,
+}
+
+/// What becomes of a recipient after a transaction.
+enum Next {
+    Settle(Fate),
+    /// In another transaction on the same connection.
+    Again,
+    Wait(Visited),
+}
+
+impl Visit<'_> {
+    /// Visits one address for these recipients. `Err` in none: what went wrong is in `Seen`.
+    pub(crate) async fn one(&self, stop: Stop<'_>, waiting: Vec<Party>) -> Seen {
+        let mut seen = Seen {
+            left: Vec::new(),
+            waiting: Vec::new(),
+            trouble: None,
+        };
+        let mut batch = waiting;
+        let mut stale = 0;
+        while !batch.is_empty() {
+            let mut lease = match self.connect(stop, &batch).await {
+                Ok(lease) => lease,
+                Err(trouble) => {
+                    seen.waiting.extend(batch);
+                    seen.trouble = Some(trouble);
+                    break;
+                }
+            };
+            let was_kept = lease.connection.facts().opening.0.is_empty();
+            let rest = self.all_over(&mut lease, stop, batch, &mut seen).await;
+            self.shared.pool.give_back(lease);
+            batch = match rest {
+                // A kept connection had died: nothing was heard on it, so this says nothing.
+                Rest::Unheard(parties, _) if was_kept && stale < STALE_MOST => parties,
+                Rest::Unheard(parties, trouble) => {
+                    seen.waiting.extend(parties);
+                    seen.trouble = Some(trouble);
+                    break;
+                }
+                Rest::Nobody => break,
+            };
+            stale += 1;
+        }
+        seen
+    }
+
+    /// Sends over one connection until nobody is left who can be sent to over it.
+    async fn all_over(
+        &self,
+        lease: &mut Lease,
+        stop: Stop<'_>,
+        mut parties: Vec<Party>,
+        seen: &mut Seen,
+    ) -> Rest {
+        let most = lease
+            .connection
+            .capabilities()
+            .recipients_most
+            .unwrap_or(RECIPIENTS_MOST);
+        let most = most.clamp(1, RECIPIENTS_MOST);
+        while !parties.is_empty() {
+            let later = parties.split_off(most.min(parties.len()));
+            let Some(transaction) = self.send(lease, &parties).await else {
+                parties.extend(later);
+                return Rest::Unheard(parties, (Visited::Stopped, Report::default()));
+            };
+            let report = self.report(lease, &transaction);
+            let unheard = transaction.answers.iter().all(Option::is_none)
+                && matches!(transaction.end, End::Broken { .. });
+            if unheard {
+                parties.extend(later);
+                return Rest::Unheard(parties, (Visited::NotServed, report));
+            }
+            let again = self.sort(transaction, stop, (parties, report), seen).await;
+            parties = again;
+            parties.extend(later);
+            // Whoever waits for another address makes the rest wait with it.
+            if seen.trouble.is_some() {
+                seen.waiting.extend(parties);
+                return Rest::Nobody;
+            }
+        }
+        Rest::Nobody
+    }
+
+    /// One transaction; `None` where we are stopping and nothing is beyond its dot.
+    async fn send(&self, lease: &mut Lease, parties: &[Party]) -> Option<Transaction> {
+        let first = parties.first()?;
+        let recipients: Vec<EmailAddress> = parties
+            .iter()
+            .map(|party| party.recipient.address.clone())
+            .collect();
+        let mail = Mail {
+            return_path: &first.recipient.return_path,
+            recipients: &recipients,
+            body: &self.message.body,
+            smtputf8: self.message.smtputf8,
+        };
+        let dotted = AtomicBool::new(false);
+        let mut before_dot = |accepted: &[usize]| -> io::Result<()> {
+            if self.shutdown.has_begun() {
+                return Err(io::Error::other("the relay is stopping"));
+            }
+            dotted.store(true, Ordering::Relaxed);
+            let chosen = accepted.iter().filter_map(|place| parties.get(*place));
+            let mut begun = chosen.map(|party| {
+                let (row, attempt) = (&party.row, party.recipient.attempts + 1);
+                self.shared
+                    .journal
+                    .begin(row.recipient, row.message, attempt)
+            });
+            begun.try_for_each(|begun| begun.map_err(io::Error::other))
+        };
+        let stopped = async {
+            self.shutdown.begun().await;
+            // Past its dot a transaction is not broken off: its reply is worth the wait.
+            if dotted.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
+        };
+        let transaction = tokio::select! {
+            biased;
+            transaction = lease.connection.transaction(&mail, &mut before_dot) => transaction,
+            () = stopped => return None,
+        };
+        if !matches!(transaction.end, End::Answered | End::Ambiguous { .. }) {
+            // What was noted before a dot that never left.
+            for party in parties {
+                if let Err(fault) = self.shared.journal.close(party.row.recipient) {
+                    tracing::error!(%fault, "the journal cannot be written");
+                }
+            }
+        }
+        Some(transaction)
+    }
+
+    /// Settles who has an answer; gives back who is to be sent to again over this connection.
+    async fn sort(
+        &self,
+        transaction: Transaction,
+        stop: Stop<'_>,
+        (parties, report): (Vec<Party>, Report),
+        seen: &mut Seen,
+    ) -> Vec<Party> {
+        let mut again = Vec::new();
+        let mut settled = Vec::new();
+        for (party, answer) in parties.into_iter().zip(&transaction.answers) {
+            let mut mine = report.clone();
+            let next = match answer {
+                Some(answer) => {
+                    mine.reply = Some(answer.reply.clone());
+                    mine.note = None;
+                    self.judged(&party, answer, stop)
+                }
+                None => self.unanswered(&transaction.end),
+            };
+            match next {
+                Next::Settle(fate) => settled.push((party, fate, mine)),
+                Next::Again => again.push(party),
+                Next::Wait(why) => {
+                    seen.waiting.push(party);
+                    seen.trouble = Some((why, mine));
+                }
+            }
+        }
+        let work = settled
+            .iter()
+            .map(|(party, fate, mine)| settle(self.shared, party, *fate, mine.clone()));
+        seen.left.extend(futures_util::future::join_all(work).await);
+        again
+    }
+
+    fn judged(&self, party: &Party, answer: &Answer, stop: Stop<'_>) -> Next {
+        let first = party.recipient.attempts == 0;
+        let context = Context {
+            age: self.age(party),
+            accepted: answer.accepted,
+            other_family: if first && stop.other_family {
+                OtherFamily::Untried
+            } else {
+                OtherFamily::None
+            },
+        };
+        match judge(answer.phase, &answer.reply, &context) {
+            Verdict::Delivered => Next::Settle(Fate::Delivered),
+            Verdict::Fail => Next::Settle(Fate::Bounced),
+            Verdict::Retry(hint) => Next::Settle(Fate::Deferred(hint)),
+            Verdict::Resend => Next::Again,
+            Verdict::OtherFamily => Next::Wait(Visited::RefusedForGood),
+            Verdict::NextHost(WithoutOther::Fail) => Next::Wait(Visited::RefusedForGood),
+            Verdict::NextHost(WithoutOther::Retry) => Next::Wait(Visited::NotServed),
+            // No answer ends with these; whoever sees one is tried again.
+            Verdict::Proceed | Verdict::SayHelo => Next::Settle(Fate::Deferred(Hint::Usual)),
+        }
+    }
+
+    fn unanswered(&self, end: &End) -> Next {
+        match end {
+            End::Ambiguous { .. } => Next::Settle(Fate::Ambiguous),
+            End::TooLarge { .. } | End::NeedsSmtpUtf8 => Next::Wait(Visited::CannotTake),
+            End::NotJournaled(_) if self.shutdown.has_begun() => Next::Wait(Visited::Stopped),
+            // Before the dot nothing is the remote's: the next host may be asked.
+            End::NotJournaled(_) | End::Broken { .. } | End::Answered => {
+                Next::Wait(Visited::NotServed)
+            }
+        }
+    }
+
+    fn age(&self, party: &Party) -> Duration {
+        self.begun.since(party.row.accepted_at)
+    }
+
+    async fn connect(&self, stop: Stop<'_>, parties: &[Party]) -> Result<Lease, (Visited, Report)> {
+        let now = self.shared.clock.now();
+        let plain = self.shared.plaintext.holds(stop.address.ip(), now);
+        let mode = if plain {
+            TlsMode::Plaintext
+        } else {
+            TlsMode::Opportunistic
+        };
+        let failure = match self.open(stop, mode).await? {
+            Ok(lease) => return Ok(lease),
+            Err(failure) => failure,
+        };
+        let handshake = matches!(failure.phase, Phase::Starttls | Phase::Handshake);
+        if handshake && mode == TlsMode::Opportunistic && self.may_fall_back(parties) {
+            self.shared.plaintext.remember(stop.address.ip(), now);
+            let plain = self.open(stop, TlsMode::Plaintext).await?;
+            return plain.map_err(|failure| self.not_opened(failure, parties));
+        }
+        Err(self.not_opened(failure, parties))
+    }
+
+    /// The outer `Err`: it was not even tried.
+    async fn open(
+        &self,
+        stop: Stop<'_>,
+        mode: TlsMode,
+    ) -> Result<Result<Lease, OpenFailure>, (Visited, Report)> {
+        let peer = Peer {
+            host: stop.host.name.clone(),
+            address: stop.address,
+        };
+        let Some(slot) = self.shared.pool.try_reserve(peer) else {
+            return Err((Visited::AtCap, Report::default()));
+        };
+        let timeouts = &self.shared.config.timeouts;
+        let patience = if stop.others > 0 {
+            timeouts.connect_with_others
+        } else {
+            timeouts.connect
+        };
+        let dialled = self.shared.dialer.dial(stop.address, patience);
+        tokio::select! {
+            biased;
+            opened = self.shared.pool.connect(slot, mode, dialled) => {
+                self.shared.instruments.connections.add(u64::from(opened.is_ok()));
+                Ok(opened)
+            }
+            () = self.shutdown.begun() => Err((Visited::Stopped, Report::default())),
+        }
+    }
+
+    // RFC 7435 §3: not at once, since TLS may be back in a moment.
+    fn may_fall_back(&self, parties: &[Party]) -> bool {
+        let waited = self.shared.config.plaintext_after / self.shared.retry.divisor.max(1);
+        parties
+            .iter()
+            .all(|party| party.recipient.attempts > 0 && self.age(party) >= waited.mul_f64(0.9))
+    }
+
+    fn not_opened(&self, failure: OpenFailure, parties: &[Party]) -> (Visited, Report) {
+        let age = parties
+            .first()
+            .map(|party| self.age(party))
+            .unwrap_or_default();
+        let context = Context {
+            age,
+            accepted: 0,
+            other_family: OtherFamily::None,
+        };
+        let visited = match &failure.reply {
+            None if failure.phase == Phase::Connect => Visited::Unreachable,
+            None => Visited::NotServed,
+            Some(reply) => match judge(failure.phase, reply, &context) {
+                Verdict::NextHost(WithoutOther::Fail) => Visited::RefusedForGood,
+                _ => Visited::NotServed,
+            },
+        };
+        let note = format!("{}: {}", failure.phase.as_str(), in_full(&failure.cause));
+        let report = Report {
+            note: failure.reply.is_none().then_some(note),
+            reply: failure.reply,
+            mx: Some(MxHost {
+                host: failure.peer.host,
+                address: failure.peer.address.ip(),
+            }),
+            tls: None,
+            took: Some(total(&failure.spent)),
+        };
+        (visited, report)
+    }
+
+    fn report(&self, lease: &Lease, transaction: &Transaction) -> Report {
+        let facts = lease.connection.facts();
+        Report {
+            reply: None,
+            mx: Some(facts.mx.clone()),
+            tls: facts.tls.clone(),
+            took: Some(total(&facts.opening) + transaction.took),
+            note: note(&transaction.end),
+        }
+    }
+}
+
+/// Who is left when a connection has served.
+enum Rest {
+    Nobody,
+    /// Nothing was heard for these, so that they are as they were.
+    Unheard(Vec<Party>, (Visited, Report)),
+}
+
+fn note(end: &End) -> Option<String> {
+    match end {
+        End::Answered => None,
+        End::Broken { phase, cause } => Some(format!("{}: {}", phase.as_str(), in_full(cause))),
+        End::Ambiguous { cause } => Some(format!(
+            "no reply to the end of the message ({}): the remote may have it already",
+            in_full(cause)
+        )),
+        End::TooLarge { most } => Some(format!("5.3.4 the exchanger takes at most {most} bytes")),
+        End::NeedsSmtpUtf8 => {
+            Some("5.6.7 the exchanger takes no internationalised addresses (SMTPUTF8)".to_owned())
+        }
+        End::NotJournaled(fault) => Some(format!("not sent: {fault}")),
+    }
+}
+
+fn in_full(fault: &Fault) -> String {
+    let mut text = fault.to_string();
+    let mut source = std::error::Error::source(fault);
+    while let Some(inner) = source {
+        text = format!("{text}: {inner}");
+        source = inner.source();
+    }
+    text
+}
+
+fn total(spent: &Spent) -> Duration {
+    spent.0.iter().map(|(_, span)| *span).sum()
+}

@@ -1,0 +1,46 @@
+//! What the black-box tests stand on: the real binary in its two arrangements (`place`), the relay
+//! inside the test with a clock that it holds (`inside`), and a client that can write anything
+//! (`client`). A thing is waited for by looking again until a deadline (`until`), never by a fixed
+//! sleep.
+
+pub(crate) mod client;
+pub(crate) mod inside;
+pub(crate) mod mail;
+pub(crate) mod place;
+pub(crate) mod process;
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+pub(crate) use client::{Answer, Door};
+pub(crate) use inside::Inside;
+pub(crate) use mail::Timeline;
+pub(crate) use place::{Place, Sandbox, one_process, two_processes};
+pub(crate) use process::Process;
+
+/// Longer than anything takes that is going to happen at all.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Looks again and again until there is something to see. Panics after `PATIENCE`.
+pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(seen) = look().await {
+            return seen;
+        }
+        assert!(Instant::now() < end, "waited in vain: {what}");
+        sleep(Duration::from_millis(25)).await;
+    }
+}
+
+/// A word that no other test uses: recipients and subjects are told apart by it.
+pub(crate) fn unique() -> String {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    format!(
+        "u{}x{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    )
+}

@@ -1,0 +1,45 @@
+//! The whole relay, from outside: the real binary as one process (`postrider dev`) and as two
+//! (`fakenet` and `serve`), and the relay inside the test where a clock or a remote is scripted.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test ends where what it stands on breaks"
+)]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+/// Makes tests of functions over a `Place`: each runs against both arrangements of the binary.
+macro_rules! in_both_arrangements {
+    ($($name:ident),+ $(,)?) => {
+        mod one_process {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(crate::harness::one_process().await).await;
+            })+
+        }
+        mod two_processes {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(crate::harness::two_processes().await).await;
+            })+
+        }
+    };
+}
+
+mod bad_input;
+mod commands;
+mod delivered;
+mod durable;
+mod habits;
+mod idempotency;
+mod identity;
+mod keys;
+mod memory;
+mod promises;
+mod raw;
+mod remotes;
+mod sandbox;
+mod storage;

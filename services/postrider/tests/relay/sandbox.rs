@@ -1,0 +1,230 @@
+//! `postrider dev` as a person and other programs meet it.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+use crate::harness::place::start_dev;
+use crate::harness::process::run;
+use crate::harness::{Answer, Place, Sandbox, unique, until};
+
+in_both_arrangements!(
+    the_mailbox_is_listed_for_programs_and_shown_to_people,
+    metrics_are_served,
+);
+
+async fn the_mailbox_is_listed_for_programs_and_shown_to_people(place: &Place) {
+    let recipient = format!("ann-{}@example.org", unique());
+    place.settled(&place.send_to(&recipient).await).await;
+    let (entry, raw) = place.received_once(&recipient).await;
+    let names: Vec<_> = entry.as_object().unwrap().keys().collect();
+    let want = [
+        "id",
+        "mail_from",
+        "rcpt_to",
+        "received_at",
+        "size",
+        "tls",
+        "subject",
+        "dkim",
+    ];
+    assert_eq!(names, want);
+    assert_eq!(entry["rcpt_to"], json!([recipient]));
+    assert!(entry["received_at"].as_str().unwrap().ends_with('Z'));
+    assert!(raw.windows(4).any(|four| four == b"\r\n\r\n"));
+    let page = place.mailbox.get("/").await;
+    assert_eq!(page.status, 200);
+    assert!(page.field("content-type").unwrap().starts_with("text/html"));
+    assert!(page.text().contains(&recipient));
+    let id = entry["id"].as_str().unwrap();
+    let page = place.mailbox.get(&format!("/message/{id}")).await;
+    assert!(page.text().contains("It is ready."));
+    for path in ["/dev/mailbox/0/raw", "/dev/mailbox/x/raw", "/else"] {
+        assert_eq!(place.mailbox.get(path).await.status, 404, "{path}");
+    }
+}
+
+async fn metrics_are_served(place: &Place) {
+    let page = place.metrics.get("/metrics").await;
+    assert_eq!(page.status, 200);
+    assert!(
+        page.field("content-type")
+            .unwrap()
+            .starts_with("text/plain")
+    );
+    let text = page.text();
+    assert!(
+        text.contains("\n# TYPE postrider_") || text.starts_with("# HELP"),
+        "{text}"
+    );
+    assert_eq!(place.metrics.get("/").await.status, 404);
+}
+
+#[tokio::test]
+async fn the_mailbox_can_be_emptied() {
+    let sandbox = Sandbox::one_process().await;
+    let place = &sandbox.place;
+    assert_eq!(place.mailbox.get("/dev/mailbox").await.json(), json!([]));
+    place.settled(&place.send_to("ann@example.org").await).await;
+    place.received_once("ann@example.org").await;
+    let emptied = place.mailbox.ask("DELETE", "/dev/mailbox", &[], b"").await;
+    assert_eq!(emptied.status, 200);
+    assert_eq!(place.mailbox.get("/dev/mailbox").await.json(), json!([]));
+}
+
+#[tokio::test]
+async fn what_is_announced_is_whole_and_everything_in_it_answers() {
+    let sandbox = Sandbox::one_process().await;
+    let (place, dev) = (&sandbox.place, sandbox.relay.as_ref().unwrap());
+    let text = std::fs::read_to_string(place.folder.join("dev.json")).unwrap();
+    let said: Value = serde_json::from_str(&text).unwrap();
+    let names: Vec<_> = said.as_object().unwrap().keys().collect();
+    assert_eq!(
+        names,
+        ["http", "smtp", "api_key", "metrics", "mailbox", "ca"]
+    );
+    assert_eq!(said["smtp"], Value::Null);
+    assert!(said["mailbox"].as_str().unwrap().ends_with("/dev/mailbox"));
+    let ca = std::fs::read_to_string(said["ca"].as_str().unwrap()).unwrap();
+    assert!(ca.starts_with("-----BEGIN CERTIFICATE-----"));
+    assert_eq!(place.http.get("/readyz").await.status, 200);
+    assert_eq!(place.metrics.get("/metrics").await.status, 200);
+    assert_eq!(place.mailbox.get("/dev/mailbox").await.status, 200);
+    let printed = until("the printed lines", async || {
+        let printed = dev.printed();
+        printed.contains("curl ").then_some(printed)
+    })
+    .await;
+    for word in ["http", "api_key"] {
+        assert!(printed.contains(said[word].as_str().unwrap()), "{printed}");
+    }
+}
+
+#[tokio::test]
+async fn the_printed_line_delivers() {
+    let sandbox = Sandbox::one_process().await;
+    let dev = sandbox.relay.as_ref().unwrap();
+    let line = until("the curl line", async || {
+        let printed = dev.printed();
+        let line = printed
+            .lines()
+            .map(str::trim)
+            .find(|line| line.starts_with("curl "));
+        line.map(str::to_owned)
+    })
+    .await;
+    let pasted = std::process::Command::new("sh")
+        .args(["-c", &line])
+        .output();
+    let pasted = pasted.unwrap();
+    assert!(
+        pasted.status.success(),
+        "apt-get install curl: {}",
+        String::from_utf8_lossy(&pasted.stderr)
+    );
+    let answer: Value = serde_json::from_slice(&pasted.stdout).unwrap();
+    let timeline = sandbox.place.settled(answer["id"].as_str().unwrap()).await;
+    assert_eq!(timeline.end().unwrap()["type"], "delivered");
+}
+
+#[tokio::test]
+async fn a_restart_on_the_same_folder_accepts_within_two_seconds_with_the_same_key() {
+    let mut sandbox = Sandbox::one_process().await;
+    let place = sandbox.place.clone();
+    let id = place.send_to("ann@example.org").await;
+    place.settled(&id).await;
+    let waiting = place.send_to("greylisted@example.org").await;
+    place
+        .events_when(&waiting, |timeline| timeline.has("deferred"))
+        .await;
+    sandbox.stop_relay().await;
+    assert!(
+        !place.folder.join("dev.json").exists(),
+        "nobody is told of what is gone"
+    );
+    let began = Instant::now();
+    let mut dev = start_dev(&place.folder, &["--fast"]);
+    let again = Place::announced(&place.folder, &mut dev).await;
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    assert_eq!(again.key, place.key);
+    assert_eq!(again.metrics.address, place.metrics.address);
+    assert_eq!(again.mailbox.address, place.mailbox.address);
+    assert_eq!(again.email(&id).await["last_event"], "delivered");
+    // What had not arrived before the stop arrives after it.
+    assert_eq!(
+        again.settled(&waiting).await.end().unwrap()["type"],
+        "delivered"
+    );
+}
+
+#[tokio::test]
+async fn fresh_forgets_everything_and_touches_no_foreign_folder() {
+    let mut sandbox = Sandbox::one_process().await;
+    let place = sandbox.place.clone();
+    let id = place.send_to("ann@example.org").await;
+    sandbox.stop_relay().await;
+    let mut dev = start_dev(&place.folder, &["--fast", "--fresh"]);
+    let fresh = Place::announced(&place.folder, &mut dev).await;
+    assert_ne!(fresh.key, place.key);
+    assert_eq!(fresh.get(&format!("/emails/{id}")).await.status, 404);
+    let foreign = TempDir::new().unwrap();
+    let thesis = foreign.path().join("thesis.txt");
+    std::fs::write(&thesis, "years of work").unwrap();
+    let data = foreign.path().to_str().unwrap();
+    let refused = run(["dev", "--http", "127.0.0.1:0", "--fresh", "--data", data]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert_eq!(std::fs::read_to_string(&thesis).unwrap(), "years of work");
+}
+
+#[tokio::test]
+async fn a_public_sandbox_speaks_https_with_a_certificate_by_its_ca() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("relay");
+    let mut dev = start_public(&data);
+    let place = Place::announced(&data, &mut dev).await;
+    let (_, name) = place.http.tls.as_ref().unwrap();
+    assert_eq!(name, "relay.sandbox.test");
+    let id = place.send_to("ann@example.org").await;
+    assert_eq!(place.settled(&id).await.end().unwrap()["type"], "delivered");
+    assert!(dev.stop().await.success());
+}
+
+fn start_public(data: &std::path::Path) -> crate::harness::Process {
+    start_dev(data, &["--fast", "--public", "relay.sandbox.test"])
+}
+
+#[tokio::test]
+async fn once_sends_one_message_shows_what_arrived_and_exits_with_0() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("relay");
+    let mut dev = start_dev(&data, &["--fast", "--once"]);
+    let status = dev.end().await;
+    let printed = dev.printed();
+    assert!(status.success(), "{printed}");
+    for line in [
+        "@send.relay.test>",
+        "Reply-To  owner@sandbox.test",
+        "DKIM      pass, pass",
+        "TLS       TLSv1.3 ",
+        "accepted",
+        "delivered",
+    ] {
+        assert!(printed.contains(line), "{line}: {printed}");
+    }
+    assert!(!data.join("dev.json").exists());
+}
+
+#[tokio::test]
+async fn two_relays_in_one_folder_are_one_too_many() {
+    let sandbox = Sandbox::one_process().await;
+    let config = sandbox.place.config();
+    let second = run([std::path::Path::new("serve"), "--config".as_ref(), &config]);
+    assert_eq!(second.status.code(), Some(1));
+    let fault = String::from_utf8(second.stderr).unwrap();
+    assert!(fault.contains("database"), "{fault}");
+    let answer: Answer = sandbox.place.http.get("/readyz").await;
+    assert_eq!(answer.status, 200);
+}
