@@ -42,6 +42,7 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     furnish(&config).await?;
     let roles = [Role::Ingest, Role::Delivery];
     let relay = Relay::start(&config, &roles, Machine::real(), shutdown.clone()).await?;
+    internet.publish(&config.dkim_records_path())?;
     ensure_tenant(&relay, &mut state).await?;
     state.write(&data)?;
     let address = Announced::new(&args, &data, &relay, &internet, &state)?;

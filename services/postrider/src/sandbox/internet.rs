@@ -75,13 +75,18 @@ impl Internet {
             shutdown.clone(),
         ));
         let records = data.join("dkim-records.json");
-        tasks.spawn(publish(records, Arc::clone(&net), shutdown.clone()));
+        tasks.spawn(keep_publishing(records, Arc::clone(&net), shutdown.clone()));
         Ok(Self {
             net,
             mailbox: address,
             ca_path,
             tasks,
         })
+    }
+
+    /// Publishes the relay's records now, so that the first message finds them.
+    pub(super) fn publish(&self, records: &Path) -> anyhow::Result<()> {
+        publish(&self.net, &std::fs::read(records)?).context("the relay's DNS records")
     }
 
     pub(super) fn dns(&self) -> SocketAddr {
@@ -187,7 +192,7 @@ impl Arrived {
 }
 
 /// Keeps the fake DNS saying what the relay asks its operator to publish.
-async fn publish(path: PathBuf, net: Arc<FakeInternet>, shutdown: Shutdown) {
+async fn keep_publishing(path: PathBuf, net: Arc<FakeInternet>, shutdown: Shutdown) {
     let mut published = Vec::new();
     let mut every = tokio::time::interval(RECORDS_EVERY);
     loop {
@@ -200,19 +205,18 @@ async fn publish(path: PathBuf, net: Arc<FakeInternet>, shutdown: Shutdown) {
         let Ok(text) = tokio::fs::read(&path).await else {
             continue;
         };
-        if text == published {
-            continue;
-        }
-        match serde_json::from_slice::<Vec<Record>>(&text) {
-            Ok(records) => {
-                for record in records {
-                    net.set_txt(&record.name, vec![record.value]);
-                }
-                published = text;
-            }
-            Err(fault) => {
+        if text != published {
+            if let Err(fault) = publish(&net, &text) {
                 tracing::warn!(%fault, path = %path.display(), "the records do not parse");
             }
+            published = text;
         }
     }
+}
+
+fn publish(net: &FakeInternet, records: &[u8]) -> Result<(), serde_json::Error> {
+    for record in serde_json::from_slice::<Vec<Record>>(records)? {
+        net.set_txt(&record.name, vec![record.value]);
+    }
+    Ok(())
 }
