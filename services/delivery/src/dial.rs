@@ -42,7 +42,7 @@ impl Dialer {
         Self::new(Reach::Internet)
     }
 
-    /// Connects to addresses of this machine (127.0.0.0/8, ::1) and refuses all others, loudly.
+    /// Connects to addresses of this machine (`127.0.0.0/8`, `::1`) and refuses all others, loudly.
     pub fn loopback_only() -> Self {
         Self::new(Reach::Loopback)
     }

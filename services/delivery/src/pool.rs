@@ -18,7 +18,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-pub(crate) use self::connection::{Connection, Facts, Opener, TlsMode};
+pub(crate) use self::connection::{Connection, Opener, TlsMode};
 pub(crate) use self::plaintext_memory::PlaintextMemory;
 use crate::outcome::Phase;
 use crate::session::{Fault, OpenFailure, Peer, Spent};
@@ -188,10 +188,10 @@ impl Pool {
             let mut state = self.0.state.lock();
             state.closed = true;
             state.idle = 0;
-            let addresses = state.addresses.values_mut();
-            addresses
-                .flat_map(|address| address.idle.drain(..))
-                .collect()
+            let known = state.addresses.values_mut();
+            let idle = known.flat_map(|known| known.idle.drain(..)).collect();
+            state.addresses.retain(|_, known| known.in_use > 0);
+            idle
         };
         for Idle {
             connection, clock, ..

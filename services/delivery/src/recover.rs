@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use postrider_model::{Event, EventKind};
 use postrider_runtime::Shutdown;
-use postrider_store::{Outcome, Settlement};
+use postrider_store::{Outcome, Settlement, StoreError};
 
 use crate::journal::OpenEntry;
-use crate::settle::{Again, offer};
+use crate::settle::{Again, offer, said};
 use crate::{Shared, kept};
 
 /// A recipient that was in flight at so many unclean starts in a row may be what ends the process.
@@ -22,23 +22,48 @@ pub(crate) async fn settle_open_entries(
     shutdown: &Shutdown,
 ) {
     for entry in entries {
-        let settlement = settlement(shared, &entry);
-        while let Again::Later = offer(shared, &settlement).await {
+        let mut settled = settle_entry(shared, &entry).await;
+        while let Again::Later = settled {
             tokio::select! {
                 biased;
                 () = shutdown.begun() => return,
                 () = tokio::time::sleep(PAUSE) => {}
             }
-        }
-        let closed = match settlement.outcome {
-            // Its count goes on until an attempt ends well.
-            Outcome::Noted => shared.journal.noted(entry.recipient),
-            _ => shared.journal.close(entry.recipient),
-        };
-        if let Err(fault) = closed {
-            tracing::error!(%fault, "the journal cannot be written");
+            settled = settle_entry(shared, &entry).await;
         }
     }
+}
+
+async fn settle_entry(shared: &Shared, entry: &OpenEntry) -> Again {
+    match is_recorded(shared, entry).await {
+        Ok(true) => {
+            said(shared.journal.close(entry.recipient));
+            return Again::No;
+        }
+        Ok(false) => {}
+        Err(fault) => {
+            tracing::error!(%fault, "the journal waits for the database");
+            return Again::Later;
+        }
+    }
+    let settlement = settlement(shared, entry);
+    if let Again::Later = offer(shared, &settlement).await {
+        return Again::Later;
+    }
+    said(match settlement.outcome {
+        // Its count goes on until an attempt ends well.
+        Outcome::Noted => shared.journal.noted(entry.recipient),
+        _ => shared.journal.close(entry.recipient),
+    });
+    Again::No
+}
+
+/// Whether the database has this attempt's result: the process ended after the commit and before
+/// the entry was closed. Then there is no doubt to note.
+async fn is_recorded(shared: &Shared, entry: &OpenEntry) -> Result<bool, StoreError> {
+    let opened = shared.queue.open(entry.message, &[entry.recipient]).await?;
+    let live = opened.and_then(|message| message.recipients.into_iter().next());
+    Ok(live.is_none_or(|recipient| recipient.attempts >= entry.attempt))
 }
 
 fn settlement(shared: &Shared, entry: &OpenEntry) -> Settlement {

@@ -67,7 +67,11 @@ impl Runner {
         loop {
             self.dispatch(&shutdown);
             let may_start = self.attempts.len() < self.shared.config.in_flight;
-            let due = if may_start { self.schedule.next_due() } else { None };
+            let due = if may_start {
+                self.schedule.next_due()
+            } else {
+                None
+            };
             // While the database is away its changes cannot be waited for.
             let since = (!self.database_is_away).then_some(self.seen);
             let wake = tokio::select! {

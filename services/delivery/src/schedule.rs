@@ -77,6 +77,7 @@ enum Place {
 
 impl Schedule {
     /// How many rows wait.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.rows.len()
     }

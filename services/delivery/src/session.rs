@@ -9,6 +9,7 @@ mod body;
 mod capabilities;
 mod command;
 mod fault;
+mod progress;
 mod timeouts;
 mod transaction;
 
@@ -166,7 +167,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
     /// Says goodbye. What comes of it is of no interest: the result is known.
     pub(crate) async fn quit(mut self) {
         if self.condition != Condition::Spoilt {
-            let deadline = Instant::now() + self.timeouts.quit;
+            let deadline = Instant::now() + self.timeouts.of(Phase::Quit);
             if self.say(command::QUIT, deadline).await.is_ok() {
                 let heard = self.reader.hear(&mut self.smtp.stream, deadline).await;
                 tracing::trace!(host = %self.peer.host, ?heard, "said QUIT");

@@ -235,7 +235,7 @@ async fn record(shared: &Shared, settlement: Settlement) {
 }
 
 // A journal that cannot be written costs at worst a doubt without its event.
-fn said(done: Result<(), JournalError>) {
+pub(crate) fn said(done: Result<(), JournalError>) {
     if let Err(fault) = done {
         tracing::error!(%fault, "the journal cannot be written");
     }

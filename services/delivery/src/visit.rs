@@ -1,12 +1,14 @@
 //! One visit to one address of one exchanger: a connection, as many transactions as it takes, and
 //! what each recipient's reply comes to.
 
+mod told;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use postrider_model::{EmailAddress, MxHost, Timestamp};
+use postrider_model::{EmailAddress, Timestamp};
 use postrider_runtime::Shutdown;
 use postrider_store::OpenMessage;
 
@@ -14,7 +16,7 @@ use crate::Shared;
 use crate::outcome::{Context, Hint, OtherFamily, Phase, Verdict, WithoutOther, judge};
 use crate::pool::{Lease, TlsMode};
 use crate::route::Host;
-use crate::session::{Answer, End, Fault, Mail, OpenFailure, Peer, Spent, Transaction};
+use crate::session::{Answer, End, Mail, OpenFailure, Peer, Transaction};
 use crate::settle::{Fate, Left, Party, Report, settle};
 
 /// Recipients of one transaction.
@@ -104,7 +106,7 @@ impl Visit<'_> {
                 Rest::Unheard(parties, _) if was_kept && stale < STALE_MOST => parties,
                 Rest::Unheard(parties, trouble) => {
                     seen.waiting.extend(parties);
-                    seen.trouble = Some(trouble);
+                    seen.trouble = Some(*trouble);
                     break;
                 }
                 Rest::Nobody => break,
@@ -132,14 +134,14 @@ impl Visit<'_> {
             let later = parties.split_off(most.min(parties.len()));
             let Some(transaction) = self.send(lease, &parties).await else {
                 parties.extend(later);
-                return Rest::Unheard(parties, (Visited::Stopped, Report::default()));
+                return Rest::Unheard(parties, Box::new((Visited::Stopped, Report::default())));
             };
-            let report = self.report(lease, &transaction);
+            let report = told::of_transaction(lease, &transaction);
             let unheard = transaction.answers.iter().all(Option::is_none)
                 && matches!(transaction.end, End::Broken { .. });
             if unheard {
                 parties.extend(later);
-                return Rest::Unheard(parties, (Visited::NotServed, report));
+                return Rest::Unheard(parties, Box::new((Visited::NotServed, report)));
             }
             let again = self.sort(transaction, stop, (parties, report), seen).await;
             parties = again;
@@ -357,29 +359,7 @@ impl Visit<'_> {
                 _ => Visited::NotServed,
             },
         };
-        let note = format!("{}: {}", failure.phase.as_str(), in_full(&failure.cause));
-        let report = Report {
-            note: failure.reply.is_none().then_some(note),
-            reply: failure.reply,
-            mx: Some(MxHost {
-                host: failure.peer.host,
-                address: failure.peer.address.ip(),
-            }),
-            tls: None,
-            took: Some(total(&failure.spent)),
-        };
-        (visited, report)
-    }
-
-    fn report(&self, lease: &Lease, transaction: &Transaction) -> Report {
-        let facts = lease.connection.facts();
-        Report {
-            reply: None,
-            mx: Some(facts.mx.clone()),
-            tls: facts.tls.clone(),
-            took: Some(total(&facts.opening) + transaction.took),
-            note: note(&transaction.end),
-        }
+        (visited, told::of_failure(failure))
     }
 }
 
@@ -387,35 +367,5 @@ impl Visit<'_> {
 enum Rest {
     Nobody,
     /// Nothing was heard for these, so that they are as they were.
-    Unheard(Vec<Party>, (Visited, Report)),
-}
-
-fn note(end: &End) -> Option<String> {
-    match end {
-        End::Answered => None,
-        End::Broken { phase, cause } => Some(format!("{}: {}", phase.as_str(), in_full(cause))),
-        End::Ambiguous { cause } => Some(format!(
-            "no reply to the end of the message ({}): the remote may have it already",
-            in_full(cause)
-        )),
-        End::TooLarge { most } => Some(format!("5.3.4 the exchanger takes at most {most} bytes")),
-        End::NeedsSmtpUtf8 => {
-            Some("5.6.7 the exchanger takes no internationalised addresses (SMTPUTF8)".to_owned())
-        }
-        End::NotJournaled(fault) => Some(format!("not sent: {fault}")),
-    }
-}
-
-fn in_full(fault: &Fault) -> String {
-    let mut text = fault.to_string();
-    let mut source = std::error::Error::source(fault);
-    while let Some(inner) = source {
-        text = format!("{text}: {inner}");
-        source = inner.source();
-    }
-    text
-}
-
-fn total(spent: &Spent) -> Duration {
-    spent.0.iter().map(|(_, span)| *span).sum()
+    Unheard(Vec<Party>, Box<(Visited, Report)>),
 }

@@ -35,6 +35,8 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     let data = std::fs::canonicalize(&args.data)?;
     remove_announcement(&data)?;
     let mut state = State::read(&data)?;
+    // Written at once: from here on the folder is known as a sandbox's.
+    state.write(&data)?;
     let shutdown = Shutdown::new(Duration::from_secs(DRAIN_SECONDS));
     let internet = Internet::start(&data, &mut state, greylist(args.fast), &shutdown).await?;
     let config = write_config(&data, &args, &mut state, &internet)?;

@@ -59,6 +59,16 @@ pub fn trusting(ca_pem: &[u8]) -> Result<Connector, TlsError> {
     Ok(Connector::from(Arc::new(config)))
 }
 
+/// A client's settings that trust nobody, for a library that wants some and opens no TLS.
+/// Fails only where the provider lacks both versions.
+pub fn trusting_nobody() -> Result<ClientConfig, TlsError> {
+    Ok(ClientConfig::builder_with_provider(crate::provider())
+        .with_protocol_versions(crate::VERSIONS)
+        .map_err(TlsError::Setup)?
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth())
+}
+
 /// The same connector, offering these protocols by ALPN (RFC 7301).
 #[must_use]
 pub fn offering(connector: &Connector, protocols: &[&str]) -> Connector {

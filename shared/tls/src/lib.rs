@@ -15,7 +15,7 @@ use rustls::crypto::CryptoProvider;
 use tokio::net::TcpStream;
 
 pub use acceptor::Acceptor;
-pub use connector::{Connector, connect, offering, opportunistic, trusting};
+pub use connector::{Connector, connect, offering, opportunistic, trusting, trusting_nobody};
 pub use facts::{Facts, client_facts, server_facts, server_protocol};
 pub use pem::TlsError;
 

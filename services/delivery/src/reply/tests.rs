@@ -152,14 +152,14 @@ async fn a_drip_ends_at_the_deadline_of_the_whole_reply() {
         }
     };
     let mut reader = ReplyReader::default();
-    let deadline = start + Duration::from_secs(60);
+    let deadline = start + Duration::from_mins(1);
     tokio::select! {
         heard = reader.hear(&mut near, deadline) => {
             assert!(matches!(heard, Err(ReplyFault::TimedOut)));
         }
         () = drip => unreachable!(),
     }
-    assert!(start.elapsed() >= Duration::from_secs(60));
+    assert!(start.elapsed() >= Duration::from_mins(1));
     assert!(start.elapsed() < Duration::from_secs(61));
 }
 
@@ -192,7 +192,7 @@ async fn a_reply_that_never_ends_costs_less_than_64_kib() {
         let (mut near, mut far) = duplex(1 << 16);
         let mut reader = ReplyReader::default();
         let flood = async { while far.write_all(line.as_bytes()).await.is_ok() {} };
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         tokio::select! {
             heard = reader.hear(&mut near, deadline) => {
                 assert!(matches!(heard, Err(ReplyFault::TooLong)), "{heard:?}");

@@ -32,7 +32,7 @@ pub(super) struct Pieces<'a> {
     ends_line: bool,
 }
 
-impl<'a> Pieces<'a> {
+impl Pieces<'_> {
     fn with_first_dot(mut self) -> Self {
         self.double = self.double.or_else(|| self.next_double());
         self

@@ -23,18 +23,19 @@ pub(super) fn helo(name: &str) -> Vec<u8> {
 /// MAIL with the parameters that the host offered and the message wants: SIZE (RFC 1870 §6),
 /// BODY (RFC 6152 §2), SMTPUTF8 (RFC 6531 §3.4).
 pub(super) fn mail(mail: &Mail<'_>, offered: &Capabilities) -> Vec<u8> {
-    let mut line = format!("MAIL FROM:{}", path(mail.return_path));
-    if offered.size != SizeLimit::NotOffered {
-        line.push_str(&format!(" SIZE={}", mail.sent_size()));
-    }
-    if offered.eight_bit_mime && !mail.body.is_ascii() {
-        line.push_str(" BODY=8BITMIME");
-    }
-    if mail.needs_smtputf8() {
-        line.push_str(" SMTPUTF8");
-    }
-    line.push_str("\r\n");
-    line.into_bytes()
+    let path = path(mail.return_path);
+    let size = match offered.size {
+        SizeLimit::NotOffered => String::new(),
+        SizeLimit::Unlimited | SizeLimit::AtMost(_) => format!(" SIZE={}", mail.sent_size()),
+    };
+    let eight_bit = offered.eight_bit_mime && !mail.body.is_ascii();
+    let body = if eight_bit { " BODY=8BITMIME" } else { "" };
+    let utf8 = if mail.needs_smtputf8() {
+        " SMTPUTF8"
+    } else {
+        ""
+    };
+    format!("MAIL FROM:{path}{size}{body}{utf8}\r\n").into_bytes()
 }
 
 pub(super) fn rcpt(recipient: &EmailAddress) -> Vec<u8> {

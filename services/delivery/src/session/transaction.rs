@@ -14,9 +14,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::body::pieces;
 use super::capabilities::SizeLimit;
+use super::progress::{Envelope, Progress, Step};
 use super::{Condition, Fault, Session, Spent, command};
-use crate::outcome::{Phase, closes, proceeds, refuses};
-use crate::reply::RawReply;
+use crate::outcome::{Phase, proceeds, refuses};
 
 /// So many commands go out before their replies are read (RFC 2920 §3.1): a flight fits the
 /// buffers of both sides, so that neither waits for the other to read.
@@ -92,107 +92,6 @@ impl Mail<'_> {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Step {
-    Mail,
-    Rcpt(usize),
-    Data,
-}
-
-impl Step {
-    fn phase(self) -> Phase {
-        match self {
-            Self::Mail => Phase::MailFrom,
-            Self::Rcpt(_) => Phase::RcptTo,
-            Self::Data => Phase::Data,
-        }
-    }
-}
-
-/// What is known so far.
-struct Progress {
-    answers: Vec<Option<Answer>>,
-    accepted: Vec<usize>,
-    envelope: Envelope,
-    spent: Spent,
-    /// When patience ends, whatever the phase; not for the reply to the final dot.
-    give_up: Instant,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Envelope {
-    Open,
-    /// The host refused MAIL, DATA, or to go on at all.
-    Refused,
-    /// 354: the host waits for the message.
-    AwaitsMessage,
-    /// MAIL was refused, DATA was not: what the host waits for, nobody knows.
-    Confused,
-}
-
-impl Progress {
-    fn new(mail: &Mail<'_>, give_up: Instant) -> Self {
-        Self {
-            answers: vec![None; mail.recipients.len()],
-            accepted: Vec::new(),
-            envelope: Envelope::Open,
-            spent: Spent::default(),
-            give_up,
-        }
-    }
-
-    /// This reply is the answer for all that have none yet.
-    fn answer_all(&mut self, phase: Phase, reply: &RawReply) {
-        let answer = Answer {
-            phase,
-            reply: reply.to_reply(),
-            accepted: self.accepted.len(),
-        };
-        for open in self.answers.iter_mut().filter(|open| open.is_none()) {
-            *open = Some(answer.clone());
-        }
-    }
-
-    fn answer(&mut self, step: Step, reply: &RawReply) {
-        let phase = step.phase();
-        let refused = self.envelope == Envelope::Refused;
-        match step {
-            _ if closes(reply.code) => {
-                self.answer_all(phase, reply);
-                self.envelope = Envelope::Refused;
-            }
-            Step::Data if proceeds(phase, reply.code) && refused => {
-                self.envelope = Envelope::Confused;
-            }
-            Step::Data if proceeds(phase, reply.code) => self.envelope = Envelope::AwaitsMessage,
-            Step::Mail if proceeds(phase, reply.code) => {}
-            Step::Mail | Step::Data => {
-                self.answer_all(phase, reply);
-                self.envelope = Envelope::Refused;
-            }
-            Step::Rcpt(_) if refused => {}
-            Step::Rcpt(place) if proceeds(phase, reply.code) => self.accepted.push(place),
-            Step::Rcpt(place) => {
-                let accepted = self.accepted.len();
-                let reply = reply.to_reply();
-                if let Some(open) = self.answers.get_mut(place) {
-                    *open = Some(Answer {
-                        phase,
-                        reply,
-                        accepted,
-                    });
-                }
-            }
-        }
-    }
-
-    /// True where this flight need not be sent.
-    fn is_settled(&self, flight: &[Step]) -> bool {
-        let only_data = matches!(flight, [Step::Data]);
-        self.envelope == Envelope::Refused || (only_data && self.accepted.is_empty())
-    }
-}
-
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
     /// Sends one message. Returns what is known of each recipient afterwards, whatever happens.
     pub(crate) async fn transaction(
@@ -207,12 +106,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
             Ok(()) => End::Answered,
             Err(end) => end,
         };
-        Transaction {
+        let done = Transaction {
             answers: progress.answers,
             end,
             spent: progress.spent,
             took: start.elapsed(),
-        }
+        };
+        tracing::debug!(host = %self.peer.host, end = ?done.end, spent = ?done.spent, "transaction");
+        done
     }
 
     async fn converse(
