@@ -222,11 +222,15 @@ impl Mailbox {
     /// address in the last `<…>`. What stands before it is the display name, whatever it holds:
     /// programs build `Doe, John <a@b>` without quotes.
     pub fn parse(input: &str) -> Result<Self, AddressError> {
-        let input = input.trim();
         // Not left to trimming: a name with a line end in it is a header.
-        if input.chars().any(char::is_control) {
+        if input
+            .trim_matches([' ', '\t'])
+            .chars()
+            .any(char::is_control)
+        {
             return Err(AddressError::Control);
         }
+        let input = input.trim();
         let angle = input
             .strip_suffix('>')
             .and_then(|text| text.rsplit_once('<'));
