@@ -18,7 +18,7 @@ use hickory_server::proto::op::{
     Edns, Header, HeaderCounts, Metadata, OpCode, Query, ResponseCode,
 };
 use hickory_server::proto::rr::{Name, RecordType};
-use hickory_server::proto::serialize::binary::{BinDecoder, BinEncodable};
+use hickory_server::proto::serialize::binary::{BinDecoder, BinEncodable, BinEncoder};
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo};
 use hickory_server::zone_handler::{MessageResponseBuilder, Queries};
 
@@ -95,6 +95,10 @@ impl<U: Usual> RequestHandler for Desk<U> {
                 self.scribble(request.protocol(), request.src());
                 nothing(request)
             }
+            Manner::WrongId => {
+                self.mislabel(request, &resolved);
+                nothing(request)
+            }
             _ => answer(request, response, &resolved).await,
         }
     }
@@ -105,6 +109,20 @@ impl<U> Desk<U> {
         if protocol == Protocol::Udp {
             let sent = self.raw.send_to(b"\xff\xfe\xfdthis is no DNS message", to);
             tracing::debug!(?sent, "fakenet sent garbage as a DNS answer");
+        }
+    }
+
+    // The right answer to a question that nobody asked. Not by the server: it sends no such thing.
+    fn mislabel(&self, request: &Request, resolved: &Resolved) {
+        let mut metadata = metadata(request, resolved.code);
+        metadata.id = metadata.id.wrapping_add(1);
+        let builder = MessageResponseBuilder::new(&request.queries, None);
+        let message = builder.build(metadata, &resolved.records, [], &resolved.soa, []);
+        let mut bytes = Vec::new();
+        let encoded = message.destructive_emit(&mut BinEncoder::new(&mut bytes));
+        if encoded.is_ok() && request.protocol() == Protocol::Udp {
+            let sent = self.raw.send_to(&bytes, request.src());
+            tracing::debug!(?sent, "fakenet sent a DNS answer with a wrong id");
         }
     }
 }
@@ -120,7 +138,6 @@ async fn answer<R: ResponseHandler>(
     let other = if lie { wrong_question() } else { None };
     let mut queries = &request.queries;
     match resolved.manner {
-        Manner::WrongId => metadata.id = metadata.id.wrapping_add(1),
         Manner::WrongQuestion => queries = other.as_ref().unwrap_or(queries),
         Manner::Truncated if request.protocol() == Protocol::Udp => {
             metadata.truncation = true;
