@@ -204,7 +204,23 @@ impl Office {
 
     async fn show_dkim(&self) -> anyhow::Result<Value> {
         let snapshot = self.directory.snapshot().await?;
-        Ok(show::dkim_records(&snapshot))
+        Ok(show::dkim_records(
+            &snapshot,
+            &self.provision.service.send_domain,
+        ))
+    }
+
+    /// Makes signing keys if the configured domain has none, and writes the records to publish.
+    pub async fn ensure_signing_keys(&self) -> anyhow::Result<()> {
+        let snapshot = self.directory.snapshot().await?;
+        let domain = &self.provision.service.send_domain;
+        let known = show::dkim_records(&snapshot, domain);
+        if known.as_array().is_none_or(Vec::is_empty) {
+            self.provision.dkim_keys().await?;
+            self.roster.refresh(&*self.directory).await?;
+            tracing::warn!(%domain, "new DKIM keys were made: publish the records of `postrider dkim show`");
+        }
+        self.write_records().await
     }
 
     async fn add_dkim(&self) -> anyhow::Result<Value> {
@@ -214,7 +230,7 @@ impl Office {
     }
 
     /// Writes the DNS records to publish beside the database, for tools that read files.
-    pub async fn write_records(&self) -> anyhow::Result<()> {
+    async fn write_records(&self) -> anyhow::Result<()> {
         let records = serde_json::to_vec_pretty(&self.show_dkim().await?)?;
         crate::folder::write_atomically(&self.records_path, &records)
     }

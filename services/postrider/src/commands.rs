@@ -1,9 +1,11 @@
 //! From a parsed command line to what it does.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use postrider_runtime::{Rng, Shutdown};
+use postrider_store_sqlite::OpenError;
 use postrider_telemetry::{LogFormat, start_logs};
 use serde_json::{Value, json};
 
@@ -125,11 +127,29 @@ async fn key(command: KeyCommand) -> anyhow::Result<()> {
 /// Asks the running relay, or opens the database where none runs.
 async fn ask(place: &Place, verb: Verb) -> anyhow::Result<()> {
     let config = Config::read(&config_path(place)?)?;
-    let answer = match admin::ask(&config.socket_path(), &verb).await? {
-        Some(answer) => answer,
-        None => alone(&config, verb).await?,
+    let socket = config.socket_path();
+    let mut tries = 0;
+    let answer = loop {
+        if let Some(answer) = admin::ask(&socket, &verb).await? {
+            break answer;
+        }
+        match alone(&config, verb.clone()).await {
+            // A relay that is just starting or stopping has the database and no socket.
+            Err(fault) if is_locked(&fault) && tries < LOCKED_TRIES => {
+                tries += 1;
+                tokio::time::sleep(LOCKED_PAUSE).await;
+            }
+            answer => break answer?,
+        }
     };
     print::answer(&answer, place.json)
+}
+
+const LOCKED_TRIES: u32 = 30;
+const LOCKED_PAUSE: Duration = Duration::from_millis(100);
+
+fn is_locked(fault: &anyhow::Error) -> bool {
+    matches!(fault.downcast_ref(), Some(OpenError::Locked { .. }))
 }
 
 async fn alone(config: &Config, verb: Verb) -> anyhow::Result<Value> {
@@ -203,12 +223,9 @@ async fn init(args: InitArgs) -> anyhow::Result<()> {
 pub(crate) async fn furnish(config: &Config) -> anyhow::Result<()> {
     folder::ensure_master_key(&config.path(&config.service.master_key), &Rng::system())?;
     let core = Core::open(config, &Machine::real()).await?;
-    let made = match core.office.execute(Verb::DkimShow).await {
-        Ok(Value::Array(keys)) if keys.is_empty() => core.office.execute(Verb::DkimAdd).await,
-        other => other,
-    };
+    let made = core.office.ensure_signing_keys().await;
     core.store.close().await;
-    made.map(drop)
+    made
 }
 
 async fn migrate(place: &Place) -> anyhow::Result<()> {

@@ -23,11 +23,15 @@ pub(crate) fn line(text: &str) -> anyhow::Result<()> {
 fn for_people(value: &Value) -> String {
     match value {
         Value::Array(items) if items.is_empty() => "none".to_owned(),
-        Value::Array(items) => items
-            .iter()
-            .map(for_people)
-            .collect::<Vec<_>>()
-            .join("\n\n"),
+        Value::Array(items) => {
+            let plain = !items.iter().any(|item| item.is_object() || item.is_array());
+            let between = if plain { "\n" } else { "\n\n" };
+            items
+                .iter()
+                .map(for_people)
+                .collect::<Vec<_>>()
+                .join(between)
+        }
         Value::Object(fields) => {
             let width = fields.keys().map(String::len).max().unwrap_or(0);
             let shown = |(name, value): (&String, &Value)| match value {
@@ -68,5 +72,6 @@ mod tests {
         let want = "id        1\nreply_to  -\nkeys:\n  n  1\n\nid  2";
         assert_eq!(for_people(&value), want);
         assert_eq!(for_people(&json!([])), "none");
+        assert_eq!(for_people(&json!(["a", "b"])), "a\nb");
     }
 }

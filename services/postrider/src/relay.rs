@@ -166,7 +166,7 @@ impl Relay {
         shutdown: Shutdown,
     ) -> anyhow::Result<Self> {
         let core = Core::open(config, &machine).await?;
-        core.office.write_records().await?;
+        core.office.ensure_signing_keys().await?;
         let mut relay = Self {
             http: Vec::new(),
             metrics: config.metrics.listen,

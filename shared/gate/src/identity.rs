@@ -28,7 +28,8 @@ impl Identity {
     pub(crate) fn of(tenant: &Tenant, service: &Service) -> Self {
         Self {
             from: tenant.from.clone(),
-            signing_domain: service.send_domain.clone(),
+            // The From address is for ever, also when the service moves to another domain.
+            signing_domain: tenant.from.domain().clone(),
             bounce_domain: service.bounce_domain.clone(),
             id_domain: service.send_domain.clone(),
         }

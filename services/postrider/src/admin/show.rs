@@ -1,6 +1,6 @@
 //! How the directory's things look in JSON. No secret is ever among it.
 
-use postrider_model::{Credential, DkimKey, KeyStatus, ReplyAddress, Tenant};
+use postrider_model::{Credential, DkimKey, Domain, KeyStatus, ReplyAddress, Tenant};
 use postrider_store::DirectorySnapshot;
 use serde_json::{Value, json};
 
@@ -67,10 +67,14 @@ pub(super) fn dkim_record(key: &DkimKey) -> Value {
     json!({"name": format!("{}._domainkey.{}", key.selector, key.domain), "value": key.record})
 }
 
-pub(super) fn dkim_records(snapshot: &DirectorySnapshot) -> Value {
+/// The records of the keys that sign for a domain.
+pub(super) fn dkim_records(snapshot: &DirectorySnapshot, domain: &Domain) -> Value {
     let active = snapshot
         .dkim_keys
         .iter()
         .filter(|key| key.status == KeyStatus::Active);
-    active.map(dkim_record).collect()
+    active
+        .filter(|key| key.domain == *domain)
+        .map(dkim_record)
+        .collect()
 }
