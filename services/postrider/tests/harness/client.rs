@@ -39,22 +39,27 @@ impl Door {
     }
 
     pub(crate) async fn connect(&self) -> Box<dyn Stream> {
-        let tcp = TcpStream::connect(self.address).await.unwrap();
-        match &self.tls {
-            None => Box::new(tcp),
-            Some((connector, name)) => {
-                Box::new(postrider_tls::connect(connector, name, tcp).await.unwrap())
-            }
-        }
+        self.try_connect().await.unwrap()
     }
 
-    /// Writes these bytes and reads to the connection's end. `None` where nothing came.
+    async fn try_connect(&self) -> std::io::Result<Box<dyn Stream>> {
+        let tcp = TcpStream::connect(self.address).await?;
+        Ok(match &self.tls {
+            None => Box::new(tcp),
+            Some((connector, name)) => {
+                Box::new(postrider_tls::connect(connector, name, tcp).await?)
+            }
+        })
+    }
+
+    /// Writes these bytes and reads to the connection's end. `None` where nothing came, because
+    /// nobody listens or the connection was cut.
     pub(crate) async fn say(&self, bytes: &[u8]) -> Option<Answer> {
-        let (mut read, mut write) = tokio::io::split(self.connect().await);
+        let (mut read, mut write) = tokio::io::split(self.try_connect().await.ok()?);
         let mut came = Vec::new();
         // A server that answers early may close while we still write.
         let both = async { tokio::join!(write.write_all(bytes), read.read_to_end(&mut came)) };
-        timeout(PATIENCE, both).await.expect("no end of the answer");
+        let (_written, _read) = timeout(PATIENCE, both).await.expect("no end of the answer");
         Answer::read(&came)
     }
 
@@ -83,7 +88,8 @@ pub(crate) fn request(method: &str, path: &str, fields: &[(&str, &str)], body: &
         head.extend([name, ": ", value, "\r\n"]);
     }
     if !body.is_empty() || method == "POST" {
-        head.push_str(&format!("content-length: {}\r\n", body.len()));
+        let length = body.len().to_string();
+        head.extend(["content-length: ", &length, "\r\n"]);
     }
     head.push_str("\r\n");
     [head.as_bytes(), body].concat()

@@ -23,23 +23,15 @@ pub(crate) struct Inside {
     pub(crate) place: Place,
     pub(crate) clock: Clock,
     pub(crate) relay: Relay,
+    config: Config,
     _folder: TempDir,
 }
 
 /// What a test may set; the rest is as in the sandbox.
 pub(crate) struct Setup {
-    /// More lines of the configuration, whole tables.
+    /// More lines at the configuration's end, which stands in the table `dns`.
     pub(crate) more: &'static str,
     pub(crate) clock: Clock,
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        Self {
-            more: "",
-            clock: held(),
-        }
-    }
 }
 
 /// A clock that stands until the test moves it. It begins at the machine's time: signatures are
@@ -49,10 +41,6 @@ pub(crate) fn held() -> Clock {
 }
 
 impl Inside {
-    pub(crate) async fn start() -> Self {
-        Self::start_with(Setup::default()).await
-    }
-
     pub(crate) async fn start_with(setup: Setup) -> Self {
         let clock = setup.clock;
         let options = Options {
@@ -65,23 +53,25 @@ impl Inside {
         let config = Config::parse(&text, folder.path()).unwrap();
         let key = config.path(&config.service.master_key);
         folder::ensure_master_key(&key, &Rng::system()).unwrap();
-        let machine = Machine {
-            clock: clock.clone(),
-            rng: Rng::system(),
-        };
-        let roles = [Role::Ingest, Role::Delivery];
-        let shutdown = Shutdown::new(Duration::from_secs(5));
-        let relay = Relay::start(&config, &roles, machine, shutdown)
-            .await
-            .unwrap();
+        let relay = begin(&config, &clock).await;
         let place = furnish(&relay, &net, folder.path()).await;
         Self {
             net,
             place,
             clock,
             relay,
+            config,
             _folder: folder,
         }
+    }
+
+    /// The same relay once more: what it held in memory is gone.
+    pub(crate) async fn restart(mut self) -> Self {
+        self.relay.shutdown.begin();
+        self.relay.ended().await.unwrap();
+        self.relay = begin(&self.config, &self.clock).await;
+        self.place.http.address = self.relay.http[0];
+        self
     }
 
     /// Ends the relay and its internet.
@@ -99,6 +89,18 @@ impl Inside {
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
+}
+
+async fn begin(config: &Config, clock: &Clock) -> Relay {
+    let machine = Machine {
+        clock: clock.clone(),
+        rng: Rng::system(),
+    };
+    let roles = [Role::Ingest, Role::Delivery];
+    let shutdown = Shutdown::new(Duration::from_secs(5));
+    Relay::start(config, &roles, machine, shutdown)
+        .await
+        .unwrap()
 }
 
 fn configuration(net: &FakeInternet) -> String {

@@ -20,7 +20,7 @@ pub(crate) use place::{Place, Sandbox, one_process, two_processes};
 pub(crate) use process::Process;
 
 /// Longer than anything takes that is going to happen at all.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Looks again and again until there is something to see. Panics after `PATIENCE`.
 pub(crate) async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {

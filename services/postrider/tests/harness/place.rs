@@ -5,14 +5,16 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
+use tokio::time::{Instant, sleep};
 
 use super::process::run;
-use super::{Answer, Door, Process, Timeline, until};
+use super::{Answer, Door, PATIENCE, Process, Timeline, until};
 
 /// Where a relay is and what is needed to use it. The same from one start to the next.
 #[derive(Clone)]
@@ -302,17 +304,14 @@ impl Place {
         id: &str,
         holds: impl Fn(&Timeline) -> bool,
     ) -> Timeline {
-        let mut last = Timeline(Vec::new());
-        let seen = tokio::time::timeout(super::PATIENCE, async {
-            until("events", async || {
-                last = self.events(id).await;
-                holds(&last).then(|| last.clone())
-            })
-            .await
-        });
-        match seen.await {
-            Ok(seen) => seen,
-            Err(_) => panic!("waited in vain: {:#?}", last.0),
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let seen = self.events(id).await;
+            if holds(&seen) {
+                return seen;
+            }
+            assert!(Instant::now() < end, "waited in vain: {:#?}", seen.0);
+            sleep(Duration::from_millis(25)).await;
         }
     }
 

@@ -1,1 +1,224 @@
-//! x
+//! What was acknowledged is on the disk: seen from outside, by the system calls of the process.
+
+use std::collections::HashMap;
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use crate::harness::{Sandbox, unique};
+
+const MESSAGES: usize = 100;
+
+/// The words that start `strace` as a bystander: the process stays our child. `None` where there
+/// is none to use; then the test says so, or fails where all tools are required.
+pub(crate) fn strace(what: &str) -> Option<Vec<String>> {
+    let works = Command::new("strace")
+        .args(["-f", "-o", "/dev/null", "true"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if works.is_ok_and(|status| status.success()) {
+        return Some(["-D", "-f", "-qq"].map(str::to_owned).to_vec());
+    }
+    let hint = format!("{what}: strace is missing or not permitted; apt-get install strace");
+    assert!(
+        environment("POSTRIDER_REQUIRE_ALL").is_none_or(|all| all != "1"),
+        "{hint}"
+    );
+    eprintln!("NOT RUN: {hint}");
+    if let Some(list) = environment("POSTRIDER_NOT_RUN") {
+        use std::io::Write;
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options.append(true).create(true).open(list).unwrap();
+        writeln!(file, "{hint}").unwrap();
+    }
+    None
+}
+
+#[expect(clippy::disallowed_methods, reason = "says what the test run requires")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+#[tokio::test]
+async fn each_message_is_synced_before_its_answer_is_written() {
+    let Some(strace) = strace("the order of write, sync and answer") else {
+        return;
+    };
+    let sandbox = Sandbox::prepared().await;
+    let trace = traced(sandbox, strace).await;
+    assert_eq!(trace.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn the_same_look_finds_that_a_weaker_setting_does_not_sync() {
+    let Some(strace) = strace("the order of write, sync and answer, where it is wrong") else {
+        return;
+    };
+    let sandbox = Sandbox::prepared().await;
+    let weaker = "[database]\nurl = \"sqlite://postrider.db?synchronous=normal\"\n[log]";
+    sandbox.configure("[log]", weaker);
+    let trace = traced(sandbox, strace).await;
+    let violations = trace.violations();
+    assert!(violations.len() > MESSAGES / 2, "{violations:?}");
+}
+
+/// What a process called, line by line, and which marker belongs to which answer.
+struct Trace {
+    lines: Vec<String>,
+    /// Marker in the body, id in the answer.
+    messages: Vec<(String, String)>,
+}
+
+async fn traced(mut sandbox: Sandbox, mut strace: Vec<String>) -> Trace {
+    let path = sandbox.folder().join("strace.txt");
+    let calls = "trace=write,writev,sendto,sendmsg,pwrite64,pwritev,fsync,fdatasync";
+    // A page and what stands around it is printed whole; -y names the files.
+    for word in ["-y", "-s", "20000", "-e", calls, "-o"] {
+        strace.push(word.to_owned());
+    }
+    strace.push(path.to_str().unwrap().to_owned());
+    sandbox.serve_under("strace", &strace).await;
+    let mut all = JoinSet::new();
+    for lane in 0..4 {
+        let place = sandbox.place.clone();
+        all.spawn(async move {
+            let mut sent = Vec::new();
+            for n in 0..MESSAGES / 4 {
+                let marker = format!("Marker{lane}x{n}x{}Marker", unique());
+                // Some of them stand whole on one page, wherever its end falls.
+                let text = format!("{marker}\r\n").repeat(8);
+                // Nobody is dialled for it: the trace is of the door and the store.
+                let message = json!({
+                    "to": "ann@example.org", "subject": "x", "text": text, "scheduled_at": "in 1 hour",
+                });
+                sent.push((marker, place.send(message).await));
+            }
+            sent
+        });
+    }
+    let messages = all.join_all().await.concat();
+    assert_eq!(messages.len(), MESSAGES);
+    sandbox.relay.take().unwrap().stop().await;
+    let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+    Trace {
+        lines: text.lines().map(str::to_owned).collect(),
+        messages,
+    }
+}
+
+impl Trace {
+    /// The messages for which «write of the data < return of a sync of that file that began after
+    /// it < begin of the answer» was not seen.
+    fn violations(&self) -> Vec<String> {
+        let calls = self.calls();
+        let mut found = Vec::new();
+        for (marker, id) in &self.messages {
+            let of_log = |call: &&Call| call.text.contains("postrider.db-wal");
+            let written = calls
+                .iter()
+                .filter(of_log)
+                .find(|call| call.text.contains("pwrite") && call.text.contains(marker));
+            let answered = calls
+                .iter()
+                .find(|call| call.text.contains("HTTP/1.1 200") && call.text.contains(id.as_str()));
+            let (Some(written), Some(answered)) = (written, answered) else {
+                found.push(format!(
+                    "{marker}: {} not seen",
+                    if written.is_none() { "write" } else { "answer" }
+                ));
+                continue;
+            };
+            let is_between = |call: &Call| {
+                (call.name() == "fdatasync" || call.name() == "fsync")
+                    && call.text.ends_with("= 0")
+                    && written.end < call.begin
+                    && call.end < answered.begin
+            };
+            if !calls.iter().filter(of_log).any(is_between) {
+                found.push(format!(
+                    "{marker}: no sync between lines {} and {}",
+                    written.end, answered.begin
+                ));
+            }
+        }
+        found
+    }
+
+    /// The calls with the lines of their begin and their return: what another thread did in
+    /// between divides a call into two lines.
+    fn calls(&self) -> Vec<Call> {
+        let mut open: HashMap<&str, (usize, &str)> = HashMap::new();
+        let mut calls = Vec::new();
+        for (at, line) in self.lines.iter().enumerate() {
+            let Some((thread, text)) = line.split_once(' ') else {
+                continue;
+            };
+            let text = text.trim_start();
+            if let Some(first) = text.strip_suffix(" <unfinished ...>") {
+                open.insert(thread, (at, first));
+            } else if text.starts_with("<... ") {
+                let Some((begin, first)) = open.remove(thread) else {
+                    continue;
+                };
+                let rest = text.split_once(" resumed>").map_or("", |(_, rest)| rest);
+                calls.push(Call {
+                    begin,
+                    end: at,
+                    text: format!("{first}{rest}"),
+                });
+            } else {
+                calls.push(Call {
+                    begin: at,
+                    end: at,
+                    text: text.to_owned(),
+                });
+            }
+        }
+        calls
+    }
+}
+
+struct Call {
+    begin: usize,
+    end: usize,
+    text: String,
+}
+
+impl Call {
+    fn name(&self) -> &str {
+        self.text.split('(').next().unwrap_or_default()
+    }
+}
+
+const WRITE: &str = r#"1 pwrite64(9</d/postrider.db-wal>, "..Marker1..", 16384, 0) = 16384"#;
+const SYNC: &str = "1 fdatasync(9</d/postrider.db-wal>) = 0";
+const SYNC_BEGINS: &str = "1 fdatasync(9</d/postrider.db-wal> <unfinished ...>";
+const SYNC_ENDS: &str = "1 <... fdatasync resumed>) = 0";
+const SYNC_FAILS: &str = "1 fdatasync(9</d/postrider.db-wal>) = -1 EIO (Input/output error)";
+const OTHER_FILE: &str = "1 fdatasync(8</d/postrider.db>) = 0";
+const ANSWER: &str = r#"2 sendto(5<socket:[1]>, "HTTP/1.1 200 OK\r\n{\"id\":\"id-1\"}", 99) = 99"#;
+
+#[test]
+fn the_look_at_a_trace_sees_what_is_wrong_with_it() {
+    for (lines, good) in [
+        (&[WRITE, SYNC, ANSWER][..], true),
+        (&[WRITE, SYNC_BEGINS, SYNC_ENDS, ANSWER], true),
+        (&[WRITE, ANSWER, SYNC], false),
+        (&[SYNC, WRITE, ANSWER], false),
+        (&[SYNC, ANSWER], false),
+        (&[WRITE, SYNC], false),
+        (&[WRITE, OTHER_FILE, ANSWER], false),
+        (&[WRITE, SYNC_FAILS, ANSWER], false),
+        // The answer began before the sync returned, or the sync before the write did.
+        (&[WRITE, SYNC_BEGINS, ANSWER, SYNC_ENDS], false),
+        (&[SYNC_BEGINS, WRITE, SYNC_ENDS, ANSWER], false),
+    ] {
+        let trace = Trace {
+            lines: lines.iter().map(|line| (*line).to_owned()).collect(),
+            messages: vec![("Marker1".to_owned(), "id-1".to_owned())],
+        };
+        assert_eq!(trace.violations().is_empty(), good, "{lines:#?}");
+    }
+}

