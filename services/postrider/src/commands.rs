@@ -1,11 +1,9 @@
 //! From a parsed command line to what it does.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use postrider_runtime::{Rng, Shutdown};
-use postrider_store_sqlite::OpenError;
 use postrider_telemetry::{LogFormat, start_logs};
 use serde_json::{Value, json};
 
@@ -15,7 +13,8 @@ use crate::cli::{
     TenantCommand,
 };
 use crate::config::{self, Config, LogWord};
-use crate::relay::{Core, Machine, Relay};
+use crate::core::{Core, LOCKED_PAUSE, LOCKED_TRIES, is_locked};
+use crate::relay::{Machine, Relay};
 use crate::{folder, print, sandbox, signals};
 
 /// Carries out one command.
@@ -145,15 +144,9 @@ async fn ask(place: &Place, verb: Verb) -> anyhow::Result<()> {
     print::answer(&answer, place.json)
 }
 
-const LOCKED_TRIES: u32 = 30;
-const LOCKED_PAUSE: Duration = Duration::from_millis(100);
-
-fn is_locked(fault: &anyhow::Error) -> bool {
-    matches!(fault.downcast_ref(), Some(OpenError::Locked { .. }))
-}
-
 async fn alone(config: &Config, verb: Verb) -> anyhow::Result<Value> {
     let core = Core::open(config, &Machine::real()).await?;
+    core.office.ensure_signing_keys().await?;
     let answer = core.office.execute(verb).await;
     core.store.close().await;
     answer

@@ -1,7 +1,7 @@
 //! The only binary: the command line, the configuration, and the relay put together.
 //!
 //! ```text
-//! cli → commands → relay::Relay::start   ports, doors, delivery, caretakers
+//! cli → commands → relay::Relay::start   core (database, gate), doors, delivery, caretakers
 //!                → admin::Office         the operator's verbs, by socket or directly
 //!                → sandbox               `dev`: serve plus the fake internet, and nothing else
 //! ```
@@ -13,6 +13,7 @@ mod caretaker;
 pub mod cli;
 mod commands;
 pub mod config;
+mod core;
 pub mod folder;
 mod metrics;
 mod print;

@@ -5,15 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, anyhow};
 use postrider_delivery::Dialer;
 use postrider_dns::{DnsConfig, Resolver};
-use postrider_gate::{Access, Budget, Gate, GateConfig, GatePorts, MasterKey, Provision};
+use postrider_gate::Budget;
 use postrider_ingest::Listener;
 use postrider_runtime::{Clock, Rng, Shutdown};
-use postrider_store::{Directory, Intake, Mail, Roster, Upkeep};
-use postrider_store_sqlite::{SqliteOptions, SqliteStore, Synchronous};
-use postrider_telemetry::Registry;
+use postrider_store::{Directory, Mail, Upkeep};
+use postrider_store_sqlite::SqliteStore;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -21,7 +20,7 @@ use crate::admin::{self, Office};
 use crate::caretaker::{self, Keep};
 use crate::cli::Role;
 use crate::config::{Config, Dial};
-use crate::folder;
+use crate::core::Core;
 use crate::metrics::MetricsDoor;
 
 /// How long a request waits for room in memory before it is told to come back.
@@ -54,109 +53,6 @@ pub struct Relay {
     tasks: JoinSet<(&'static str, anyhow::Result<()>)>,
 }
 
-/// The parts that all services of a process share.
-pub struct Core {
-    pub store: SqliteStore,
-    pub roster: Roster,
-    pub access: Arc<Access>,
-    pub gate: Arc<Gate>,
-    pub office: Arc<Office>,
-    pub metrics: Registry,
-}
-
-impl Core {
-    /// Opens the database and what stands on it. Fails where another process has it open.
-    pub async fn open(config: &Config, machine: &Machine) -> anyhow::Result<Self> {
-        let metrics = Registry::new();
-        let store = open_store(config, &metrics).await?;
-        let master = Arc::new(folder::master_key(
-            &config.path(&config.service.master_key),
-        )?);
-        let roster = Roster::new();
-        let directory: Arc<dyn Directory> = Arc::new(store.clone());
-        roster
-            .refresh(&*directory)
-            .await
-            .context("cannot read the directory")?;
-        let access = Arc::new(Access::new(roster.clone(), machine.clock.clone()));
-        let gate = Arc::new(gate(
-            config,
-            machine,
-            &roster,
-            &master,
-            (Arc::new(store.clone()), &metrics),
-        ));
-        let provision = Provision {
-            directory: Arc::clone(&directory),
-            master,
-            service: config.service(),
-            clock: machine.clock.clone(),
-            rng: machine.rng.clone(),
-        };
-        let office = Arc::new(Office {
-            directory,
-            provision,
-            roster: roster.clone(),
-            access: Arc::clone(&access),
-            gate: Arc::clone(&gate),
-            tenant_limits: config.tenant_limits(),
-            records_path: config.dkim_records_path(),
-        });
-        Ok(Self {
-            store,
-            roster,
-            access,
-            gate,
-            office,
-            metrics,
-        })
-    }
-}
-
-async fn open_store(config: &Config, metrics: &Registry) -> anyhow::Result<SqliteStore> {
-    let (path, options) = config.database_path()?;
-    let synchronous = match options.as_str() {
-        "" => Synchronous::Full,
-        // Loses acknowledged mail at a power cut. For the test that shows that it is noticed.
-        "synchronous=normal" => Synchronous::Normal,
-        other => bail!("database.url: unknown option {other:?}"),
-    };
-    let options = SqliteOptions {
-        synchronous,
-        registry: metrics.clone(),
-        ..Default::default()
-    };
-    SqliteStore::open(&path, options)
-        .await
-        .with_context(|| format!("cannot open the database {}", path.display()))
-}
-
-fn gate(
-    config: &Config,
-    machine: &Machine,
-    roster: &Roster,
-    master: &Arc<MasterKey>,
-    (intake, metrics): (Arc<dyn Intake>, &Registry),
-) -> Gate {
-    let ports = GatePorts {
-        intake,
-        roster: roster.clone(),
-        master: Arc::clone(master),
-        clock: machine.clock.clone(),
-        rng: machine.rng.clone(),
-        metrics: metrics.clone(),
-    };
-    let limits = &config.limits;
-    let config = GateConfig {
-        service: config.service(),
-        size_most: limits.message_bytes,
-        recipients_most: limits.recipients,
-        lifetime: Duration::from_hours(limits.lifetime_hours),
-        schedule_most: Duration::from_hours(24 * limits.schedule_days),
-    };
-    Gate::new(ports, config)
-}
-
 impl Relay {
     /// Starts the services that `roles` names. When it returns, all listeners accept.
     pub async fn start(
@@ -165,7 +61,7 @@ impl Relay {
         machine: Machine,
         shutdown: Shutdown,
     ) -> anyhow::Result<Self> {
-        let core = Core::open(config, &machine).await?;
+        let core = Core::open_when_free(config, &machine).await?;
         core.office.ensure_signing_keys().await?;
         let mut relay = Self {
             http: Vec::new(),
