@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use postrider_runtime::Shutdown;
 use serde_json::{Value, json};
 
@@ -28,11 +28,13 @@ const DRAIN_SECONDS: u64 = 5;
 
 /// Runs the sandbox until a signal, or once.
 pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
-    if args.fresh {
-        empty(&args.data)?;
-    }
     folder::create(&args.data)?;
     let data = std::fs::canonicalize(&args.data)?;
+    // Before anything is touched that a running sandbox stands on. Held until the end.
+    let _claim = state::claim(&data)?;
+    if args.fresh {
+        state::empty(&data)?;
+    }
     remove_announcement(&data)?;
     let mut state = State::read(&data)?;
     // Written at once: from here on the folder is known as a sandbox's.
@@ -70,6 +72,7 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
 pub(crate) async fn run_fakenet(args: FakenetArgs) -> anyhow::Result<()> {
     folder::create(&args.data)?;
     let data = std::fs::canonicalize(&args.data)?;
+    let _claim = state::claim(&data)?;
     let mut state = State::read(&data)?;
     start_logs_as(&Config::default())?;
     let shutdown = Shutdown::new(Duration::from_secs(DRAIN_SECONDS));
@@ -92,21 +95,6 @@ const fn greylist(fast: bool) -> Duration {
     } else {
         internet::GREYLIST
     }
-}
-
-// Only a folder that a sandbox made, or an empty one, is ever emptied.
-fn empty(data: &Path) -> anyhow::Result<()> {
-    if !data.exists() {
-        return Ok(());
-    }
-    let is_ours = data.join(state::FILE).exists() || std::fs::read_dir(data)?.next().is_none();
-    if !is_ours {
-        bail!(
-            "--fresh: {} was not made by `postrider dev`; it is left as it is",
-            data.display()
-        );
-    }
-    std::fs::remove_dir_all(data).with_context(|| format!("cannot empty {}", data.display()))
 }
 
 fn write_config(

@@ -1,12 +1,15 @@
 //! What a sandbox keeps from one start to the next: its key and its ports.
 
+use std::fs::{File, TryLockError};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
-pub(super) const FILE: &str = "sandbox.json";
+const FILE: &str = "sandbox.json";
+/// Locked by who runs the sandbox.
+const CLAIM: &str = "sandbox.lock";
 
 /// `DIR/sandbox.json`.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -37,6 +40,48 @@ impl State {
     pub(super) fn write(&self, data: &Path) -> anyhow::Result<()> {
         crate::folder::write_atomically(&data.join(FILE), &serde_json::to_vec_pretty(self)?)
     }
+}
+
+/// Takes a sandbox's folder for this process; given up when the file is dropped.
+pub(super) fn claim(data: &Path) -> anyhow::Result<File> {
+    let path = data.join(CLAIM);
+    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => bail!(
+            "a sandbox is running in {}: stop it, or choose another folder with --data",
+            data.display()
+        ),
+        Err(TryLockError::Error(fault)) => {
+            Err(fault).with_context(|| format!("cannot lock {}", path.display()))
+        }
+    }
+}
+
+/// Empties a sandbox's folder. Only one that a sandbox made, or that has nothing in it, is ever
+/// emptied.
+pub(super) fn empty(data: &Path) -> anyhow::Result<()> {
+    let entries = std::fs::read_dir(data)?.collect::<Result<Vec<_>, _>>()?;
+    let others: Vec<_> = entries
+        .iter()
+        .filter(|entry| entry.file_name() != CLAIM)
+        .collect();
+    if !others.is_empty() && !data.join(FILE).exists() {
+        bail!(
+            "--fresh: {} was not made by `postrider dev`; it is left as it is",
+            data.display()
+        );
+    }
+    for entry in others {
+        let path = entry.path();
+        let removed = if entry.file_type()?.is_dir() {
+            std::fs::remove_dir_all(&path)
+        } else {
+            std::fs::remove_file(&path)
+        };
+        removed.with_context(|| format!("cannot remove {}", path.display()))?;
+    }
+    Ok(())
 }
 
 /// The kept port if it is free, else any free one, which is kept from here on.
