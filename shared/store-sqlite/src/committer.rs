@@ -132,6 +132,16 @@ impl Committer {
     /// One transaction. All of it is on disk when it returns `Ok`, none of it is there when not
     /// (but for a fault of the disk: then only a restart tells).
     async fn perform(&mut self, batch: &Batch) -> Result<Answers, Fault> {
+        let before = self.seq;
+        let done = self.transact(batch).await;
+        if done.is_err() {
+            // A number that no row has would be waited for again and again.
+            self.seq = before;
+        }
+        done
+    }
+
+    async fn transact(&mut self, batch: &Batch) -> Result<Answers, Fault> {
         let began = Instant::now();
         transaction::begin(&mut self.connection).await?;
         let answers = match self.write(batch).await {

@@ -364,3 +364,36 @@ async fn accepted_recipients_are_counted_once_per_tenant_and_day() {
     wanted.sort();
     assert_eq!(counted, wanted);
 }
+
+#[tokio::test]
+async fn a_refused_row_announces_no_change_that_nobody_can_find() {
+    let relay = Relay::start().await;
+    let tenant = add_tenant(&relay.ports).await;
+    let given = message(tenant);
+    commit(&relay.ports, &given).await;
+    let seen = live(&relay.ports).await[0].seq;
+    let nobody = postrider_model::TenantId::from_bytes([9; 16]);
+    let refused = relay.ports.intake.commit(message(nobody)).await;
+    assert!(matches!(refused, Err(StoreError::Rejected { .. })));
+    deliver(&relay.ports, &given, 1).await;
+    let changed = relay.ports.queue.changed(seen).now_or_never();
+    assert!(changed.is_none(), "its owner would look again and again");
+}
+
+#[tokio::test]
+async fn damaged_rows_keep_nothing_behind_them_from_being_loaded() {
+    let relay = Relay::start().await;
+    let tenant = add_tenant(&relay.ports).await;
+    for _ in 0..5 {
+        commit(&relay.ports, &message(tenant)).await;
+    }
+    let rows = live(&relay.ports).await;
+    let mut shell = shell(&relay.path).await;
+    sqlx::query("UPDATE queue SET domain = 'no domain' WHERE seq < ?1")
+        .bind(rows[4].seq.0)
+        .execute(&mut shell)
+        .await
+        .unwrap();
+    let found = relay.ports.queue.load_changed(ChangeSeq::START, 2).await;
+    assert_eq!(found.unwrap(), [rows[4].clone()]);
+}
