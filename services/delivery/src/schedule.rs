@@ -148,6 +148,11 @@ impl Schedule {
         due.into_iter().chain(rested).min()
     }
 
+    /// How many rows are not due yet for this reason.
+    pub(crate) fn waiting_for(&self, cause: WaitCause) -> usize {
+        self.later_causes.get(&cause).copied().unwrap_or(0)
+    }
+
     /// How many rows wait for what. Rows not due yet wait for what their last attempt said.
     pub(crate) fn causes(&self, now: Timestamp) -> BTreeMap<WaitCause, usize> {
         let mut causes = self.later_causes.clone();
@@ -213,7 +218,8 @@ impl Schedule {
     /// Puts tenants whose rest is over back into the ring.
     fn wake(&mut self, now: Timestamp) {
         while let Some((until, tenant)) = self.resting.first().copied() {
-            if until > now {
+            // Nobody rests longer than `REST_MOST`, but by a clock that went back.
+            if until > now && until <= now.after(REST_MOST) {
                 return;
             }
             self.resting.pop_first();

@@ -20,7 +20,7 @@ impl Bucket {
     }
 
     /// How many first attempts may start now under (`per_minute`, `burst`). A clock that goes
-    /// back adds nothing.
+    /// back adds nothing, and time counts on from there.
     pub(super) fn tokens(&mut self, now: Timestamp, (per_minute, burst): (u32, u32)) -> u64 {
         if per_minute == 0 {
             return u64::MAX;
@@ -31,7 +31,7 @@ impl Bucket {
             .level
             .saturating_add(gained)
             .min(capacity(per_minute, burst));
-        self.at = self.at.max(now);
+        self.at = now;
         self.level / TOKEN
     }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use postrider_model::{Domain, MessageId, RecipientId, Timestamp};
+use postrider_model::{Domain, MessageId, RecipientId, Timestamp, WaitCause};
 use postrider_store::QueueRow;
 
 /// Which line a row stands in.
@@ -15,7 +15,8 @@ pub(super) enum Kind {
 
 impl Kind {
     pub(super) fn of(row: &QueueRow) -> Self {
-        if row.attempts == 0 {
+        // Who found its destination at the cap has paid for its turn.
+        if row.attempts == 0 && row.cause != WaitCause::DestinationCap {
             Self::First
         } else {
             Self::Again

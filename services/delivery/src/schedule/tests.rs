@@ -336,3 +336,42 @@ proptest! {
         prop_assert_eq!(schedule.len(), 0);
     }
 }
+
+#[test]
+fn a_clock_that_goes_back_an_hour_stops_no_pace() {
+    let pace = Pace::At {
+        per_minute: 60,
+        burst: 1,
+    };
+    let mut schedule = Schedule::default();
+    for n in 1..=3 {
+        schedule.insert(QueueRow {
+            due_at: START,
+            ..row(n, 1)
+        });
+    }
+    assert_eq!(schedule.next(at(7_200), &|_| pace), None);
+    assert!(schedule.next(at(7_201), &|_| pace).is_some());
+    assert_eq!(schedule.next(at(7_201), &|_| pace), None);
+    assert_eq!(schedule.next(at(3_600), &|_| pace), None);
+    assert!(schedule.next(at(3_601), &|_| pace).is_some());
+}
+
+#[test]
+fn who_came_back_from_a_destination_at_its_cap_pays_once() {
+    let pace = Pace::At {
+        per_minute: 1,
+        burst: 1,
+    };
+    let mut schedule = started(START);
+    schedule.insert(row(1, 1));
+    let taken = schedule.next(at(60), &|_| pace).unwrap();
+    let back = QueueRow {
+        due_at: at(61),
+        cause: WaitCause::DestinationCap,
+        ..taken[0].clone()
+    };
+    schedule.insert(back);
+    assert_eq!(schedule.waiting_for(WaitCause::DestinationCap), 1);
+    assert!(schedule.next(at(61), &|_| pace).is_some());
+}
