@@ -49,6 +49,8 @@ pub(crate) struct Connection {
     facts: Facts,
     opened: Instant,
     messages: u32,
+    /// A transaction runs, or was dropped half way: what the host waits for, nobody knows.
+    under_way: bool,
 }
 
 enum Wire {
@@ -132,6 +134,7 @@ impl Connection {
             facts,
             opened: Instant::now(),
             messages: 0,
+            under_way: false,
         }
     }
 
@@ -142,7 +145,10 @@ impl Connection {
         before_dot: BeforeDot<'_>,
     ) -> Transaction {
         self.messages += 1;
-        either!(&mut self.wire, session => session.transaction(mail, before_dot).await)
+        self.under_way = true;
+        let done = either!(&mut self.wire, session => session.transaction(mail, before_dot).await);
+        self.under_way = false;
+        done
     }
 
     /// What the host offers on this connection.
@@ -161,7 +167,8 @@ impl Connection {
 
     /// True where another message may follow over this connection, as far as we know.
     pub(super) fn may_serve(&self, limits: &PoolLimits) -> bool {
-        self.messages < limits.messages
+        !self.under_way
+            && self.messages < limits.messages
             && self.opened.elapsed() < limits.age
             && either!(&self.wire, session => session.is_sound())
     }
@@ -185,7 +192,11 @@ impl Connection {
         self.facts.opening = Spent::default();
     }
 
+    /// Says goodbye, but for one that was broken off: there QUIT could be read as message text.
     pub(super) async fn quit(self) {
+        if self.under_way {
+            return;
+        }
         either!(self.wire, session => session.quit().await);
     }
 }
