@@ -139,6 +139,18 @@ impl Journal {
         self.append(Line::Close(recipient))
     }
 
+    /// Who of these is open now: for an attempt that ended without closing them.
+    pub(crate) fn open_among(&self, recipients: &[RecipientId]) -> Vec<OpenEntry> {
+        let inner = self.0.lock();
+        let known = recipients
+            .iter()
+            .filter_map(|id| inner.entries.get(id).map(|entry| (*id, entry)));
+        known
+            .filter(|(_, entry)| entry.is_open())
+            .map(|(id, entry)| entry.to_open(id))
+            .collect()
+    }
+
     fn append(&self, line: Line) -> Result<(), JournalError> {
         let mut inner = self.0.lock();
         inner.append(line).map_err(|source| JournalError {

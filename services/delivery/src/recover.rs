@@ -41,6 +41,10 @@ async fn settle_entry(shared: &Shared, entry: &OpenEntry) -> Again {
             return Again::No;
         }
         Ok(false) => {}
+        // It will not be read better later, and the mail of all others waits for this.
+        Err(fault @ (StoreError::Corrupt { .. } | StoreError::Rejected { .. })) => {
+            tracing::error!(%fault, recipient.id = %entry.recipient, "what an open entry of the journal is about cannot be read; its doubt is noted");
+        }
         Err(fault) => {
             tracing::error!(%fault, "the journal waits for the database");
             return Again::Later;
