@@ -9,19 +9,21 @@ use std::time::Duration;
 
 use postrider_model::{Event, EventKind, RecipientId, Timestamp, WaitCause};
 use postrider_runtime::Shutdown;
-use postrider_store::{OpenMessage, Outcome, QueueRow, Settlement};
+use postrider_store::{OpenMessage, Outcome, QueueRow, Settlement, StoreError};
 
 use crate::Shared;
 use crate::route::{self, Host, NoRoute, Route};
 pub(crate) use crate::settle::Left;
 use crate::settle::{Fate, Party, Report, settle};
-use crate::visit::{Stop, Visit, Visited};
+use crate::visit::{Stop, Visit, Visited, Waiting};
 
 /// An attempt that lasts longer than this gets an event of its own while it lasts; the others
 /// have their result only.
 const WORTH_AN_EVENT: Duration = Duration::from_secs(2);
 /// How long rows rest when the database cannot open their message.
 const DATABASE_REST: Duration = Duration::from_secs(1);
+/// The same where that is no passing trouble.
+const DAMAGE_REST: Duration = Duration::from_mins(5);
 /// How long rows rest when their exchangers have all the connections from us that we allow.
 const CAP_REST: Duration = Duration::from_millis(200);
 /// Sessions in one attempt that may get as far as a greeting.
@@ -37,7 +39,14 @@ pub(crate) async fn run(shared: Arc<Shared>, rows: Vec<QueueRow>, shutdown: Shut
     let message = match shared.queue.open(first.message, &ids).await {
         Ok(Some(message)) => message,
         // Erased, or past retention: there is nothing to send.
-        Ok(None) => return Vec::new(),
+        Ok(None) => {
+            tracing::info!(message.id = %first.message, "a message is not there any more");
+            return Vec::new();
+        }
+        Err(fault @ StoreError::Corrupt { .. }) => {
+            tracing::error!(%fault, message.id = %first.message, "a message cannot be read");
+            return rest(rows, begun.after(DAMAGE_REST), None);
+        }
         Err(fault) => {
             tracing::error!(%fault, message.id = %first.message, "a message cannot be opened");
             return rest(rows, begun.after(DATABASE_REST), None);
@@ -166,8 +175,11 @@ impl Attempt<'_> {
         let mut trouble = Trouble::default();
         let addresses = addresses(hosts, self.shared.config.port);
         for (place, (host, address)) in addresses.iter().enumerate() {
-            if waiting.is_empty() || self.shutdown.has_begun() || trouble.sessions >= SESSIONS_MOST
-            {
+            if waiting.is_empty() || trouble.sessions >= SESSIONS_MOST {
+                break;
+            }
+            if self.shutdown.has_begun() || self.is_past(&waiting) {
+                trouble.untried = true;
                 break;
             }
             let rest = addresses.get(place + 1..).unwrap_or_default();
@@ -182,32 +194,36 @@ impl Attempt<'_> {
             };
             let seen = visit.one(stop, waiting).await;
             left.extend(seen.left);
-            waiting = seen.waiting;
-            trouble.add(host, seen.trouble);
+            waiting = trouble.note(host, seen.waiting);
         }
-        left.extend(self.give_up(hosts, waiting, trouble).await);
+        left.extend(self.give_up(hosts, waiting, &trouble).await);
         left
     }
 
-    async fn give_up(&self, hosts: &[Host], waiting: Vec<Party>, trouble: Trouble) -> Vec<Left> {
-        if waiting.is_empty() {
-            return Vec::new();
+    // No try is begun past its end, at the next host neither.
+    fn is_past(&self, waiting: &[Party]) -> bool {
+        let now = self.shared.clock.now();
+        waiting.iter().any(|party| party.row.expires_at <= now)
+    }
+
+    async fn give_up(&self, hosts: &[Host], waiting: Vec<Party>, trouble: &Trouble) -> Vec<Left> {
+        let mut untouched = Vec::new();
+        let mut settled = Vec::new();
+        for party in &waiting {
+            match trouble.fate(party.row.recipient, hosts) {
+                Some((fate, report)) => settled.push(settle(self.shared, party, fate, report)),
+                None => untouched.push(party.row.clone()),
+            }
         }
-        let rows = |waiting: Vec<Party>| waiting.into_iter().map(|party| party.row).collect();
-        if trouble.last.is_none() && trouble.capped {
+        let mut left = futures_util::future::join_all(settled).await;
+        left.extend(if trouble.capped {
             let due_at = self.shared.clock.now().after(CAP_REST);
-            return rest(rows(waiting), due_at, Some(WaitCause::DestinationCap));
-        }
-        // Stopped before anything was learned: the rows are due as they were.
-        let Some((visited, report)) = trouble.last.clone() else {
-            return rest(rows(waiting), self.begun, None);
-        };
-        let fate = match visited {
-            Visited::RefusedForGood => Fate::Bounced,
-            Visited::CannotTake if trouble.best_all_cannot(hosts) => Fate::Bounced,
-            _ => Fate::Unreachable,
-        };
-        self.settle_all(waiting, fate, &report).await
+            rest(untouched, due_at, Some(WaitCause::DestinationCap))
+        } else {
+            // Stopped before anything was learned: the rows are due as they were.
+            rest(untouched, self.begun, None)
+        });
+        left
     }
 
     async fn settle_all(&self, parties: Vec<Party>, fate: Fate, report: &Report) -> Vec<Left> {
@@ -230,33 +246,58 @@ impl Attempt<'_> {
 /// What went wrong on the way to the hosts.
 #[derive(Default)]
 struct Trouble {
-    last: Option<(Visited, Report)>,
-    /// Hosts that cannot take a message like this one (its size, SMTPUTF8).
+    /// For each recipient what it met last.
+    last: HashMap<RecipientId, (Visited, Report)>,
+    /// Hosts that cannot take a message like this one (its size, SMTPUTF8), and what was seen of
+    /// the last of them.
     cannot: Vec<String>,
+    cannot_report: Option<Report>,
     sessions: u32,
     capped: bool,
+    /// Not every address was asked that could have been.
+    untried: bool,
 }
 
 impl Trouble {
-    fn add(&mut self, host: &Host, seen: Option<(Visited, Report)>) {
-        let Some((visited, report)) = seen else {
-            return;
+    /// Notes what a visit met; gives back who still waits.
+    fn note(&mut self, host: &Host, seen: Vec<Waiting>) -> Vec<Party> {
+        let greeted = |waiting: &Waiting| match waiting.why.0 {
+            Visited::AtCap | Visited::Stopped | Visited::Unreachable => false,
+            Visited::NotServed | Visited::RefusedForGood | Visited::CannotTake => true,
         };
-        match visited {
-            Visited::AtCap => {
-                self.capped = true;
-                return;
+        self.sessions += u32::from(seen.iter().any(greeted));
+        let mut parties = Vec::with_capacity(seen.len());
+        for Waiting { party, why } in seen {
+            match why.0 {
+                Visited::AtCap => self.capped = true,
+                Visited::Stopped => self.untried = true,
+                Visited::CannotTake => {
+                    self.cannot.push(host.name.clone());
+                    self.cannot_report = Some(why.1.clone());
+                    self.last.insert(party.row.recipient, why);
+                }
+                Visited::RefusedForGood | Visited::NotServed | Visited::Unreachable => {
+                    self.last.insert(party.row.recipient, why);
+                }
             }
-            Visited::Stopped => return,
-            Visited::CannotTake => self.cannot.push(host.name.clone()),
-            Visited::RefusedForGood | Visited::NotServed => {}
-            Visited::Unreachable => {
-                self.last = Some((visited, report));
-                return;
-            }
+            parties.push(party);
         }
-        self.sessions += 1;
-        self.last = Some((visited, report));
+        parties
+    }
+
+    /// What becomes of a recipient that no host took; `None` where none was asked about it.
+    fn fate(&self, recipient: RecipientId, hosts: &[Host]) -> Option<(Fate, Report)> {
+        let (visited, report) = self.last.get(&recipient)?;
+        if let Some(cannot) = self.cannot_report.as_ref()
+            && self.best_all_cannot(hosts)
+        {
+            return Some((Fate::Bounced, cannot.clone()));
+        }
+        let fate = match visited {
+            Visited::RefusedForGood if !self.capped && !self.untried => Fate::Bounced,
+            _ => Fate::Unreachable,
+        };
+        Some((fate, report.clone()))
     }
 
     /// RFC 1870 §6.1, RFC 6531 §3.4: limits differ between hosts, so one of them does not decide.

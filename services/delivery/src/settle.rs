@@ -64,7 +64,8 @@ pub(crate) struct Report {
 /// goes on trying, and the journal has the result meanwhile.
 pub(crate) async fn settle(shared: &Shared, party: &Party, fate: Fate, report: Report) -> Left {
     let at = shared.clock.now();
-    let attempts = party.recipient.attempts + 1;
+    // Whose time had run out was not tried again.
+    let attempts = party.recipient.attempts + u32::from(fate != Fate::Expired);
     let decided = decide(shared, party, fate, attempts, at);
     let events = events(party, &decided, &report, attempts, at);
     log(party, &decided, &report);

@@ -1,6 +1,7 @@
 //! One visit to one address of one exchanger: a connection, as many transactions as it takes, and
 //! what each recipient's reply comes to.
 
+mod connect;
 mod told;
 
 use std::io;
@@ -8,15 +9,15 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use postrider_model::{EmailAddress, Timestamp};
+use postrider_model::{EmailAddress, Reply, Timestamp};
 use postrider_runtime::Shutdown;
 use postrider_store::OpenMessage;
 
 use crate::Shared;
-use crate::outcome::{Context, Hint, OtherFamily, Phase, Verdict, WithoutOther, judge};
-use crate::pool::{Lease, TlsMode};
+use crate::outcome::{Context, Hint, OtherFamily, Phase, Verdict, WithoutOther, closes, judge};
+use crate::pool::Lease;
 use crate::route::Host;
-use crate::session::{Answer, End, Mail, OpenFailure, Peer, Transaction};
+use crate::session::{Answer, End, Mail, Transaction};
 use crate::settle::{Fate, Left, Party, Report, settle};
 
 /// Recipients of one transaction.
@@ -49,10 +50,16 @@ pub(crate) struct Seen {
     /// Recipients that are done with.
     pub(crate) left: Vec<Left>,
     /// Recipients for whom the next address may be tried.
-    pub(crate) waiting: Vec<Party>,
-    /// Why they are still waiting.
-    pub(crate) trouble: Option<(Visited, Report)>,
+    pub(crate) waiting: Vec<Waiting>,
 }
+
+/// A recipient that is not done with, and why: each has its own answer.
+pub(crate) struct Waiting {
+    pub(crate) party: Party,
+    pub(crate) why: Trouble,
+}
+
+type Trouble = (Visited, Report);
 
 /// Why a visit left recipients waiting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +92,6 @@ impl Visit<'_> {
         let mut seen = Seen {
             left: Vec::new(),
             waiting: Vec::new(),
-            trouble: None,
         };
         let mut batch = waiting;
         let mut stale = 0;
@@ -93,8 +99,7 @@ impl Visit<'_> {
             let mut lease = match self.connect(stop, &batch).await {
                 Ok(lease) => lease,
                 Err(trouble) => {
-                    seen.waiting.extend(batch);
-                    seen.trouble = Some(trouble);
+                    seen.wait(batch, &trouble);
                     break;
                 }
             };
@@ -105,8 +110,7 @@ impl Visit<'_> {
                 // A kept connection had died: nothing was heard on it, so this says nothing.
                 Rest::Unheard(parties, _) if was_kept && stale < STALE_MOST => parties,
                 Rest::Unheard(parties, trouble) => {
-                    seen.waiting.extend(parties);
-                    seen.trouble = Some(*trouble);
+                    seen.wait(parties, &trouble);
                     break;
                 }
                 Rest::Nobody => break,
@@ -137,18 +141,23 @@ impl Visit<'_> {
                 return Rest::Unheard(parties, Box::new((Visited::Stopped, Report::default())));
             };
             let report = told::of_transaction(lease, &transaction);
-            let unheard = transaction.answers.iter().all(Option::is_none)
-                && matches!(transaction.end, End::Broken { .. });
-            if unheard {
+            if is_unheard(&transaction) {
                 parties.extend(later);
                 return Rest::Unheard(parties, Box::new((Visited::NotServed, report)));
             }
-            let again = self.sort(transaction, stop, (parties, report), seen).await;
-            parties = again;
+            if let Some(reply) = farewell(lease, &transaction) {
+                parties.extend(later);
+                let reply = Some(reply.clone());
+                let report = Report { reply, ..report };
+                return Rest::Unheard(parties, Box::new((Visited::NotServed, report)));
+            }
+            let ends_all = self
+                .ends_all(&transaction.end)
+                .map(|why| (why, report.clone()));
+            parties = self.sort(transaction, stop, (parties, report), seen).await;
             parties.extend(later);
-            // Whoever waits for another address makes the rest wait with it.
-            if seen.trouble.is_some() {
-                seen.waiting.extend(parties);
+            if let Some(trouble) = ends_all {
+                seen.wait(parties, &trouble);
                 return Rest::Nobody;
             }
         }
@@ -172,6 +181,10 @@ impl Visit<'_> {
         let mut before_dot = |accepted: &[usize]| -> io::Result<()> {
             if self.shutdown.has_begun() {
                 return Err(io::Error::other("the relay is stopping"));
+            }
+            // A host that was slow until now does not make it any less late.
+            if self.shared.clock.now() >= first.row.expires_at {
+                return Err(io::Error::other("its time has passed"));
             }
             dotted.store(true, Ordering::Relaxed);
             let chosen = accepted.iter().filter_map(|place| parties.get(*place));
@@ -229,9 +242,9 @@ impl Visit<'_> {
             match next {
                 Next::Settle(fate) => settled.push((party, fate, mine)),
                 Next::Again => again.push(party),
-                Next::Wait(why) => {
-                    seen.waiting.push(party);
-                    seen.trouble = Some((why, mine));
+                Next::Wait(visited) => {
+                    let why = (visited, mine);
+                    seen.waiting.push(Waiting { party, why });
                 }
             }
         }
@@ -278,94 +291,46 @@ impl Visit<'_> {
         }
     }
 
+    /// Why nobody else can be sent to after a transaction that ended so.
+    fn ends_all(&self, end: &End) -> Option<Visited> {
+        match (end, self.unanswered(end)) {
+            (End::Answered, _) => None,
+            (_, Next::Wait(visited)) => Some(visited),
+            (_, Next::Settle(_) | Next::Again) => None,
+        }
+    }
+
     fn age(&self, party: &Party) -> Duration {
         self.begun.since(party.row.accepted_at)
     }
+}
 
-    async fn connect(&self, stop: Stop<'_>, parties: &[Party]) -> Result<Lease, (Visited, Report)> {
-        let now = self.shared.clock.now();
-        let plain = self.shared.plaintext.holds(stop.address.ip(), now);
-        let mode = if plain {
-            TlsMode::Plaintext
-        } else {
-            TlsMode::Opportunistic
-        };
-        let failure = match self.open(stop, mode).await? {
-            Ok(lease) => return Ok(lease),
-            Err(failure) => failure,
-        };
-        let handshake = matches!(failure.phase, Phase::Starttls | Phase::Handshake);
-        if handshake && mode == TlsMode::Opportunistic && self.may_fall_back(parties) {
-            self.shared.plaintext.remember(stop.address.ip(), now);
-            let plain = self.open(stop, TlsMode::Plaintext).await?;
-            return plain.map_err(|failure| self.not_opened(failure, parties));
-        }
-        Err(self.not_opened(failure, parties))
+impl Seen {
+    fn wait(&mut self, parties: Vec<Party>, why: &Trouble) {
+        let waiting = parties.into_iter().map(|party| Waiting {
+            party,
+            why: why.clone(),
+        });
+        self.waiting.extend(waiting);
     }
+}
 
-    /// The outer `Err`: it was not even tried.
-    async fn open(
-        &self,
-        stop: Stop<'_>,
-        mode: TlsMode,
-    ) -> Result<Result<Lease, OpenFailure>, (Visited, Report)> {
-        let peer = Peer {
-            host: stop.host.name.clone(),
-            address: stop.address,
-        };
-        let Some(slot) = self.shared.pool.try_reserve(peer) else {
-            return Err((Visited::AtCap, Report::default()));
-        };
-        let timeouts = &self.shared.config.timeouts;
-        let patience = if stop.others > 0 {
-            timeouts.connect_with_others
-        } else {
-            timeouts.connect
-        };
-        let dialled = self.shared.dialer.dial(stop.address, patience);
-        tokio::select! {
-            biased;
-            opened = self.shared.pool.connect(slot, mode, dialled) => {
-                self.shared.instruments.connections.add(u64::from(opened.is_ok()));
-                Ok(opened)
-            }
-            () = self.shutdown.begun() => Err((Visited::Stopped, Report::default())),
-        }
-    }
+fn is_unheard(transaction: &Transaction) -> bool {
+    transaction.answers.iter().all(Option::is_none) && matches!(transaction.end, End::Broken { .. })
+}
 
-    // RFC 7435 §3: not at once, since TLS may be back in a moment.
-    fn may_fall_back(&self, parties: &[Party]) -> bool {
-        let waited = self.shared.config.plaintext_after / self.shared.retry.divisor.max(1);
-        parties
-            .iter()
-            .all(|party| party.recipient.attempts > 0 && self.age(party) >= waited.mul_f64(0.9))
-    }
-
-    fn not_opened(&self, failure: OpenFailure, parties: &[Party]) -> (Visited, Report) {
-        let age = parties
-            .first()
-            .map(|party| self.age(party))
-            .unwrap_or_default();
-        let context = Context {
-            age,
-            accepted: 0,
-            other_family: OtherFamily::None,
-        };
-        let visited = match &failure.reply {
-            None if failure.phase == Phase::Connect => Visited::Unreachable,
-            None => Visited::NotServed,
-            Some(reply) => match judge(failure.phase, reply, &context) {
-                Verdict::NextHost(WithoutOther::Fail) => Visited::RefusedForGood,
-                _ => Visited::NotServed,
-            },
-        };
-        (visited, told::of_failure(failure))
-    }
+/// The 421 with which a kept connection is closed (RFC 5321 §3.8) although its host takes mail:
+/// it was idle for too long, or had its share of messages.
+fn farewell<'t>(lease: &Lease, transaction: &'t Transaction) -> Option<&'t Reply> {
+    let was_kept = lease.connection.facts().opening.0.is_empty();
+    let first = transaction.answers.first()?.as_ref()?;
+    let at_once = first.phase == Phase::MailFrom && closes(first.reply.code);
+    (was_kept && at_once).then_some(&first.reply)
 }
 
 /// Who is left when a connection has served.
 enum Rest {
     Nobody,
     /// Nothing was heard for these, so that they are as they were.
-    Unheard(Vec<Party>, Box<(Visited, Report)>),
+    Unheard(Vec<Party>, Box<Trouble>),
 }

@@ -1,0 +1,12 @@
+//! The whole of delivery, from a real database to scripted exchangers on real sockets.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod ends;
+mod place;
+mod remotes;
