@@ -17,6 +17,10 @@ use crate::cache;
 /// itself by passing it.
 const ALIASES_MOST: usize = 10;
 
+/// Answers of more records are not remembered: whoever owns enough domains could fill the memory
+/// with them.
+const REMEMBERED_MOST: usize = 32;
+
 /// How long it is remembered that a server could not answer (RFC 9520 §3.2: at most 5 minutes).
 const REFUSAL_KEPT: Duration = Duration::from_secs(30);
 /// The same where no server was heard at all: our own network may be back any moment.
@@ -92,12 +96,17 @@ fn read(message: &Message, kind: RecordType, seen: &mut Vec<Name>, mut ttl: u32)
             .collect();
         if !found.is_empty() {
             let least = found.iter().map(|record| record.ttl).min().unwrap_or(0);
+            let keep = if found.len() > REMEMBERED_MOST {
+                Duration::ZERO
+            } else {
+                cache::positive(least.min(ttl))
+            };
             return Step::End(Known {
                 found: Ok(found
                     .into_iter()
                     .map(|record| record.data.clone())
                     .collect()),
-                keep: cache::positive(least.min(ttl)),
+                keep,
             });
         }
         let alias = here().find_map(|record| match &record.data {

@@ -309,3 +309,23 @@ async fn a_confirmation_asks_every_server_and_who_finds_something_is_believed() 
         assert_eq!(server.asked("a.test", MX), 1);
     }
 }
+
+#[tokio::test]
+async fn a_huge_answer_is_used_and_not_kept() {
+    let server = Server::start().await;
+    for (name, count) in [("few.test", 30_u8), ("many.test", 40)] {
+        let records = (0..count)
+            .map(|number| record(name, A, ip(&format!("198.51.100.{number}"))))
+            .collect();
+        server.set(name, A, answers(records));
+        server.set(name, AAAA, answers(Vec::new()));
+    }
+    let resolver = resolver(&[&server]);
+    for (name, count, asked) in [("few.test", 30, 1), ("many.test", 40, 2)] {
+        for _ in 0..2 {
+            let found = resolver.addresses(name).await;
+            assert_eq!(found.map(|all| all.len()), Ok(count), "{name}");
+        }
+        assert_eq!(server.asked(name, A), asked, "{name}");
+    }
+}
