@@ -87,6 +87,8 @@ fn hidden_v4(ip: IpAddr) -> Option<Ipv4Addr> {
     let [.., a, b, c, d] = v6.octets();
     let last = Ipv4Addr::new(a, b, c, d);
     match v6.segments() {
+        // RFC 4291 §2.5.2, §2.5.3: these two carry nothing.
+        [0, 0, 0, 0, 0, 0, 0, 0 | 1] => None,
         [0, 0, 0, 0, 0, 0 | 0xffff, ..] | [0x64, 0xff9b, 0, 0, 0, 0, ..] => Some(last),
         [0x2002, high, low, ..] => Some(Ipv4Addr::from_bits(
             (u32::from(high) << 16) | u32::from(low),

@@ -372,6 +372,19 @@ mod tests {
     }
 
     #[test]
+    fn who_is_open_now_can_be_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let (journal, _) = Journal::open(&folder.path().join("inflight")).unwrap();
+        begin(&journal, 1, 1);
+        begin(&journal, 2, 1);
+        begin(&journal, 3, 1);
+        journal.close(ids(2).0).unwrap();
+        journal.noted(ids(3).0).unwrap();
+        let all = [ids(1).0, ids(2).0, ids(3).0, ids(4).0];
+        assert_eq!(journal.open_among(&all), [open_entry(1, 1, 0, None)]);
+    }
+
+    #[test]
     fn a_torn_end_loses_that_line_only() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("inflight");

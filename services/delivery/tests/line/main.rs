@@ -8,5 +8,6 @@
 )]
 
 mod ends;
+mod families;
 mod place;
 mod remotes;
