@@ -65,6 +65,9 @@ struct Entry {
     unclean_starts: u32,
     /// False once its doubt was noted: only the count is still of interest.
     in_flight: bool,
+    /// True where the process that wrote this began it.
+    #[serde(default)]
+    begun: bool,
     #[serde(default)]
     result: Option<Value>,
 }
@@ -96,7 +99,11 @@ impl Journal {
             }
         }
         for entry in entries.values_mut().filter(|entry| entry.is_doubtful()) {
-            entry.unclean_starts = entry.unclean_starts.saturating_add(1);
+            // Only a process that sent it can have died of it: not one that ended before the
+            // doubt was noted.
+            if std::mem::take(&mut entry.begun) {
+                entry.unclean_starts = entry.unclean_starts.saturating_add(1);
+            }
         }
         let (file, size) = write_anew(path, &entries).map_err(fault)?;
         let open = entries.iter().filter(|(_, entry)| entry.is_open());
@@ -247,6 +254,7 @@ fn apply(entries: &mut BTreeMap<RecipientId, Entry>, line: Line) {
                 attempt,
                 unclean_starts,
                 in_flight: true,
+                begun: true,
                 result: None,
             };
             entries.insert(recipient, entry);
@@ -340,6 +348,23 @@ mod tests {
         journal.close(ids(3).0).unwrap();
         drop(journal);
         assert_eq!(Journal::open(&path).unwrap().1, []);
+    }
+
+    #[test]
+    fn a_process_that_did_not_send_it_is_not_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("inflight");
+        let (journal, _) = Journal::open(&path).unwrap();
+        begin(&journal, 1, 1);
+        // Each of these ends before it has noted the doubt.
+        for _ in 0..3 {
+            let (_, open) = Journal::open(&path).unwrap();
+            assert_eq!(open, [open_entry(1, 1, 1, None)]);
+        }
+        let (journal, _) = Journal::open(&path).unwrap();
+        begin(&journal, 1, 1);
+        let (_, open) = Journal::open(&path).unwrap();
+        assert_eq!(open, [open_entry(1, 1, 2, None)]);
     }
 
     #[test]
