@@ -29,7 +29,7 @@ floors: ## imports go only down the floors (part of test)
 deny: tools ## duplicate versions, licences and sources of the packages
 	.ci/deny
 
-migrations: ## the same migrations in both dialects
+migrations: ## the same migrations in every dialect
 	.ci/migrations
 
 tools: ## get the foreign tools that the tests use, where that is possible
