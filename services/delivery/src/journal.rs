@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
@@ -290,7 +291,9 @@ fn write_anew(path: &Path, entries: &BTreeMap<RecipientId, Entry>) -> io::Result
         bytes.push(b'\n');
     }
     let beside = path.with_extension("new");
-    std::fs::write(&beside, &bytes)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    options.open(&beside)?.write_all(&bytes)?;
     let file = OpenOptions::new().append(true).open(&beside)?;
     std::fs::rename(&beside, path)?;
     Ok((file, bytes.len() as u64))

@@ -233,7 +233,10 @@ impl Runner {
 
     fn count(&mut self) {
         let now = self.shared.clock.now();
-        for (cause, count) in self.schedule.causes(now) {
+        let waiting = self.schedule.causes(now);
+        // All of them: a cause that nobody waits for any more is 0, not what it was.
+        for cause in WaitCause::ALL {
+            let count = waiting.get(cause).copied().unwrap_or(0);
             let count = i64::try_from(count).unwrap_or(i64::MAX);
             self.shared.instruments.waiting.set(cause.as_str(), count);
         }

@@ -14,7 +14,7 @@ use anyhow::{Context, bail};
 use postrider_gate::{Access, Gate, Provision, Submission, TenantDefaults};
 use postrider_message::{Draft, compose};
 use postrider_model::{
-    EmailAddress, Limits, Mailbox, ReplyStatus, Stream, Tenant, TenantId, TenantStatus,
+    EmailAddress, KeyStatus, Limits, Mailbox, ReplyStatus, Stream, Tenant, TenantId, TenantStatus,
 };
 use postrider_store::{Directory, DirectorySnapshot, Roster};
 use serde::{Deserialize, Serialize};
@@ -72,6 +72,16 @@ pub enum Verb {
     },
 }
 
+impl Verb {
+    /// Whether nothing changes by it.
+    pub fn only_reads(&self) -> bool {
+        matches!(
+            self,
+            Self::TenantList | Self::TenantShow { .. } | Self::KeyList { .. } | Self::DkimShow
+        )
+    }
+}
+
 /// Where verbs are carried out.
 pub struct Office {
     pub directory: Arc<dyn Directory>,
@@ -111,7 +121,10 @@ impl Office {
                 text,
             } => self.send(&tenant, to, subject, text).await,
         }?;
-        self.roster.refresh(&*self.directory).await?;
+        // Done is done, and a key is shown this one time: the poll reads the directory again.
+        if let Err(fault) = self.roster.refresh(&*self.directory).await {
+            tracing::error!(%fault, "the directory cannot be read after a change");
+        }
         Ok(answer)
     }
 
@@ -165,6 +178,12 @@ impl Office {
 
     async fn remove(&self, tenant: &str, address: &EmailAddress) -> anyhow::Result<Value> {
         let (_, tenant) = self.find(tenant).await?;
+        if tenant.reply_to == *address {
+            bail!(
+                "{address} is where replies to {} go by default; it stays",
+                tenant.slug
+            );
+        }
         self.directory
             .remove_reply_address(tenant.id, address)
             .await?;
@@ -214,11 +233,11 @@ impl Office {
     pub async fn ensure_signing_keys(&self) -> anyhow::Result<()> {
         let snapshot = self.directory.snapshot().await?;
         let domain = &self.provision.service.send_domain;
-        let known = show::dkim_records(&snapshot, domain);
-        if known.as_array().is_none_or(Vec::is_empty) {
+        let mut known = snapshot.dkim_keys.iter();
+        if !known.any(|key| key.domain == *domain && key.status == KeyStatus::Active) {
             self.provision.dkim_keys().await?;
             self.roster.refresh(&*self.directory).await?;
-            tracing::warn!(%domain, "new DKIM keys were made: publish the records of `postrider dkim show`");
+            tracing::info!(%domain, "new DKIM keys were made: publish the records of `postrider dkim show`");
         }
         self.write_records().await
     }

@@ -119,6 +119,9 @@ pub struct FakenetArgs {
 pub struct InitArgs {
     /// The folder to make
     pub dir: PathBuf,
+    /// The service's own name; mail comes from send.NAME, bounces return to bounce.NAME
+    #[arg(long, value_name = "NAME")]
+    pub host: Option<Domain>,
     /// Answer in JSON
     #[arg(long)]
     pub json: bool,

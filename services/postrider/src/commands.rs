@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use postrider_runtime::{Rng, Shutdown};
+use postrider_runtime::Shutdown;
 use postrider_telemetry::{LogFormat, start_logs};
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use crate::cli::{
     TenantCommand,
 };
 use crate::config::{self, Config, LogWord};
-use crate::core::{Core, LOCKED_PAUSE, LOCKED_TRIES, is_locked};
+use crate::core::{Core, LOCKED_PAUSE, LOCKED_TRIES, furnish, is_locked};
 use crate::relay::{Machine, Relay};
 use crate::{folder, print, sandbox, signals};
 
@@ -146,7 +146,9 @@ async fn ask(place: &Place, verb: Verb) -> anyhow::Result<()> {
 
 async fn alone(config: &Config, verb: Verb) -> anyhow::Result<Value> {
     let core = Core::open(config, &Machine::real()).await?;
-    core.office.ensure_signing_keys().await?;
+    if !verb.only_reads() {
+        core.office.ensure_signing_keys().await?;
+    }
     let answer = core.office.execute(verb).await;
     core.store.close().await;
     answer
@@ -159,7 +161,10 @@ fn config_path(place: &Place) -> anyhow::Result<PathBuf> {
         .config
         .clone()
         .unwrap_or_else(|| data.join("postrider.toml"));
-    if !path.exists() {
+    if !path
+        .try_exists()
+        .with_context(|| format!("cannot read {}", path.display()))?
+    {
         bail!(
             "there is no configuration {}: name a relay by --data DIR or --config FILE, or make one with `postrider init DIR`",
             path.display()
@@ -193,32 +198,32 @@ pub(crate) fn start_logs_as(config: &Config) -> anyhow::Result<()> {
 
 async fn init(args: InitArgs) -> anyhow::Result<()> {
     let path = args.dir.join("postrider.toml");
-    if path.exists() {
+    if path
+        .try_exists()
+        .with_context(|| format!("cannot look for {}", path.display()))?
+    {
         bail!("{} is there already; nothing was changed", path.display());
     }
     folder::create(&args.dir)?;
-    folder::write_atomically(&path, config::DEFAULT.as_bytes())?;
-    furnish(&Config::read(&path)?).await?;
-    let answer = json!({
-        "config": path,
-        "next": [
-            "set service.host, service.send_domain and service.bounce_domain in the configuration",
-            "publish the records of `postrider dkim show`",
-            "postrider tenant add --name NAME --reply-to ADDRESS",
-            "postrider serve",
-        ],
-    });
-    print::answer(&answer, args.json)
-}
-
-/// Makes what a relay's folder cannot be without: master key, database, signing keys. What is
-/// there stays.
-pub(crate) async fn furnish(config: &Config) -> anyhow::Result<()> {
-    folder::ensure_master_key(&config.path(&config.service.master_key), &Rng::system())?;
-    let core = Core::open(config, &Machine::real()).await?;
-    let made = core.office.ensure_signing_keys().await;
-    core.store.close().await;
-    made
+    let text = match &args.host {
+        Some(host) => config::DEFAULT.replace("relay.example", host.as_str()),
+        None => config::DEFAULT.to_owned(),
+    };
+    furnish(&Config::parse(&text, &args.dir)?).await?;
+    // Last: what is there is whole.
+    folder::write_atomically(&path, text.as_bytes())?;
+    let mut next = vec![
+        "publish the records of `postrider dkim show`",
+        "postrider tenant add --name NAME --reply-to ADDRESS",
+        "postrider serve",
+    ];
+    if args.host.is_none() {
+        next.insert(
+            0,
+            "set service.host, service.send_domain and service.bounce_domain in the configuration, before the first tenant: From addresses are for ever",
+        );
+    }
+    print::answer(&json!({"config": path, "next": next}), args.json)
 }
 
 async fn migrate(place: &Place) -> anyhow::Result<()> {
@@ -234,11 +239,15 @@ async fn migrate(place: &Place) -> anyhow::Result<()> {
 }
 
 fn show_config(args: &ConfigArgs) -> anyhow::Result<()> {
-    if args.default {
-        return print::line(config::DEFAULT.trim_end());
+    let text = if args.default {
+        config::DEFAULT.to_owned()
+    } else {
+        let path = config_path(&args.place)?;
+        Config::read(&path)?;
+        std::fs::read_to_string(&path)?
+    };
+    if args.place.json {
+        return print::answer(&toml::from_str(&text)?, true);
     }
-    let path = config_path(&args.place)?;
-    let text = std::fs::read_to_string(&path)?;
-    Config::read(&path)?;
     print::line(text.trim_end())
 }

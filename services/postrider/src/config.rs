@@ -5,14 +5,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use postrider_delivery::Network;
 use postrider_gate::Service;
 use postrider_model::{Domain, Limits};
+use postrider_telemetry::check_filter;
 use serde::Deserialize;
 
 mod defaults;
 
 /// The documented default file, as `postrider config --default` prints it.
 pub const DEFAULT: &str = include_str!("default.toml");
+
+/// A hundred years: no sum of times is past what a clock can say.
+const HOURS: u64 = 24 * 365 * 100;
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -167,10 +172,60 @@ impl Config {
         {
             bail!("http.tls_certificate and http.tls_key belong together: give both or none");
         }
-        if self.delivery.retry_divisor == 0 || self.delivery.in_flight == 0 {
-            bail!("delivery.retry_divisor and delivery.in_flight must be at least 1");
+        for network in &self.delivery.allow_destinations {
+            let parsed = network.parse::<Network>();
+            parsed.with_context(|| format!("delivery.allow_destinations: {network:?}"))?;
         }
+        check_filter(&self.log.filter)
+            .with_context(|| format!("log.filter: {:?}", self.log.filter))?;
+        self.check_ranges()?;
         self.database_path().map(drop)
+    }
+
+    fn check_ranges(&self) -> anyhow::Result<()> {
+        let (limits, delivery) = (&self.limits, &self.delivery);
+        for (key, value, most) in [
+            (
+                "http.max_connections",
+                self.http.max_connections as u64,
+                1_000_000,
+            ),
+            ("dns.timeout_seconds", self.dns.timeout_seconds, 300),
+            ("delivery.port", u64::from(delivery.port), 65_535),
+            ("delivery.in_flight", delivery.in_flight as u64, 100_000),
+            (
+                "delivery.retry_divisor",
+                u64::from(delivery.retry_divisor),
+                1_000_000,
+            ),
+            (
+                "limits.http_recipients",
+                limits.http_recipients as u64,
+                1_000,
+            ),
+            ("limits.recipients", limits.recipients as u64, 10_000),
+            ("limits.message_bytes", limits.message_bytes as u64, 1 << 30),
+            ("limits.request_bytes", limits.request_bytes as u64, 1 << 30),
+            ("limits.memory_bytes", limits.memory_bytes, 1 << 50),
+            ("limits.lifetime_hours", limits.lifetime_hours, HOURS),
+            ("limits.schedule_days", limits.schedule_days, HOURS / 24),
+            ("retention.body_hours", self.retention.body_hours, HOURS),
+            (
+                "retention.message_days",
+                self.retention.message_days,
+                HOURS / 24,
+            ),
+            (
+                "shutdown.drain_seconds",
+                self.shutdown.drain_seconds.max(1),
+                86_400,
+            ),
+        ] {
+            if !(1..=most).contains(&value) {
+                bail!("{key} is {value}: give a number from 1 to {most}");
+            }
+        }
+        Ok(())
     }
 
     /// A path of the configuration as seen from here.
@@ -249,6 +304,16 @@ mod tests {
             ("[http]\nlisten = []\n", "http.listen"),
             ("[http]\ntls_key = \"k\"\n", "http.tls_certificate"),
             ("[database]\nurl = \"mysql://x\"\n", "sqlite://PATH"),
+            ("[log]\nfilter = \"loud\"\n", "log.filter"),
+            (
+                "[delivery]\nallow_destinations = [\"x\"]\n",
+                "delivery.allow_destinations",
+            ),
+            (
+                "[limits]\nlifetime_hours = 9223372036854775807\n",
+                "limits.lifetime_hours",
+            ),
+            ("[dns]\ntimeout_seconds = 0\n", "dns.timeout_seconds"),
         ] {
             let fault = format!("{:#}", Config::parse(text, Path::new("")).unwrap_err());
             assert!(fault.contains(says), "{text}: {fault}");

@@ -24,6 +24,17 @@ pub(crate) struct Core {
     pub(crate) metrics: Registry,
 }
 
+/// Makes what a relay's folder cannot be without: master key, database, signing keys. What is
+/// there stays.
+pub(crate) async fn furnish(config: &Config) -> anyhow::Result<()> {
+    let machine = Machine::real();
+    folder::ensure_master_key(&config.path(&config.service.master_key), &machine.rng)?;
+    let core = Core::make(config, &machine).await?;
+    let made = core.office.ensure_signing_keys().await;
+    core.store.close().await;
+    made
+}
+
 impl Core {
     /// As `open`, but waits a few seconds for another process to let the database go.
     pub(crate) async fn open_when_free(config: &Config, machine: &Machine) -> anyhow::Result<Self> {
@@ -36,8 +47,25 @@ impl Core {
         Self::open(config, machine).await
     }
 
-    /// Opens the database and what stands on it. Fails where another process has it open.
+    /// Opens the database and what stands on it. Fails where there is none, or where another
+    /// process has it open.
     pub(crate) async fn open(config: &Config, machine: &Machine) -> anyhow::Result<Self> {
+        let (path, _) = config.database_path()?;
+        // An empty one in its place would tell every client that its key is unknown.
+        if !path
+            .try_exists()
+            .with_context(|| format!("cannot look for {}", path.display()))?
+        {
+            bail!(
+                "there is no database {}: check database.url, or restore it; `postrider init DIR` makes a new relay",
+                path.display()
+            );
+        }
+        Self::make(config, machine).await
+    }
+
+    /// As `open`, but makes a database where there is none.
+    async fn make(config: &Config, machine: &Machine) -> anyhow::Result<Self> {
         let metrics = Registry::new();
         let store = open_store(config, &metrics).await?;
         let master = Arc::new(folder::master_key(
@@ -84,8 +112,8 @@ impl Core {
     }
 }
 
-/// How often, and with which pause, a database is tried that another process has open: commands
-/// have it for a moment, a relay that is stopping for as long as it drains.
+/// How often, and with which pause, a database is tried that another process has open: a command
+/// has it for a moment.
 pub(crate) const LOCKED_TRIES: u32 = 50;
 pub(crate) const LOCKED_PAUSE: Duration = Duration::from_millis(100);
 
@@ -109,7 +137,7 @@ async fn open_store(config: &Config, metrics: &Registry) -> anyhow::Result<Sqlit
     };
     SqliteStore::open(&path, options)
         .await
-        .with_context(|| format!("cannot open the database {}", path.display()))
+        .context("cannot open the database (a relay that runs has it for itself)")
 }
 
 fn gate(

@@ -44,7 +44,8 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 
 /// Makes a master key if there is none.
 pub fn ensure_master_key(path: &Path, rng: &Rng) -> anyhow::Result<()> {
-    if path.exists() {
+    let is_there = path.try_exists();
+    if is_there.with_context(|| format!("cannot look for {}", path.display()))? {
         Ok(())
     } else {
         write_atomically(path, &rng.bytes::<32>())
@@ -55,7 +56,7 @@ pub fn ensure_master_key(path: &Path, rng: &Rng) -> anyhow::Result<()> {
 pub fn master_key(path: &Path) -> anyhow::Result<MasterKey> {
     let bytes = std::fs::read(path).with_context(|| {
         format!(
-            "cannot read the master key {}; `postrider init DIR` makes one",
+            "cannot read the master key {}: restore it from a backup, the signing keys cannot be read without it",
             path.display()
         )
     })?;

@@ -53,6 +53,11 @@ pub struct Relay {
     tasks: JoinSet<(&'static str, anyhow::Result<()>)>,
 }
 
+/// Makes what a relay's folder cannot be without; see `Relay::start`.
+pub async fn furnish(config: &Config) -> anyhow::Result<()> {
+    crate::core::furnish(config).await
+}
+
 impl Relay {
     /// Starts the services that `roles` names. When it returns, all listeners accept.
     pub async fn start(

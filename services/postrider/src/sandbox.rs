@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 
 use crate::admin::Verb;
 use crate::cli::{DevArgs, FakenetArgs, Role};
-use crate::commands::{furnish, start_logs_as};
+use crate::commands::start_logs_as;
 use crate::config::Config;
+use crate::core::furnish;
 use crate::relay::{Machine, Relay};
 use crate::{folder, print, signals};
 
@@ -30,6 +31,7 @@ const DRAIN_SECONDS: u64 = 5;
 pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     folder::create(&args.data)?;
     let data = std::fs::canonicalize(&args.data)?;
+    state::refuse_foreign(&data)?;
     // Before anything is touched that a running sandbox stands on. Held until the end.
     let _claim = state::claim(&data)?;
     if args.fresh {
@@ -72,6 +74,7 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
 pub(crate) async fn run_fakenet(args: FakenetArgs) -> anyhow::Result<()> {
     folder::create(&args.data)?;
     let data = std::fs::canonicalize(&args.data)?;
+    state::refuse_foreign(&data)?;
     let _claim = state::claim(&data)?;
     let mut state = State::read(&data)?;
     start_logs_as(&Config::default())?;

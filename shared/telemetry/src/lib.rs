@@ -7,5 +7,5 @@
 mod logs;
 mod metrics;
 
-pub use logs::{LogFormat, LogsError, start_logs};
+pub use logs::{LogFormat, LogsError, check_filter, start_logs};
 pub use metrics::{Counter, CounterBy, Gauge, GaugeBy, Histogram, HistogramBy, Registry};

@@ -25,8 +25,8 @@ pub(crate) enum Fault {
     Unasked,
     #[error("the connection broke")]
     Io(#[source] io::Error),
-    #[error("there is no connection")]
-    Dial(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Dial(Box<dyn std::error::Error + Send + Sync>),
     #[error("TLS could not be agreed on")]
     Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
 }

@@ -67,14 +67,18 @@ pub(super) fn dkim_record(key: &DkimKey) -> Value {
     json!({"name": format!("{}._domainkey.{}", key.selector, key.domain), "value": key.record})
 }
 
-/// The records of the keys that sign for a domain.
+/// The records of all keys that sign: for this domain, and for those of tenants from before the
+/// service moved there.
 pub(super) fn dkim_records(snapshot: &DirectorySnapshot, domain: &Domain) -> Value {
-    let active = snapshot
+    let signs = |key: &&DkimKey| {
+        let mut senders = snapshot.tenants.iter().map(|tenant| tenant.from.domain());
+        key.status == KeyStatus::Active
+            && (key.domain == *domain || senders.any(|sender| *sender == key.domain))
+    };
+    snapshot
         .dkim_keys
         .iter()
-        .filter(|key| key.status == KeyStatus::Active);
-    active
-        .filter(|key| key.domain == *domain)
+        .filter(signs)
         .map(dkim_record)
         .collect()
 }

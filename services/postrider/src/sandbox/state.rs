@@ -58,20 +58,26 @@ pub(super) fn claim(data: &Path) -> anyhow::Result<File> {
     }
 }
 
-/// Empties a sandbox's folder. Only one that a sandbox made, or that has nothing in it, is ever
-/// emptied.
+/// Refuses a folder that is somebody else's: a real relay's above all. A sandbox would write over
+/// its configuration and deliver its mail to nobody.
+pub(super) fn refuse_foreign(data: &Path) -> anyhow::Result<()> {
+    let mut others = std::fs::read_dir(data)?.filter_map(Result::ok);
+    if !data.join(FILE).exists() && others.any(|entry| entry.file_name() != CLAIM) {
+        bail!(
+            "{} is not a sandbox's folder; it is left as it is. Choose another with --data",
+            data.display()
+        );
+    }
+    Ok(())
+}
+
+/// Empties a sandbox's folder, after `refuse_foreign`.
 pub(super) fn empty(data: &Path) -> anyhow::Result<()> {
     let entries = std::fs::read_dir(data)?.collect::<Result<Vec<_>, _>>()?;
     let others: Vec<_> = entries
         .iter()
         .filter(|entry| entry.file_name() != CLAIM)
         .collect();
-    if !others.is_empty() && !data.join(FILE).exists() {
-        bail!(
-            "--fresh: {} was not made by `postrider dev`; it is left as it is",
-            data.display()
-        );
-    }
     for entry in others {
         let path = entry.path();
         let removed = if entry.file_type()?.is_dir() {

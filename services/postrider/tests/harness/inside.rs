@@ -6,7 +6,6 @@ use std::time::Duration;
 use postrider::admin::Verb;
 use postrider::cli::Role;
 use postrider::config::Config;
-use postrider::folder;
 use postrider::relay::{Machine, Relay};
 use postrider_fakenet::{FakeInternet, Options};
 use postrider_model::Timestamp;
@@ -51,8 +50,7 @@ impl Inside {
         let folder = TempDir::new().unwrap();
         let text = configuration(&net) + setup.more;
         let config = Config::parse(&text, folder.path()).unwrap();
-        let key = config.path(&config.service.master_key);
-        folder::ensure_master_key(&key, &Rng::system()).unwrap();
+        postrider::relay::furnish(&config).await.unwrap();
         let relay = begin(&config, &clock).await;
         let place = furnish(&relay, &net, folder.path()).await;
         Self {
