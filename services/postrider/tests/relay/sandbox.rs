@@ -180,6 +180,27 @@ async fn fresh_forgets_everything_and_touches_no_foreign_folder() {
 }
 
 #[tokio::test]
+async fn a_real_relays_folder_is_no_sandbox() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("relay");
+    let data = data.to_str().unwrap();
+    assert!(run(["init", data, "--host", "mail.test"]).status.success());
+    let config = folder.path().join("relay/postrider.toml");
+    let before = std::fs::read_to_string(&config).unwrap();
+    assert!(before.contains("send_domain = \"send.mail.test\""));
+    for more in ["--once", "--fresh"] {
+        let refused = run(["dev", "--http", "127.0.0.1:0", more, "--data", data]);
+        assert_eq!(refused.status.code(), Some(1));
+        assert_eq!(std::fs::read_to_string(&config).unwrap(), before);
+    }
+    std::fs::remove_file(folder.path().join("relay/postrider.db")).unwrap();
+    let gone = run(["tenant", "list", "--data", data]);
+    let fault = String::from_utf8(gone.stderr).unwrap();
+    assert!(fault.contains("there is no database"), "{fault}");
+    assert!(!folder.path().join("relay/postrider.db").exists());
+}
+
+#[tokio::test]
 async fn a_public_sandbox_speaks_https_with_a_certificate_by_its_ca() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("relay");
