@@ -93,7 +93,7 @@ pub(crate) fn admit(
         let (given, most) = (recipients.len(), rules.recipients_most);
         return Err(AcceptError::TooManyRecipients { given, most });
     }
-    let raw = postrider_message::normalise(submission.raw);
+    let raw = postrider_message::legible(postrider_message::normalise(submission.raw))?;
     let facts = postrider_message::read(&raw)?;
     // RFC 5322 §3.6.2 allows a list with a Sender; whose name would the tenant's address carry?
     if facts.from.len() > 1 {

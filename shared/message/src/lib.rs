@@ -14,6 +14,7 @@ mod dkim;
 mod error;
 mod field;
 mod fold;
+mod legible;
 mod lines;
 mod mailboxes;
 mod mime;
@@ -30,6 +31,7 @@ pub use dkim::{
     sign_at, signature_names, verify,
 };
 pub use error::MessageError;
+pub use legible::legible;
 pub use lines::normalise;
 pub use read::{Received, read};
 pub use show::{Texts, header_value, header_values, texts};
