@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use postrider_model::{Attachment, Mailbox};
+use postrider_model::{AddressError, Attachment, Mailbox};
 
 use crate::MessageError;
 use crate::field::{Field, Limits, Split, split_within};
@@ -33,7 +33,7 @@ const SINGLE: [&str; 13] = [
 /// What a message says of itself, decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
-    /// Empty where there is no From field; more than one where the field lists several.
+    /// Empty where there is no From field or no address in it; more than one where the field lists several.
     pub from: Vec<Mailbox>,
     /// What is an address in Reply-To, To and Cc; the rest of them is passed over.
     pub reply_to: Vec<Mailbox>,
@@ -103,11 +103,11 @@ fn from(message: &Split<'_>) -> Result<Vec<Mailbox>, MessageError> {
         return Err(MessageError::FromGroup);
     }
     match list.wrong {
+        // `From: "Shop" <>` or nothing at all, of programs that were never told who they are:
+        // as good as no field.
+        None | Some(AddressError::Empty) if list.mailboxes.is_empty() => Ok(vec![]),
         Some(reason) => Err(MessageError::BadFrom {
             reason: reason.to_string(),
-        }),
-        None if list.mailboxes.is_empty() => Err(MessageError::BadFrom {
-            reason: "it is empty".to_owned(),
         }),
         None => Ok(list.mailboxes),
     }
@@ -211,7 +211,7 @@ mod tests {
         for (raw, want) in [
             ("From: A: a@b.example;\r\n\r\n", "5.6.0"),
             ("From: root\r\n\r\n", "5.6.0"),
-            ("From: \r\n\r\n", "5.6.0"),
+            ("From: \"a\" <>, b@c.example\r\n\r\n", "5.6.0"),
             (
                 "From: a@b.example <c@d.example> <e@f.example>\r\n\r\n",
                 "5.6.0",
@@ -223,6 +223,13 @@ mod tests {
                 Err(want),
                 "{raw:?}"
             );
+        }
+        for nobody in [
+            "From:\r\n\r\n",
+            "From: \"Shop\" <>\r\n\r\n",
+            "From: <>\r\n\r\n",
+        ] {
+            assert_eq!(read(nobody.as_bytes()).unwrap().from, [], "{nobody:?}");
         }
         let hops = format!("{}\r\n", "Received: x\r\n".repeat(31));
         assert_eq!(

@@ -140,9 +140,12 @@ fn taken(lower: &str) -> Option<ComposeReason> {
         | "received"
         | "dkim-signature"
         | "authentication-results"
-        | "mime-version"
-        | "resent-bcc" => Some(ComposeReason::Reserved),
-        lower if lower.starts_with("arc-") || lower.starts_with("content-") => {
+        | "mime-version" => Some(ComposeReason::Reserved),
+        lower
+            if ["arc-", "content-", "resent-"]
+                .iter()
+                .any(|prefix| lower.starts_with(prefix)) =>
+        {
             Some(ComposeReason::Reserved)
         }
         _ => None,
@@ -169,7 +172,6 @@ pub(super) fn is_tokens(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     is_single(&lower)
         || lower.starts_with("list-")
-        || lower.starts_with("resent-")
         || matches!(
             lower.as_str(),
             "errors-to" | "return-receipt-to" | "disposition-notification-to" | "precedence"

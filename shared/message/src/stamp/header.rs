@@ -108,12 +108,23 @@ fn fate(name: &str) -> Fate {
     match name {
         "from" => Fate::From,
         "to" | "cc" | "date" | "message-id" => Fate::KeepIfValid,
+        // Where answers, receipts and errors go in one program or another; Author (RFC 9057) is
+        // shown in place of From.
         "disposition-notification-to"
         | "return-receipt-to"
+        | "read-receipt-to"
         | "errors-to"
-        | "x-confirm-reading-to" => Fate::KeepIfReply,
+        | "x-errors-to"
+        | "x-confirm-reading-to"
+        | "mail-reply-to"
+        | "mail-followup-to"
+        | "x-reply-to"
+        | "author" => Fate::KeepIfReply,
         // Ours, or nobody's to send (RFC 5322 §3.6.3; RFC 5321 §4.4 for Return-Path).
-        "reply-to" | "sender" | "bcc" | "resent-bcc" | "return-path" | "feedback-id" => Fate::Drop,
+        "reply-to" | "sender" | "bcc" | "return-path" | "feedback-id" => Fate::Drop,
+        // Hidden recipients under other names: of sendmail, of pickup folders, of old programs.
+        "apparently-to" | "x-bcc" | "x-receiver" | "x-rcpt-to" | "x-envelope-to"
+        | "envelope-to" => Fate::Drop,
         // Signatures and verdicts: the rewrite breaks the first, and only a receiver gives the
         // second (RFC 8601 §5).
         "dkim-signature"
@@ -127,9 +138,18 @@ fn fate(name: &str) -> Fate {
         "cfbl-address" | "cfbl-feedback-id" => Fate::Drop,
         // Words between a client and us.
         "resend-idempotency-key" | "x-tag" => Fate::Drop,
-        name if ["arc-", "x-google-", "x-postrider-", "x-relay-", "x-dkim-"]
-            .iter()
-            .any(|prefix| name.starts_with(prefix)) =>
+        // Who resent it to whom (RFC 5322 §3.6.6) is an identity that nobody confirmed, a Bcc
+        // among it; what is submitted here is sent, not resent.
+        name if [
+            "resent-",
+            "arc-",
+            "x-google-",
+            "x-postrider-",
+            "x-relay-",
+            "x-dkim-",
+        ]
+        .iter()
+        .any(|prefix| name.starts_with(prefix)) =>
         {
             Fate::Drop
         }
@@ -139,11 +159,28 @@ fn fate(name: &str) -> Fate {
 
 fn is_valid(name: &str, field: &Field<'_>) -> bool {
     let text = field.text();
-    if name == "message-id" {
-        message_id(&text).is_some()
-    } else {
-        !text.is_empty()
+    match name {
+        "message-id" => message_id(&text).is_some(),
+        "date" => is_date(&text),
+        _ => !text.is_empty(),
     }
+}
+
+// What a reader can make a time of: an English month and a time of day (RFC 5322 §3.3, and all of
+// its obsolete forms). Programs that write days in the user's language do not send one.
+fn is_date(text: &str) -> bool {
+    const MONTHS: [&str; 12] = [
+        "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+    ];
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == ':';
+    let mut words = text.split(|c| !is_word(c));
+    let has_month = words.clone().any(|word| {
+        let start = word.get(..3).unwrap_or_default();
+        MONTHS.iter().any(|month| month.eq_ignore_ascii_case(start))
+    });
+    let is_time =
+        |word: &str| word.contains(':') && word.bytes().all(|b| b.is_ascii_digit() || b == b':');
+    text.is_ascii() && has_month && words.any(is_time)
 }
 
 fn names_only_reply_addresses(field: &Field<'_>, stamp: &Stamp) -> bool {

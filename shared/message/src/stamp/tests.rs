@@ -40,7 +40,9 @@ fn a_message_gets_our_identity_and_loses_what_impersonates() {
                Sender: evil@evil.example\r\nTo: ann@b.example\r\nBcc: hidden@b.example\r\nResent-Bcc: hidden@b.example\r\n\
                Feedback-ID: theirs\r\nX-Postrider-Debug: 1\r\nResend-Idempotency-Key: k\r\nX-Tag: a=b\r\nX-Relay-Tag: a=b\r\n\
                Disposition-Notification-To: evil@evil.example\r\nReturn-Receipt-To: Joe <JOE@joesgarage.example>\r\n\
-               Errors-To: joe@joesgarage.example, evil@evil.example\r\nX-Mine: stays\r\nSubject: hi\r\n\r\nbody\r\n";
+               Errors-To: joe@joesgarage.example, evil@evil.example\r\nMail-Followup-To: evil@evil.example\r\n\
+               Resent-From: evil@evil.example\r\nResent-Reply-To: evil@evil.example\r\nAuthor: Bank <evil@evil.example>\r\n\
+               Apparently-To: hidden@b.example\r\nX-Bcc: hidden@b.example\r\nx-receiver: hidden@b.example\r\nX-Mine: stays\r\nSubject: hi\r\n\r\nbody\r\n";
     assert_eq!(
         stamped(raw),
         "Received: by mx-out.relay.example with ESMTPSA id 1; Sat, 31 Jan 2026\r\n 08:09:10 +0000\r\n\
@@ -78,6 +80,26 @@ fn what_is_missing_is_added_and_what_is_valid_stays() {
             "{text}"
         );
         assert!(text.contains("To: undisclosed-recipients:;\r\n"), "{text}");
+    }
+}
+
+#[test]
+fn a_date_that_no_reader_understands_gives_way_to_ours() {
+    for (date, stays) in [
+        ("Thu, 1 Jan 2026 00:00:00 +0000", true),
+        ("1 jan 26 0:00 GMT", true),
+        ("Thu,\r\n\t01 Jan 2026 00:00:00 -0000 (a comment)", true),
+        ("Thursday, 01-Jan-26 00:00:00 EST", true),
+        ("Thu Jan  1 00:00:00 2026", true),
+        ("lun., 5 août 2026 10:00:00 +0200", false),
+        ("05.08.2026 10:00:00", false),
+        ("2026-08-05T10:00:00Z", false),
+        ("Jan", false),
+        ("x", false),
+    ] {
+        let out = stamped(&format!("Date: {date}\r\nSubject: x\r\n\r\nx\r\n"));
+        assert_eq!(out.contains(&format!("Date: {date}\r\n")), stays, "{out}");
+        assert_eq!(out.matches("\r\nDate: ").count(), 1, "{out}");
     }
 }
 
