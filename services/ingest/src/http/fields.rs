@@ -24,7 +24,8 @@ pub(crate) struct Message {
 impl Message {
     /// Everybody it goes to, each once.
     pub(crate) fn envelope(&self) -> Vec<EmailAddress> {
-        mailboxes::distinct(self.draft.to.iter().chain(&self.draft.cc).chain(&self.bcc))
+        let all = self.draft.to.iter().chain(&self.draft.cc).chain(&self.bcc);
+        mailboxes::distinct(all.map(|mailbox| &mailbox.address))
     }
 }
 

@@ -5,7 +5,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use crate::http::json::Value;
 
 /// SHA-256 over a JSON value: the same for the same value however it is spaced, escaped and
-/// ordered.
+/// ordered, and whether what is absent is left out or written as `null`.
 pub(crate) fn of_json(value: &Value<'_>) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
     add(&mut context, value);
@@ -37,8 +37,9 @@ fn add(context: &mut Context, value: &Value<'_>) {
             }
         }
         Value::Object(members) => {
-            part(context, b'o', &(members.len() as u64).to_be_bytes());
-            let mut sorted: Vec<_> = members.iter().collect();
+            let given = members.iter().filter(|(_, value)| *value != Value::Null);
+            let mut sorted: Vec<_> = given.collect();
+            part(context, b'o', &(sorted.len() as u64).to_be_bytes());
             sorted.sort_by(|(a, _), (b, _)| a.cmp(b));
             for (name, value) in sorted {
                 part(context, b'k', name.as_bytes());
@@ -82,7 +83,7 @@ mod tests {
         );
         for other in [
             r#"{"a":"é","b":[2,1],"c":null}"#,
-            r#"{"a":"é","b":[1,2]}"#,
+            r#"{"a":"é","b":[1,2,null]}"#,
             r#"{"a":"é","b":["1",2],"c":null}"#,
             r#"{"a":"e","b":[1,2],"c":null}"#,
         ] {

@@ -39,8 +39,10 @@ pub(crate) enum JsonError {
 pub(crate) const DEPTH_MOST: usize = 32;
 const VALUES_MOST: usize = 100_000;
 
-/// Reads a whole text as one value.
+/// Reads a whole text as one value. A byte order mark before it is passed over (RFC 8259 §8.1):
+/// the text writers of Windows put one there.
 pub(crate) fn read(text: &[u8]) -> Result<Value<'_>, JsonError> {
+    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
     let state = State::default();
     let mut reader = serde_json::Deserializer::from_slice(text);
     let read = Seed {
@@ -236,6 +238,7 @@ mod tests {
         for (given, want) in [
             ("null", Value::Null),
             (" true ", Value::Bool(true)),
+            ("\u{feff}true", Value::Bool(true)),
             ("-1.5e1", Value::Number(-15.0)),
             (r#""a\u00e9\ud83d\ude00""#, Value::Text("aé😀".into())),
             ("[]", Value::List(vec![])),
@@ -277,7 +280,7 @@ mod tests {
             "01",
             "1e999",
             "NaN",
-            "\u{feff}{}",
+            "\u{feff}\u{feff}{}",
             "// a\n{}",
             "{a:1}",
             "{1:1}",

@@ -58,24 +58,52 @@ fn one_text(field: String, text: &str, complaints: &mut Complaints) -> Vec<Mailb
 }
 
 // One string is one mailbox, and a comma belongs to its name (`Doe, John <a@b>`), unless every
-// piece between commas is a mailbox by itself.
+// piece between commas outside quotes is a mailbox by itself. A text in which more than one
+// address is pointed at is neither: to send to the last of them only would lose the others.
 fn split(text: &str) -> Result<Vec<Mailbox>, String> {
     if text.contains(',') {
-        let pieces: Result<Vec<_>, _> = text.split(',').map(Mailbox::parse).collect();
+        let pieces: Result<Vec<_>, _> = pieces(text).into_iter().map(one).collect();
         if let Ok(mailboxes) = pieces {
             return Ok(mailboxes);
         }
     }
-    Mailbox::parse(text)
-        .map(|mailbox| vec![mailbox])
-        .map_err(|error| complaint(text, &error))
+    one(text).map(|mailbox| vec![mailbox])
 }
 
-/// The mailboxes' addresses, each once, in their order.
-pub(crate) fn distinct<'a>(mailboxes: impl Iterator<Item = &'a Mailbox>) -> Vec<EmailAddress> {
+fn one(text: &str) -> Result<Mailbox, String> {
+    let mailbox = Mailbox::parse(text).map_err(|error| complaint(text, &error))?;
+    let points = |name: &str| {
+        let inside = name.split_once('<').map(|(_, inside)| inside);
+        inside.is_some_and(|inside| inside.contains('@'))
+    };
+    if mailbox.name.as_deref().is_some_and(points) {
+        let text = shortened(text).escape_debug().to_string();
+        return Err(format!(
+            "'{text}' has more than one address; give an array with one string for each."
+        ));
+    }
+    Ok(mailbox)
+}
+
+// Cut at the commas outside quoted strings (RFC 5322 §3.2.4).
+fn pieces(text: &str) -> Vec<&str> {
+    let (mut quoted, mut escaped) = (false, false);
+    let is_comma = |c: char| {
+        let was_escaped = std::mem::take(&mut escaped);
+        match c {
+            '\\' if quoted => escaped = !was_escaped,
+            '"' if !was_escaped => quoted = !quoted,
+            _ => {}
+        }
+        c == ',' && !quoted
+    };
+    text.split(is_comma).collect()
+}
+
+/// Addresses, each once, in their order.
+pub(crate) fn distinct<'a>(addresses: impl Iterator<Item = &'a EmailAddress>) -> Vec<EmailAddress> {
     let mut seen = std::collections::HashSet::new();
-    mailboxes
-        .map(|mailbox| &mailbox.address)
+    addresses
         .filter(|address| seen.insert(address.folded()))
         .cloned()
         .collect()
@@ -114,6 +142,10 @@ mod tests {
                 r#""Ann <a@x.example>, Bo <b@x.example>""#,
                 &["Ann <a@x.example>", "Bo <b@x.example>"],
             ),
+            (
+                r#""\"Doe, John\" <a@x.example>, \"Roe, \\\", Jane\" <b@x.example>""#,
+                &["Doe, John <a@x.example>", "Roe, \", Jane <b@x.example>"],
+            ),
             (r#""\"a b\"@x.example""#, &["\"a b\"@x.example"]),
             (r#""дед@bücher.example""#, &["дед@xn--bcher-kva.example"]),
         ] {
@@ -137,6 +169,10 @@ mod tests {
             (
                 r#"["a@x.example","bob@"]"#,
                 "to[1]: 'bob@' is not an address (nothing after @); write ann@example.org or Ann <ann@example.org>.",
+            ),
+            (
+                r#""Doe, John <a@x.example>, Roe, Jane <b@x.example>""#,
+                "to: 'Doe, John <a@x.example>, Roe, Jane <b@x.example>' has more than one address; give an array with one string for each.",
             ),
             (
                 r#""A\r\nBcc: x@y.example <a@x.example>""#,

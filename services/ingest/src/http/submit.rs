@@ -11,7 +11,7 @@ use crate::http::complaints::Complaints;
 use crate::http::fields::{self, Limits};
 use crate::http::intake::{self, Taken};
 use crate::http::unknown::Unknown;
-use crate::http::{HttpDoor, fingerprint, json};
+use crate::http::{HttpDoor, fingerprint, json, mailboxes};
 use crate::refusal;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -62,7 +62,16 @@ impl HttpDoor {
         refuse_json(&request.headers)?;
         let envelope = envelope(&request.query, self.recipients_most)?;
         let Taken { bytes, room } = self.body(caller, &mut request).await?;
-        let submission = apart(bytes.len(), move || from_raw(&bytes, envelope, key)).await?;
+        // What a program sends that could not read its own file.
+        if bytes.trim_ascii().is_empty() {
+            let message = "The body is empty; send a whole message, header and text.";
+            return Err(Problem::new(422, "missing_required_field", message));
+        }
+        if bytes.is_empty() {
+            let message = "The body is empty; send the message in it, as message/rfc822.";
+            return Err(Problem::new(422, "missing_required_field", message));
+        }
+        let submission = apart(bytes.len(), move || from_raw(bytes, envelope, key)).await?;
         let answer = self.accept(caller, submission, &request.request_id).await;
         drop(room);
         answer
@@ -177,17 +186,17 @@ impl Reading {
     }
 }
 
-fn from_raw(bytes: &Bytes, envelope: Vec<EmailAddress>, key: Option<IdempotencyKey>) -> Submission {
+fn from_raw(bytes: Bytes, envelope: Vec<EmailAddress>, key: Option<IdempotencyKey>) -> Submission {
     let claim = key.map(|key| {
         let printed: Vec<_> = envelope.iter().map(ToString::to_string).collect();
         ClaimRequest {
             endpoint: SEND_RAW,
             key,
-            request: fingerprint::of_raw(&printed, bytes),
+            request: fingerprint::of_raw(&printed, &bytes),
         }
     });
     Submission {
-        raw: bytes.to_vec(),
+        raw: bytes.into(),
         envelope,
         bcc: Vec::new(),
         stream: Stream::default(),
@@ -231,10 +240,11 @@ fn envelope(query: &Query, most: usize) -> Result<Vec<EmailAddress>, Problem> {
         let message = "is missing; give ?to=ann@example.org, once for each recipient.";
         complaints.add("missing_required_field", "to", message);
     }
+    let envelope = mailboxes::distinct(envelope.iter());
     if envelope.len() > most {
         complaints.invalid(
             "to",
-            format!("is given {} times; {most} are the most.", envelope.len()),
+            format!("names {} recipients; {most} are the most.", envelope.len()),
         );
     }
     complaints.into_result().map(|()| envelope)

@@ -181,6 +181,9 @@ async fn raw_messages_are_refused_by_name() {
             "validation_error",
         ),
         ("?to=a@example.org", two, 422, "validation_error"),
+        ("?to=a@example.org", "", 422, "missing_required_field"),
+        ("?to=a@example.org", "", 422, "missing_required_field"),
+        ("?to=a@example.org", "\r\n", 422, "missing_required_field"),
         (
             "?to=a@example.org",
             "no header here\r\n",

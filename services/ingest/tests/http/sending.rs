@@ -88,6 +88,27 @@ async fn a_raw_message_goes_to_the_query_and_to_nobody_in_its_header() {
     assert_eq!(recipients, ["ann@example.org", "a+b@example.org"]);
     assert_eq!(email["to"], serde_json::json!(["many@example.net"]));
     assert_eq!(email["text"].as_str().map(str::trim_end), Some(".dot"));
+    // Doubles count once.
+    let twice = "&to=ann@example.org&to=Ann@EXAMPLE.org".repeat(30);
+    relay
+        .post(&format!("/emails/raw?{twice}"), &[], raw)
+        .await
+        .id();
+}
+
+#[tokio::test]
+async fn an_old_program_with_raw_latin_1_in_its_header_is_understood() {
+    let relay = Relay::start().await;
+    let raw = b"From: Garage L\xe9on <leon@elsewhere.example>\r\nTo: undisclosed-recipients:;\r\n\
+        Date: lun., 5 ao\xfbt 2026 10:00\r\nSubject: Votre v\xe9hicule\r\n\r\nest pr\xeat\r\n";
+    let sent = relay
+        .post("/emails/raw?to=ann@example.org", &[], raw)
+        .await
+        .id();
+    let email = relay.get(&format!("/emails/{sent}")).await.json;
+    assert_eq!(email["subject"], "Votre véhicule");
+    let from = email["from"].as_str().unwrap();
+    assert!(from.starts_with("Garage Léon <"), "{from}");
 }
 
 #[tokio::test]
@@ -96,13 +117,7 @@ async fn the_same_key_gives_the_same_message_and_another_request_is_refused() {
     let key = [("idempotency-key", "order-1")];
     let first = relay.post("/emails", &key, mail("")).await;
     assert_eq!(first.field("idempotency-replayed"), None);
-    let again = relay
-        .post(
-            "/emails",
-            &key,
-            mail(" , \"cc\" : null").replace(" , \"cc\" : null", " "),
-        )
-        .await;
+    let again = relay.post("/emails", &key, mail(" , \"cc\" : null")).await;
     assert_eq!(again.field("idempotency-replayed"), Some("true"));
     assert_eq!(first.id(), again.id());
     let other = relay
