@@ -67,10 +67,6 @@ impl HttpDoor {
             let message = "The body is empty; send a whole message, header and text.";
             return Err(Problem::new(422, "missing_required_field", message));
         }
-        if bytes.is_empty() {
-            let message = "The body is empty; send the message in it, as message/rfc822.";
-            return Err(Problem::new(422, "missing_required_field", message));
-        }
         let submission = apart(bytes.len(), move || from_raw(bytes, envelope, key)).await?;
         let answer = self.accept(caller, submission, &request.request_id).await;
         drop(room);
