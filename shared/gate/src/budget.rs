@@ -66,12 +66,13 @@ impl Budget {
         self.0.taken.lock().all
     }
 
-    // One message may always pass where nothing else is taken, however large the door lets it be.
-    fn try_take(&self, tenant: TenantId, bytes: u64) -> bool {
+    // One message may always pass where nothing else is taken, however large the door lets it be
+    // and in however many steps it comes: `held` is what it has already.
+    fn try_take(&self, tenant: TenantId, held: u64, bytes: u64) -> bool {
         let mut taken = self.0.taken.lock();
         let mine = taken.by_tenant.get(&tenant).copied().unwrap_or(0);
-        let fits = taken.all == 0 || taken.all + bytes <= self.0.most;
-        let fair = mine == 0 || mine + bytes <= self.0.most / 2;
+        let fits = taken.all == held || taken.all + bytes <= self.0.most;
+        let fair = mine == held || mine + bytes <= self.0.most / 2;
         if fits && fair {
             taken.all += bytes;
             *taken.by_tenant.entry(tenant).or_insert(0) += bytes;
@@ -101,7 +102,7 @@ impl Reservation {
             loop {
                 // Listening begins before looking, so that no return is missed between the two.
                 let returned = budget.0.returned.notified();
-                if budget.try_take(self.tenant, bytes) {
+                if budget.try_take(self.tenant, self.bytes, bytes) {
                     break;
                 }
                 returned.await;
@@ -139,6 +140,20 @@ mod tests {
         drop(first);
         let _third = budget.reserve(tenant(3), 30).await.unwrap();
         assert_eq!(budget.taken(), 80);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_message_passes_alone_in_one_step_or_in_many() {
+        let budget = Budget::new(100, Duration::from_secs(30));
+        drop(budget.reserve(tenant(1), 150).await.unwrap());
+        let mut steps = budget.reserve(tenant(1), 40).await.unwrap();
+        for _ in 0..3 {
+            steps.grow(40).await.unwrap();
+        }
+        assert_eq!(budget.taken(), 160);
+        assert_eq!(budget.reserve(tenant(2), 1).await.err(), Some(BudgetBusy));
+        drop(steps);
+        assert_eq!(budget.taken(), 0);
     }
 
     #[tokio::test(start_paused = true)]
