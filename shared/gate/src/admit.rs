@@ -47,6 +47,8 @@ pub(crate) struct Admitted {
     pub(crate) facts: Received,
     pub(crate) recipients: Vec<EmailAddress>,
     pub(crate) from: Mailbox,
+    /// The display name that was asked for and is not shown; the event says so.
+    pub(crate) refused_name: Option<String>,
     pub(crate) original_from: Option<Mailbox>,
     pub(crate) reply_to: Vec<Mailbox>,
     /// What was asked for as reply address and is not confirmed; the event says so.
@@ -110,7 +112,8 @@ pub(crate) fn admit(
     );
     let (reply_to, unconfirmed) = reply_addresses(roster, &tenant, &facts);
     Ok(Admitted {
-        from: identity.mailbox(shown),
+        from: identity.mailbox(shown.name),
+        refused_name: shown.refused,
         original_from: given.filter(|from| from.address != identity.from),
         tenant,
         identity,

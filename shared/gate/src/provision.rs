@@ -40,7 +40,9 @@ pub struct Provisioned {
 /// Why something was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum ProvisionError {
-    #[error("the name is empty, longer than 128 characters or has control characters")]
+    #[error(
+        "the name cannot stand before an address: it is empty, longer than 128 characters, or has an @, control or invisible characters"
+    )]
     BadName,
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -62,7 +64,7 @@ impl Provision {
         defaults: TenantDefaults,
     ) -> Result<Provisioned, ProvisionError> {
         let name = name.trim();
-        if !(1..=128).contains(&name.chars().count()) || name.chars().any(char::is_control) {
+        if !crate::name::is_acceptable(name) {
             return Err(ProvisionError::BadName);
         }
         let mut tries = 1;

@@ -1,6 +1,6 @@
 //! Return paths: `b+<token>@bounce…`, signed, with no address inside, the same on every attempt.
 
-use postrider_model::{Domain, EmailAddress, MessageId, RecipientId};
+use postrider_model::{Domain, EmailAddress, MessageId, RecipientId, Stream};
 
 use crate::secret::MasterKey;
 
@@ -20,14 +20,16 @@ const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 impl<'a> Scope<'a> {
     /// The scope of one recipient's return path, for a message of `size` bytes with `there`
-    /// recipients at its domain.
+    /// recipients at its domain. Bulk mail never shares one: each of its copies is for one alone.
     pub(crate) fn choose(
         message: MessageId,
         recipient: (RecipientId, &'a Domain),
+        stream: Stream,
         size: usize,
         there: usize,
     ) -> Self {
-        if there > 1 && size.saturating_mul(there) > SHARED_ABOVE {
+        if stream == Stream::Transactional && there > 1 && size.saturating_mul(there) > SHARED_ABOVE
+        {
             Self::Domain(message, recipient.1)
         } else {
             Self::Recipient(recipient.0)
@@ -106,17 +108,21 @@ mod tests {
         );
         let bounce = Domain::parse("bounce.relay.example").unwrap();
         let there = Domain::parse("example.org").unwrap();
-        let one = Scope::choose(message, (id, &there), 2_000, 2);
+        let choose =
+            |stream, size, count| Scope::choose(message, (id, &there), stream, size, count);
+        let one = choose(Stream::Transactional, 2_000, 2);
         assert_eq!(one, Scope::Recipient(id));
         let path = one.address(&key, &bounce).unwrap();
         assert_eq!(Some(&path), one.address(&key, &bounce).as_ref());
         assert!(path.local_part().len() <= 64);
-        let shared = Scope::choose(message, (id, &there), 5_000_000, 2);
+        let shared = choose(Stream::Transactional, 5_000_000, 2);
         assert_eq!(shared, Scope::Domain(message, &there));
         assert!(shared.address(&key, &bounce).unwrap().local_part().len() <= 64);
-        assert_eq!(
-            Scope::choose(message, (id, &there), 50_000_000, 1),
-            Scope::Recipient(id)
-        );
+        for (stream, size, count) in [
+            (Stream::Transactional, 50_000_000, 1),
+            (Stream::Bulk, 5_000_000, 2),
+        ] {
+            assert_eq!(choose(stream, size, count), Scope::Recipient(id));
+        }
     }
 }

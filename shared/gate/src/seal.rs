@@ -107,10 +107,11 @@ fn recipients(
     for address in &admitted.recipients {
         *there.entry(address.domain()).or_default() += 1;
     }
+    let stream = admitted.submission.stream;
     let recipient = |address: &EmailAddress| {
         let id = RecipientId::new(with.now, with.rng.bytes());
         let count = there.get(address.domain()).copied().unwrap_or(1);
-        let scope = Scope::choose(message, (id, address.domain()), size, count);
+        let scope = Scope::choose(message, (id, address.domain()), stream, size, count);
         let return_path = scope
             .address(with.master, &admitted.identity.bounce_domain)
             .ok_or(AcceptError::NoReturnPath)?;
@@ -130,10 +131,13 @@ fn first_events(admitted: &Admitted, recipients: &[NewRecipient], now: Timestamp
     } else {
         EventKind::Accepted
     };
-    let replaced = replaced_note(admitted);
+    let (named, replaced) = (name_note(admitted), replaced_note(admitted));
     let mut events = Vec::with_capacity(recipients.len() * 2);
     for recipient in recipients {
-        events.push(Event::new(recipient.id, now, kind));
+        events.push(Event {
+            note: named.clone(),
+            ..Event::new(recipient.id, now, kind)
+        });
         if let Some(note) = &replaced {
             events.push(Event {
                 note: Some(note.clone()),
@@ -142,6 +146,15 @@ fn first_events(admitted: &Admitted, recipients: &[NewRecipient], now: Timestamp
         }
     }
     events
+}
+
+fn name_note(admitted: &Admitted) -> Option<String> {
+    let refused = admitted.refused_name.as_ref()?;
+    let refused: String = refused.chars().take(128).collect();
+    let (refused, shown) = (refused.escape_debug(), &admitted.tenant.name);
+    Some(format!(
+        "the name \"{refused}\" is not shown before the address, \"{shown}\" is: a name has at most 128 characters, no @, no control and no invisible ones"
+    ))
 }
 
 fn replaced_note(admitted: &Admitted) -> Option<String> {

@@ -97,6 +97,26 @@ async fn a_raw_message_goes_to_the_query_and_to_nobody_in_its_header() {
 }
 
 #[tokio::test]
+async fn a_name_that_may_not_be_shown_is_replaced_and_the_event_says_so() {
+    let relay = Relay::start().await;
+    let sent = relay
+        .send(mail(r#","from":"service@bank.example <a@b.example>""#))
+        .await
+        .id();
+    let email = relay.get(&format!("/emails/{sent}")).await.json;
+    assert_eq!(
+        email["from"],
+        format!("Joe's Garage <{}>", relay.tenant.from)
+    );
+    let events = relay.get(&format!("/emails/{sent}/events")).await.json;
+    let note = events["data"][0]["note"].as_str().unwrap();
+    assert!(
+        note.starts_with("the name \"service@bank.example\" is not shown"),
+        "{note}"
+    );
+}
+
+#[tokio::test]
 async fn an_old_program_with_raw_latin_1_in_its_header_is_understood() {
     let relay = Relay::start().await;
     let raw = b"From: Garage L\xe9on <leon@elsewhere.example>\r\nTo: undisclosed-recipients:;\r\n\
