@@ -69,7 +69,7 @@ impl Problem {
     /// A fault of ours that no one can mend from outside.
     pub fn internal() -> Self {
         let message = "Something went wrong on our side; it is logged under this request_id.";
-        Self::new(500, "internal_server_error", message)
+        Self::new(500, "application_error", message)
     }
 
     /// We cannot now; the same request may succeed after so many seconds.

@@ -39,7 +39,7 @@ async fn each_refusal_is_json_with_the_id_that_the_header_has() {
         ("OPTIONS * HTTP/1.1", 404, "not_found"),
         ("GET /hello?to=%zz HTTP/1.1", 400, "validation_error"),
         ("POST /hello HTTP/1.1", 405, "method_not_allowed"),
-        ("GET /panic HTTP/1.1", 500, "internal_server_error"),
+        ("GET /panic HTTP/1.1", 500, "application_error"),
     ] {
         let answer = server
             .say(format!("{request}\r\nx-request-id: no good\r\n{CLOSE}"))
