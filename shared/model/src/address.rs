@@ -111,10 +111,11 @@ impl EmailAddress {
         !self.local.is_ascii()
     }
 
-    /// What equal mailboxes share for our own look-ups: the local part in lowercase. Only for
-    /// comparing, never for sending.
+    /// What equal mailboxes share for our own look-ups: the local part with its ASCII letters in
+    /// lowercase. Only for comparing, never for sending. Other letters stay: `K` (U+212A, the
+    /// Kelvin sign) would become a `k`, and another mailbox pass for a confirmed one.
     pub fn folded(&self) -> String {
-        format!("{}@{}", self.local.to_lowercase(), self.domain)
+        format!("{}@{}", self.local.to_ascii_lowercase(), self.domain)
     }
 }
 
@@ -331,6 +332,14 @@ mod tests {
         ] {
             assert_eq!(EmailAddress::parse(given), Err(want), "{given:?}");
         }
+    }
+
+    #[test]
+    fn only_ascii_letters_are_alike_in_both_cases() {
+        let folded = |text: &str| EmailAddress::parse(text).unwrap().folded();
+        assert_eq!(folded("Kim.A@Example.org"), folded("kim.a@example.org"));
+        assert_ne!(folded("\u{212a}im@example.org"), folded("kim@example.org"));
+        assert_ne!(folded("\"kim \"@example.org"), folded("kim@example.org"));
     }
 
     #[test]
