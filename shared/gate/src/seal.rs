@@ -34,9 +34,12 @@ pub(crate) struct Seal<'a> {
 
 /// Stamps and signs. CPU work of a fraction of a millisecond for small mail; large mail belongs
 /// on a blocking thread.
-pub(crate) fn seal(admitted: Admitted, with: &Seal<'_>) -> Result<NewMessage, AcceptError> {
+pub(crate) fn seal(mut admitted: Admitted, with: &Seal<'_>) -> Result<NewMessage, AcceptError> {
     let id = MessageId::new(with.now, with.rng.bytes());
-    let stamped = postrider_message::stamp(&admitted.raw, &stamp_of(&admitted, id, with))?;
+    // Given up as soon as it can be: at most two copies of a large message are in memory.
+    let raw = std::mem::take(&mut admitted.raw);
+    let stamped = postrider_message::stamp(&raw, &stamp_of(&admitted, id, with))?;
+    drop(raw);
     let life = admitted.due_at.since(with.now) + SIGNATURE_LIFE;
     let body = signed(&stamped, &with.signers, (with.now, life))?;
     if body.len() > with.size_most {

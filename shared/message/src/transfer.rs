@@ -120,14 +120,24 @@ fn decode_line(line: &[u8], out: &mut Vec<u8>) {
 
 /// Base64 in lines of 76 (RFC 2045 §6.8), each ended by CRLF.
 pub(crate) fn encode_base64(content: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(content.len().div_ceil(57) * 78);
+    let mut out = Vec::with_capacity(base64_length(content.len()));
+    put_base64(content, &mut out);
+    out
+}
+
+/// How long content becomes in base64, in bytes, rounded up.
+pub(crate) fn base64_length(content: usize) -> usize {
+    content.div_ceil(57) * 78
+}
+
+/// As `encode_base64`, behind what is there already.
+pub(crate) fn put_base64(content: &[u8], out: &mut Vec<u8>) {
     let mut line = [0; 76];
     for chunk in content.chunks(57) {
         let length = BASE64.encode_slice(chunk, &mut line).unwrap_or_default();
         out.extend_from_slice(line.get(..length).unwrap_or_default());
         out.extend_from_slice(b"\r\n");
     }
-    out
 }
 
 /// Quoted-printable (RFC 2045 §6.7): CRLF stays a line end, lines are at most 76 long. The end

@@ -41,7 +41,7 @@ impl HttpDoor {
             says_json: says_json(&request.headers),
         };
         let size = bytes.len();
-        let work = move || reading.read(&bytes, key);
+        let work = move || reading.read(bytes, key);
         let (submission, unknown) = apart(size, work).await?;
         let answer = match submission {
             Ok(submission) => self.accept(caller, submission, &request.request_id).await,
@@ -130,7 +130,7 @@ struct Reading {
 impl Reading {
     fn read(
         &self,
-        bytes: &[u8],
+        bytes: Bytes,
         key: Option<IdempotencyKey>,
     ) -> (Result<Submission, Problem>, Unknown) {
         let mut unknown = Unknown::default();
@@ -140,13 +140,16 @@ impl Reading {
 
     fn submission(
         &self,
-        bytes: &[u8],
+        bytes: Bytes,
         key: Option<IdempotencyKey>,
         unknown: &mut Unknown,
     ) -> Result<Submission, Problem> {
-        let value = json::read(bytes).map_err(|error| self.not_json(&error))?;
+        let value = json::read(&bytes).map_err(|error| self.not_json(&error))?;
         let message = fields::read(&value, self.limits, unknown)?;
         let request = key.map(|key| (key, fingerprint::of_json(&value)));
+        // Before the message is written out: large files would be in memory three times.
+        drop(value);
+        drop(bytes);
         let composed = compose(&message.draft, self.random);
         let composed = composed.map_err(|error| refusal::of_compose(&error))?;
         Ok(Submission {

@@ -7,10 +7,17 @@ use super::html::to_text;
 use super::{Draft, DraftAttachment};
 use crate::lines::{has_long_line, normalise};
 use crate::parameters::Parameters;
-use crate::transfer::{encode_base64, encode_quoted_printable};
+use crate::transfer::{base64_length, encode_base64, encode_quoted_printable, put_base64};
 
 /// Writes what follows the message's own fields: Content-Type, the empty line, the parts.
 pub(super) fn write(draft: &Draft, random: [u8; 16], out: &mut Vec<u8>) -> Vec<Attachment> {
+    // Files are the bulk of a large message: it grows once, not by doubling.
+    let files = draft.attachments.iter();
+    out.reserve(
+        files
+            .map(|file| base64_length(file.content.len()) + 512)
+            .sum(),
+    );
     let mut writer = Writer {
         out,
         token: u128::from_be_bytes(random),
@@ -151,7 +158,7 @@ impl Writer<'_> {
             self.out.extend_from_slice(&content);
         } else {
             self.put("Content-Transfer-Encoding: base64\r\n\r\n");
-            self.out.extend_from_slice(&encode_base64(&file.content));
+            put_base64(&file.content, self.out);
         }
     }
 }
