@@ -70,11 +70,7 @@ pub(crate) fn of_accept(error: &AcceptError) -> Problem {
 
 /// Why a message's own text cannot be taken. The texts name field or line and the remedy.
 pub(crate) fn of_message(error: &MessageError) -> Problem {
-    let name = match error {
-        MessageError::FromGroup | MessageError::BadFrom { .. } => "invalid_from_address",
-        _ => "validation_error",
-    };
-    Problem::new(422, name, sentence(&error.to_string()))
+    Problem::new(422, "validation_error", sentence(&error.to_string()))
 }
 
 /// Why a message cannot be composed of the fields that were given.
@@ -95,10 +91,10 @@ pub(crate) fn of_compose(error: &ComposeError) -> Problem {
         | ComposeReason::NotAscii
         | ComposeReason::LongWord => "validation_error",
     };
-    let name = match error.field.as_str() {
-        "from" => "invalid_from_address",
-        field if field.starts_with("attachments") => "invalid_attachment",
-        _ => name,
+    let name = if error.field.starts_with("attachments") {
+        "invalid_attachment"
+    } else {
+        name
     };
     Problem::field(422, name, error.field.clone(), format!("{}.", error.reason))
 }
