@@ -70,7 +70,11 @@ pub(crate) fn of_accept(error: &AcceptError) -> Problem {
 
 /// Why a message's own text cannot be taken. The texts name field or line and the remedy.
 pub(crate) fn of_message(error: &MessageError) -> Problem {
-    Problem::new(422, "validation_error", sentence(&error.to_string()))
+    let name = match error {
+        MessageError::FromGroup | MessageError::BadFrom { .. } => "invalid_from_address",
+        _ => "validation_error",
+    };
+    Problem::new(422, name, sentence(&error.to_string()))
 }
 
 /// Why a message cannot be composed of the fields that were given.
@@ -91,10 +95,10 @@ pub(crate) fn of_compose(error: &ComposeError) -> Problem {
         | ComposeReason::NotAscii
         | ComposeReason::LongWord => "validation_error",
     };
-    let name = if error.field.starts_with("attachments") {
-        "invalid_attachment"
-    } else {
-        name
+    let name = match error.field.as_str() {
+        "from" => "invalid_from_address",
+        field if field.starts_with("attachments") => "invalid_attachment",
+        _ => name,
     };
     Problem::field(422, name, error.field.clone(), format!("{}.", error.reason))
 }

@@ -91,6 +91,10 @@ fn the_table_of_refusals() {
     table.extend(denied.iter().map(of_denied));
     table.extend([
         of_compose(&draft),
+        of_compose(&ComposeError {
+            field: "from".to_owned(),
+            reason: ComposeReason::LineEnd,
+        }),
         missing_key(),
         of_budget(BudgetBusy),
         of_idempotency_key(&KeyError::Length(300)),

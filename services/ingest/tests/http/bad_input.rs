@@ -62,7 +62,7 @@ async fn line_ends_are_refused_in_each_field_in_the_clear_and_encoded() {
         (
             mail(r#","from":"=?utf-8?q?a=0D=0Ab?= <joe@example.org>""#),
             422,
-            name,
+            "invalid_from_address",
         ),
         (mail(r#","cc":"a\r\nb <joe@example.org>""#), 422, name),
         (mail(r#","tags":[{"name":"a\nb","value":"c"}]"#), 422, name),
