@@ -117,22 +117,31 @@ async fn a_raw_message_that_cannot_be_mail_is_refused(place: &Place) {
         "{HEAD}X-Large: a\r\n{}\r\nx\r\n",
         " bbbbbbbbbbbbbbb\r\n".repeat(64 * 1024)
     );
-    for (message, says) in [
-        (format!("From: a@b.test\r\n{HEAD}\r\nx\r\n"), "From"),
-        (format!("{HEAD}Subject: two\r\n\r\nx\r\n"), "Subject"),
-        (format!("{HEAD}X-Nul: a\0b\r\n\r\nx\r\n"), "NUL"),
-        (format!("{HEAD}no field\r\n\r\nx\r\n"), "Line 4"),
-        ("no header at all\r\n".to_owned(), "Line 1"),
-        (nested, "levels"),
-        (large, "header"),
-        (folded, "header"),
-        ("From: undisclosed:;\r\n\r\nx\r\n".to_owned(), "From"),
-        ("From: Joe <joe@>\r\n\r\nx\r\n".to_owned(), "From"),
+    let (general, from) = ("validation_error", "invalid_from_address");
+    for (message, name, says) in [
+        (
+            format!("From: a@b.test\r\n{HEAD}\r\nx\r\n"),
+            general,
+            "From",
+        ),
+        (
+            format!("{HEAD}Subject: two\r\n\r\nx\r\n"),
+            general,
+            "Subject",
+        ),
+        (format!("{HEAD}X-Nul: a\0b\r\n\r\nx\r\n"), general, "NUL"),
+        (format!("{HEAD}no field\r\n\r\nx\r\n"), general, "Line 4"),
+        ("no header at all\r\n".to_owned(), general, "Line 1"),
+        (nested, general, "levels"),
+        (large, general, "header"),
+        (folded, general, "header"),
+        ("From: undisclosed:;\r\n\r\nx\r\n".to_owned(), from, "From"),
+        ("From: Joe <joe@>\r\n\r\nx\r\n".to_owned(), from, "From"),
     ] {
         let recipient = format!("ann-{}@example.org", unique());
         let answer = place.post_raw(&[&recipient], message.as_bytes()).await;
-        let (status, name, text) = answer.refusal();
-        assert_eq!((status, name.as_str()), (422, "validation_error"), "{text}");
+        let (status, called, text) = answer.refusal();
+        assert_eq!((status, called.as_str()), (422, name), "{text}");
         assert!(text.contains(says), "{says}: {text}");
     }
 }

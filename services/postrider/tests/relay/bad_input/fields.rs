@@ -96,7 +96,7 @@ const ENCODED_LINE_ENDS: &[Case<'_>] = &[
     (with!(r#""headers":{"X-A":"=?utf-8?b?YQ0KQmNjOiBi?="}"#), 422, INVALID, &["headers.X-A", "encoded word"]),
     (r#"{"to":"a@b.test","subject":"=?utf-8?q?a=0D=0ABcc:_b?=","text":"y"}"#, 422, INVALID, &["subject", "encoded word"]),
     (r#"{"to":"a@b.test","subject":"=?utf-8?q?a=00b?=","text":"y"}"#, 422, INVALID, &["subject", "encoded word"]),
-    (with!(r#""from":"=?utf-8?q?a=0Ab?= <joe@example.org>""#), 422, INVALID, &["from", "encoded word"]),
+    (with!(r#""from":"=?utf-8?q?a=0Ab?= <joe@example.org>""#), 422, FROM, &["from", "encoded word"]),
     (to!(r#""=?utf-8?q?a=0Db?= <joe@example.org>""#), 422, INVALID, &["to", "encoded word"]),
 ];
 
