@@ -5,6 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
 
+use postrider_runtime::Rng;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpSocket;
 
@@ -57,12 +58,13 @@ impl Wish {
     }
 
     fn fulfil<T>(self, bind: impl Fn(u16) -> io::Result<T>) -> io::Result<T> {
+        let rng = Rng::system();
         let first = match self {
             Self::Exactly(port) => return bind(port),
             Self::Rather(port) => bind(port),
-            Self::Any => bind(0),
+            Self::Any => bind(rng.port()),
         };
-        (0..TRIES).fold(first, |bound, _| bound.or_else(|_| bind(0)))
+        (0..TRIES).fold(first, |bound, _| bound.or_else(|_| bind(rng.port())))
     }
 }
 

@@ -61,6 +61,12 @@ impl Rng {
             .unwrap_or(0)
     }
 
+    /// A port in 20,000..32,000: outside the range from which systems take ports for outgoing
+    /// connections (Linux from 32,768), so that it is still free after a restart.
+    pub fn port(&self) -> u16 {
+        20_000 + u16::try_from(self.below(12_000)).unwrap_or(0)
+    }
+
     /// `span` less or more by at most `percent` of it.
     pub fn jitter(&self, span: Duration, percent: u32) -> Duration {
         let width = span * percent / 100;

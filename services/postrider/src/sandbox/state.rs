@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use postrider_runtime::Rng;
 use serde::{Deserialize, Serialize};
 
 const FILE: &str = "sandbox.json";
@@ -95,7 +96,7 @@ pub(super) fn free_port(kept: &mut Option<u16>) -> anyhow::Result<u16> {
     let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
     let port = match *kept {
         Some(port) if is_free(SocketAddr::new(loopback, port)) => port,
-        _ => TcpListener::bind((loopback, 0))?.local_addr()?.port(),
+        _ => any_free(loopback)?,
     };
     *kept = Some(port);
     Ok(port)
@@ -103,6 +104,9 @@ pub(super) fn free_port(kept: &mut Option<u16>) -> anyhow::Result<u16> {
 
 /// An address that was asked for: it is taken or the start fails. Port 0 chooses one.
 pub(super) fn chosen_address(address: SocketAddr) -> anyhow::Result<SocketAddr> {
+    if address.port() == 0 {
+        return Ok(SocketAddr::new(address.ip(), any_free(address.ip())?));
+    }
     match TcpListener::bind(address) {
         Ok(listener) => Ok(listener.local_addr()?),
         Err(fault) => Err(fault).with_context(|| format!("--http: cannot listen on {address}")),
@@ -119,6 +123,15 @@ pub(super) fn next_free(host: IpAddr, port: u16) -> anyhow::Result<SocketAddr> {
             port + 99
         ),
     }
+}
+
+const TRIES: u32 = 100;
+
+fn any_free(host: IpAddr) -> anyhow::Result<u16> {
+    let rng = Rng::system();
+    let mut ports = (0..TRIES).map(|_| rng.port());
+    let found = ports.find(|port| is_free(SocketAddr::new(host, *port)));
+    found.with_context(|| format!("no port of {host} is free"))
 }
 
 fn is_free(address: SocketAddr) -> bool {
