@@ -92,8 +92,8 @@ async fn killed_before_the_dot_nobody_has_it_and_it_is_delivered_once() {
     let (crash, id) = killed("delivery.before_dot").await;
     assert!(crash.place.received(LATER).await.is_empty());
     let (timeline, _) = delivered_again(crash, &id, 1).await;
-    // Whoever died here cannot know that the dot was never sent: doubt may be named, never hidden.
-    assert!(timeline.count("ambiguous") <= 1, "{timeline:#?}");
+    // The journal is written before the dot, and who died here cannot know that it was never sent.
+    assert_eq!(timeline.count("ambiguous"), 1, "{timeline:#?}");
 }
 
 #[tokio::test]
