@@ -66,7 +66,30 @@ impl Timestamp {
 
     /// The number of the UTC day since 1970-01-01, as `usage` counts.
     pub const fn day(self) -> i64 {
-        self.0.div_euclid(86_400_000_000)
+        self.0.div_euclid(DAY)
+    }
+
+    /// The number of the first UTC day of its month, counted as `day` counts.
+    pub const fn month_begin(self) -> i64 {
+        let (year, month) = month_of(self.day());
+        first_day(year, month)
+    }
+
+    /// The first moment of the next UTC day.
+    #[must_use]
+    pub const fn next_day(self) -> Self {
+        Self((self.day() + 1).saturating_mul(DAY))
+    }
+
+    /// The first moment of the next UTC month.
+    #[must_use]
+    pub const fn next_month(self) -> Self {
+        let (year, month) = month_of(self.day());
+        let next = match month {
+            12 => first_day(year + 1, 1),
+            _ => first_day(year, month + 1),
+        };
+        Self(next.saturating_mul(DAY))
     }
 
     fn to_offset_date_time(self) -> OffsetDateTime {
@@ -106,6 +129,40 @@ impl<'de> serde::Deserialize<'de> for Timestamp {
     }
 }
 
+// In microseconds.
+const DAY: i64 = 86_400_000_000;
+
+// The Gregorian calendar in eras of 400 years (146,097 days), with years that begin in March so
+// that the leap day is their last: year and month of a day, counted from 1970-01-01.
+const fn month_of(day: i64) -> (i64, i64) {
+    let day = day + 719_468;
+    let era = day.div_euclid(146_097);
+    let day_of_era = day.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let year = era * 400 + year_of_era;
+    if from_march < 10 {
+        (year, from_march + 3)
+    } else {
+        (year + 1, from_march - 9)
+    }
+}
+
+const fn first_day(year: i64, month: i64) -> i64 {
+    let (year, from_march) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * from_march + 2) / 5;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
 fn micros(span: Duration) -> i64 {
     i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
@@ -137,6 +194,79 @@ mod tests {
             "2026-13-01T00:00:00Z",
         ] {
             assert_eq!(Timestamp::parse(wrong), Err(TimestampError), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn days_and_months_end_where_the_calendar_says() {
+        for (given, day, month, begin) in [
+            (
+                "2026-01-31T08:00:00Z",
+                "2026-02-01",
+                "2026-02-01",
+                "2026-01-01",
+            ),
+            (
+                "2026-02-28T23:59:59.999999Z",
+                "2026-03-01",
+                "2026-03-01",
+                "2026-02-01",
+            ),
+            (
+                "2026-03-01T00:00:00Z",
+                "2026-03-02",
+                "2026-04-01",
+                "2026-03-01",
+            ),
+            (
+                "2028-02-28T12:00:00Z",
+                "2028-02-29",
+                "2028-03-01",
+                "2028-02-01",
+            ),
+            (
+                "2000-02-29T12:00:00Z",
+                "2000-03-01",
+                "2000-03-01",
+                "2000-02-01",
+            ),
+            (
+                "2100-02-28T12:00:00Z",
+                "2100-03-01",
+                "2100-03-01",
+                "2100-02-01",
+            ),
+            (
+                "2026-12-31T12:00:00Z",
+                "2027-01-01",
+                "2027-01-01",
+                "2026-12-01",
+            ),
+            (
+                "1969-12-31T12:00:00Z",
+                "1970-01-01",
+                "1970-01-01",
+                "1969-12-01",
+            ),
+        ] {
+            let midnight = |day: &str| Timestamp::parse(&format!("{day}T00:00:00Z")).unwrap();
+            let at = Timestamp::parse(given).unwrap();
+            assert_eq!(at.next_day(), midnight(day), "{given}");
+            assert_eq!(at.next_month(), midnight(month), "{given}");
+            assert_eq!(at.month_begin(), midnight(begin).day(), "{given}");
+        }
+    }
+
+    #[test]
+    fn every_day_of_the_calendar_is_in_the_month_that_the_library_says() {
+        for day in -1_000..200_000 {
+            let at = Timestamp::from_micros(day * DAY);
+            let begin = Timestamp::from_micros(at.month_begin() * DAY).to_offset_date_time();
+            let date = at.to_offset_date_time();
+            assert_eq!(
+                (begin.year(), begin.month(), begin.day()),
+                (date.year(), date.month(), 1)
+            );
         }
     }
 
