@@ -28,7 +28,7 @@ mod words;
 pub use compose::{ComposeError, ComposeReason, Composed, Draft, DraftAttachment, compose};
 pub use dkim::{
     DkimVerdict, Generated, KeyError, SignError, SignatureCheck, SigningKey, generate_key, sign,
-    sign_at, signature_names, verify,
+    sign_at, signature_names, unsigned, verify,
 };
 pub use error::MessageError;
 pub use legible::legible;

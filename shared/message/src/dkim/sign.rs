@@ -100,6 +100,27 @@ pub fn sign_at(
     Ok(out)
 }
 
+/// What stands behind the DKIM-Signature fields that a sealed message begins with: takes off what
+/// `sign` gave. A stamp lets no foreign signature in and begins with Received, so that the fields
+/// at the top are exactly ours.
+pub fn unsigned(sealed: &[u8]) -> &[u8] {
+    let mut rest = sealed;
+    while rest.starts_with(b"DKIM-Signature:") {
+        rest = behind_field(rest);
+    }
+    rest
+}
+
+fn behind_field(mut rest: &[u8]) -> &[u8] {
+    while let Some(end) = memchr::memmem::find(rest, b"\r\n") {
+        rest = rest.get(end + 2..).unwrap_or_default();
+        if !rest.starts_with(b" ") && !rest.starts_with(b"\t") {
+            return rest;
+        }
+    }
+    &[]
+}
+
 // The names for h= and the canonical form of what they name, in the same order.
 fn signed_header(message: &Split<'_>) -> (Vec<&'static str>, Vec<u8>) {
     let (mut names, mut header) = (Vec::with_capacity(40), Vec::with_capacity(2_048));
@@ -237,6 +258,23 @@ mod tests {
         }
         assert!(text.split("\r\n").all(|line| line.len() <= 78), "{text}");
         assert_eq!(text.matches("DKIM-Signature: v=1;").count(), 2);
+    }
+
+    #[test]
+    fn a_sealed_message_without_its_signatures_is_what_was_signed() {
+        let (keys, _) = keys();
+        for message in [
+            "Received: by a\r\nFrom: a@b.example\r\n\r\nx\r\n",
+            "From: a@b.example\r\n\r\n",
+            "From: a@b.example\r\nDKIM-Signature: v=1\r\n\r\nDKIM-Signature: x\r\n y\r\n",
+        ] {
+            let hour = Duration::from_hours(1);
+            let mut sealed = sign(message.as_bytes(), &keys, hour).unwrap();
+            assert_eq!(unsigned(&sealed), b"", "{message:?}");
+            sealed.extend_from_slice(message.as_bytes());
+            assert_eq!(unsigned(&sealed), message.as_bytes(), "{message:?}");
+            assert_eq!(unsigned(message.as_bytes()), message.as_bytes());
+        }
     }
 
     #[test]
