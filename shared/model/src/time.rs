@@ -69,6 +69,11 @@ impl Timestamp {
         self.0.div_euclid(DAY)
     }
 
+    /// The first moment of a UTC day, counted as `day` counts.
+    pub const fn of_day(day: i64) -> Self {
+        Self(day.saturating_mul(DAY))
+    }
+
     /// The number of the first UTC day of its month, counted as `day` counts.
     pub const fn month_begin(self) -> i64 {
         let (year, month) = month_of(self.day());
@@ -78,7 +83,7 @@ impl Timestamp {
     /// The first moment of the next UTC day.
     #[must_use]
     pub const fn next_day(self) -> Self {
-        Self((self.day() + 1).saturating_mul(DAY))
+        Self::of_day(self.day() + 1)
     }
 
     /// The first moment of the next UTC month.
@@ -89,7 +94,7 @@ impl Timestamp {
             12 => first_day(year + 1, 1),
             _ => first_day(year, month + 1),
         };
-        Self(next.saturating_mul(DAY))
+        Self::of_day(next)
     }
 
     fn to_offset_date_time(self) -> OffsetDateTime {
@@ -260,8 +265,8 @@ mod tests {
     #[test]
     fn every_day_of_the_calendar_is_in_the_month_that_the_library_says() {
         for day in -1_000..200_000 {
-            let at = Timestamp::from_micros(day * DAY);
-            let begin = Timestamp::from_micros(at.month_begin() * DAY).to_offset_date_time();
+            let at = Timestamp::of_day(day);
+            let begin = Timestamp::of_day(at.month_begin()).to_offset_date_time();
             let date = at.to_offset_date_time();
             assert_eq!(
                 (begin.year(), begin.month(), begin.day()),
