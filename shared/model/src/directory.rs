@@ -37,14 +37,24 @@ words!(
 );
 
 /// A tenant's limits; 0 means none. See `design` «Limits»: three things, three names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// Submission rate, requests per second over all its keys (burst: one second's worth).
     pub requests_per_second: u32,
-    /// Throughput: first attempts per minute at delivery.
+    /// Throughput: first attempts per minute at delivery, both lanes together.
     pub per_minute: u32,
-    /// How many first attempts may start at once after a pause.
+    /// How many first attempts may start at once after a pause; 0 is ten seconds' worth, at least
+    /// one.
     pub burst: u32,
+    /// Throughput of the bulk lane alone, first attempts per minute; its burst is ten seconds'
+    /// worth, at least one.
+    pub bulk_per_minute: u32,
+    /// Attempts under way at once at delivery: each has one connection at a time.
+    pub connections: u32,
+    /// Quota: recipients accepted per UTC day.
+    pub per_day: u32,
+    /// Quota: recipients accepted per UTC month.
+    pub per_month: u32,
 }
 
 /// One customer.

@@ -99,6 +99,14 @@ id!(
     /// One DKIM signing key of the service.
     DkimKeyId
 );
+id!(
+    /// One run of one delivery node: a new one at each start.
+    NodeId
+);
+id!(
+    /// One verb of an operator about the queue.
+    ControlId
+);
 
 #[cfg(test)]
 mod tests {

@@ -14,6 +14,7 @@ mod mail;
 mod reply;
 mod state;
 mod time;
+mod waits;
 
 pub use address::{AddressError, EmailAddress, Mailbox};
 pub use directory::{
@@ -22,9 +23,13 @@ pub use directory::{
 };
 pub use domain::{Domain, DomainError};
 pub use event::{Event, EventKind, MxHost, TlsFacts};
-pub use id::{CredentialId, DkimKeyId, IdError, MessageId, RecipientId, ReplyAddressId, TenantId};
+pub use id::{
+    ControlId, CredentialId, DkimKeyId, IdError, MessageId, NodeId, RecipientId, ReplyAddressId,
+    TenantId,
+};
 pub use key::{ApiToken, IdempotencyKey, KeyError};
 pub use mail::{Attachment, Stream, Tag};
 pub use reply::{EnhancedCode, Reply};
 pub use state::{RecipientState, UnknownWord, WaitCause};
 pub use time::{Timestamp, TimestampError};
+pub use waits::Waits;

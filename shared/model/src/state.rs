@@ -100,5 +100,7 @@ words!(
         NoRoute = "no_route",
         /// Held by an operator, a limit or a policy.
         Held = "held",
+        /// No wait at all: an attempt was under way.
+        Attempt = "attempt",
     }
 );

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use postrider_model::{
-    Credential, CredentialId, DkimKey, DkimKeyId, EmailAddress, ReplyAddress, Tenant, TenantId,
-    TenantStatus,
+    Credential, CredentialId, DkimKey, DkimKeyId, EmailAddress, Limits, ReplyAddress, Tenant,
+    TenantId, TenantStatus,
 };
 
 use crate::StoreError;
@@ -23,6 +23,9 @@ pub trait Directory: Send + Sync {
 
     /// Opens or closes both doors and the queue for a tenant.
     async fn set_status(&self, tenant: TenantId, status: TenantStatus) -> Result<(), StoreError>;
+
+    /// Gives a tenant other limits.
+    async fn set_limits(&self, tenant: TenantId, limits: Limits) -> Result<(), StoreError>;
 
     /// Adds a reply address. `Taken` where the tenant has it already.
     async fn add_reply_address(&self, address: ReplyAddress) -> Result<(), StoreError>;

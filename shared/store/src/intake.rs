@@ -25,6 +25,46 @@ pub trait Intake: Send + Sync {
         scope: &ClaimScope,
         now: Timestamp,
     ) -> Result<Option<Answer>, StoreError>;
+
+    /// Puts a message's new bytes in the place of the old, on disk when it returns. False where
+    /// its signatures are not those of `was` any more (somebody else sealed it), or where it has
+    /// no bytes any more: nothing is changed then.
+    async fn reseal(&self, message: Resealed) -> Result<bool, StoreError>;
+}
+
+/// A message that was sealed again.
+#[derive(Clone, Debug)]
+pub struct Resealed {
+    pub id: MessageId,
+    pub tenant: TenantId,
+    pub body: bytes::Bytes,
+    pub selectors: Vec<String>,
+    pub sealed_until: Timestamp,
+    /// Until when the signatures stood that are replaced.
+    pub was: Timestamp,
+}
+
+/// How many recipients a tenant may have accepted; 0 is no limit. Days and months are UTC's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quota {
+    pub per_day: u32,
+    pub per_month: u32,
+}
+
+/// The quota that a message would have broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OverQuota {
+    pub period: Period,
+    pub limit: u32,
+    /// Recipients accepted in the period so far.
+    pub used: u64,
+}
+
+/// What a quota is counted over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Period {
+    Day,
+    Month,
 }
 
 /// What `commit` did.
@@ -34,6 +74,8 @@ pub enum Committed {
     Stored,
     /// Nothing was stored: the key was used before; this is what was answered then.
     Claimed(Answer),
+    /// Nothing was stored, and its key is free: the tenant's quota does not allow it.
+    OverQuota(OverQuota),
 }
 
 /// Within what an idempotency key counts as the same: (tenant, endpoint, key).
@@ -71,12 +113,15 @@ pub struct NewMessage {
     pub id: MessageId,
     pub tenant: TenantId,
     pub accepted_at: Timestamp,
-    /// First attempts start here; later than `accepted_at` only where the client asked.
+    /// First attempts start here; later than `accepted_at` only where the client asked. Where
+    /// it is not, the message is due at once by the database's clock, if that is behind.
     pub due_at: Timestamp,
     /// Not attempted after this.
     pub expires_at: Timestamp,
     /// The DKIM selectors it is signed with, for re-sealing when one is revoked.
     pub selectors: Vec<String>,
+    /// When its signatures end (`x=`).
+    pub sealed_until: Timestamp,
     pub summary: Summary,
     /// The bytes to be sent, as they are: signatures, header, body.
     pub body: bytes::Bytes,
@@ -86,6 +131,8 @@ pub struct NewMessage {
     /// First events, `accepted` (or `scheduled`) for each recipient among them.
     pub events: Vec<Event>,
     pub claim: Option<Claim>,
+    /// Checked with its tenant's usage in the same transaction.
+    pub quota: Quota,
 }
 
 /// What is shown of a message after its bytes are gone.

@@ -1,25 +1,37 @@
 //! The ports to the database, as traits: what the line needs kept, never how.
 //!
 //! Each method is a use case and owns its transaction. The dialects stand in `store-sqlite`
-//! (and later `store-postgres`), in the same files and order; one conformance suite
+//! and `store-postgres`, in the same files and order; one conformance suite
 //! (feature `conformance`) runs on each. No SQL here, no I/O, no policy.
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod controls;
 mod directory;
 mod error;
 mod intake;
 mod mail;
+mod nodes;
 mod queue;
 mod roster;
+mod shard;
 mod upkeep;
 
+pub use controls::{
+    Acknowledged, Control, ControlVerb, Controls, Enacted, HeldMessage, NewControl, Scope,
+};
 pub use directory::{Directory, DirectorySnapshot, NewTenant};
 pub use error::StoreError;
-pub use intake::{Answer, Claim, ClaimScope, Committed, Intake, NewMessage, NewRecipient, Summary};
-pub use mail::{Mail, StoredEmail, StoredEvent, StoredRecipient};
+pub use intake::{
+    Answer, Claim, ClaimScope, Committed, Intake, NewMessage, NewRecipient, OverQuota, Period,
+    Quota, Resealed, Summary,
+};
+pub use mail::{Cancelled, Mail, StoredEmail, StoredEvent, StoredRecipient, Usage};
+pub use nodes::{Beat, Level, NewNode, NodeReport, NodeStanding, Nodes, Taken};
 pub use queue::{
-    ChangeSeq, OpenMessage, OpenRecipient, Outcome, Queue, QueueRow, Settled, Settlement,
+    Changes, Cursor, LaneKey, LanePage, News, OpenMessage, OpenRecipient, Outcome, Place, Queue,
+    QueueRow, Settled, Settlement,
 };
 pub use roster::Roster;
+pub use shard::{Epoch, Lease, Shard};
 pub use upkeep::{Removed, Upkeep};

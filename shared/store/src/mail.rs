@@ -1,11 +1,11 @@
-//! The port through which a tenant sees its mail. The tenant is the first parameter of every
+//! The port through which a tenant sees its mail, and takes it back. The tenant is the first parameter of every
 //! method: what belongs to another is not there.
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use postrider_model::{
     EmailAddress, Event, EventKind, MessageId, RecipientId, RecipientState, Reply, TenantId,
-    Timestamp,
+    Timestamp, WaitCause, Waits,
 };
 
 use crate::{StoreError, Summary};
@@ -30,6 +30,36 @@ pub trait Mail: Send + Sync {
 
     /// The bytes that are sent, while they are kept (24 h after the last final state).
     async fn body(&self, tenant: TenantId, id: MessageId) -> Result<Option<Bytes>, StoreError>;
+
+    /// Takes a scheduled message back, all its recipients at once, unless the queue has started
+    /// it. Exactly one of the two wins.
+    async fn cancel(
+        &self,
+        tenant: TenantId,
+        id: MessageId,
+        at: Timestamp,
+    ) -> Result<Cancelled, StoreError>;
+
+    /// Recipients accepted on the UTC day of `at` and in its month.
+    async fn usage(&self, tenant: TenantId, at: Timestamp) -> Result<Usage, StoreError>;
+}
+
+/// What became of the wish to take a message back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancelled {
+    /// Nothing of it leaves.
+    Done,
+    /// It is not scheduled (any more): it was sent, is about to be, or was taken back before.
+    NotScheduled,
+    /// This tenant has none of that id.
+    NotFound,
+}
+
+/// Recipients accepted so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub day: u64,
+    pub month: u64,
 }
 
 /// A message as stored.
@@ -56,8 +86,13 @@ pub struct StoredRecipient {
     pub attempts: u32,
     /// When it is tried next, where it is.
     pub due_at: Option<Timestamp>,
+    /// Why it waits until then, where it does.
+    pub cause: Option<WaitCause>,
     pub last_reply: Option<Reply>,
+    /// Its acceptance, or its last settlement.
     pub updated_at: Timestamp,
+    /// What it waited for from its acceptance until `updated_at`.
+    pub waits: Waits,
 }
 
 /// An event as stored: who it is about, and its number.
