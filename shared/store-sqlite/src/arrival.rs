@@ -4,13 +4,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use postrider_model::{Event, MessageId, RecipientId, RecipientState, TenantId, WaitCause};
-use postrider_store::{NewMessage, Summary};
+use postrider_store::{NewMessage, QueueRow, Shard, Summary};
 use serde::Serialize;
 use sqlx::SqliteConnection;
 
 use crate::fault::Fault;
 use crate::rows::json;
-use crate::shard;
 
 #[derive(Serialize)]
 struct MessageRow<'m> {
@@ -22,6 +21,7 @@ struct MessageRow<'m> {
     stream: &'static str,
     smtputf8: u8,
     selectors: &'m [String],
+    sealed_until: i64,
     summary: &'m Summary,
 }
 
@@ -36,6 +36,7 @@ impl<'m> MessageRow<'m> {
             stream: message.summary.stream.as_str(),
             smtputf8: message.smtputf8.into(),
             selectors: &message.selectors,
+            sealed_until: message.sealed_until.as_micros(),
             summary: &message.summary,
         }
     }
@@ -55,6 +56,7 @@ struct RecipientRow<'m> {
     seq: i64,
     tenant: TenantId,
     shard: u16,
+    stream: &'static str,
     domain: &'m str,
     due_at: i64,
     expires_at: i64,
@@ -86,11 +88,12 @@ pub(crate) async fn insert(
     // Index usage (primary key). «WHERE true»: else ON would be read as a join's.
     sqlx::query(
         "INSERT INTO messages (id, tenant, accepted_at, expires_at, size, stream, smtputf8,
-             selectors, summary)
+             selectors, sealed_until, summary)
          WITH x AS MATERIALIZED (SELECT value FROM json_each(?3))
          SELECT unhex(value ->> 'id', '-'), unhex(value ->> 'tenant', '-'),
              value ->> 'accepted_at', value ->> 'expires_at', value ->> 'size',
-             value ->> 'stream', value ->> 'smtputf8', value -> 'selectors', value -> 'summary'
+             value ->> 'stream', value ->> 'smtputf8', value -> 'selectors',
+             value ->> 'sealed_until', value -> 'summary'
          FROM x;
          INSERT INTO recipients (message, id, position, address, return_path, state, attempts,
              events, updated_at)
@@ -99,13 +102,13 @@ pub(crate) async fn insert(
              value ->> 'address', value ->> 'return_path', value ->> 'state', 0,
              value ->> 'events', value ->> 'updated_at'
          FROM x;
-         INSERT INTO queue (seq, recipient, message, tenant, shard, domain, accepted_at, due_at,
-             expires_at, attempts, cause)
+         INSERT INTO queue (seq, recipient, message, tenant, shard, stream, domain, accepted_at,
+             since, due_at, expires_at, attempts, cause)
          WITH x AS MATERIALIZED (SELECT value FROM json_each(?1))
          SELECT value ->> 'seq', unhex(value ->> 'id', '-'), unhex(value ->> 'message', '-'),
-             unhex(value ->> 'tenant', '-'), value ->> 'shard', value ->> 'domain',
-             value ->> 'updated_at', value ->> 'due_at', value ->> 'expires_at', 0,
-             value ->> 'cause'
+             unhex(value ->> 'tenant', '-'), value ->> 'shard', value ->> 'stream',
+             value ->> 'domain', value ->> 'updated_at', value ->> 'updated_at',
+             value ->> 'due_at', value ->> 'expires_at', 0, value ->> 'cause'
          FROM x;
          INSERT INTO usage (tenant, day, accepted)
          SELECT unhex(value ->> 'tenant', '-'), value ->> 'day', value ->> 'accepted'
@@ -125,12 +128,8 @@ fn push_recipients<'m>(rows: &mut Vec<RecipientRow<'m>>, message: &'m NewMessage
     for event in &message.events {
         *events.entry(event.recipient).or_default() += 1;
     }
-    let (state, cause) = if message.due_at > message.accepted_at {
-        (RecipientState::Scheduled, WaitCause::Scheduled)
-    } else {
-        (RecipientState::Queued, WaitCause::Turn)
-    };
-    let shard = shard::of(message.tenant);
+    let (state, cause) = start(message);
+    let shard = Shard::of(message.tenant).number();
     for (position, recipient) in message.recipients.iter().enumerate() {
         *seq += 1;
         rows.push(RecipientRow {
@@ -145,12 +144,43 @@ fn push_recipients<'m>(rows: &mut Vec<RecipientRow<'m>>, message: &'m NewMessage
             seq: *seq,
             tenant: message.tenant,
             shard,
+            stream: message.summary.stream.as_str(),
             domain: recipient.address.domain().as_str(),
             due_at: message.due_at.as_micros(),
             expires_at: message.expires_at.as_micros(),
             cause,
         });
     }
+}
+
+/// Where a message's recipients stand from its acceptance on, and what they wait for.
+fn start(message: &NewMessage) -> (RecipientState, WaitCause) {
+    if message.due_at > message.accepted_at {
+        (RecipientState::Scheduled, WaitCause::Scheduled)
+    } else {
+        (RecipientState::Queued, WaitCause::Turn)
+    }
+}
+
+/// The queue rows of new messages, as they would be read.
+pub(crate) fn queue_rows(messages: &[&NewMessage]) -> Vec<QueueRow> {
+    let rows = messages.iter().flat_map(|message| {
+        let (_, cause) = start(message);
+        message.recipients.iter().map(move |recipient| QueueRow {
+            recipient: recipient.id,
+            message: message.id,
+            tenant: message.tenant,
+            stream: message.summary.stream,
+            domain: recipient.address.domain().clone(),
+            accepted_at: message.accepted_at,
+            since: message.accepted_at,
+            due_at: message.due_at,
+            expires_at: message.expires_at,
+            attempts: 0,
+            cause,
+        })
+    });
+    rows.collect()
 }
 
 /// One row per tenant and day, however many messages.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use postrider_model::{MessageId, Timestamp};
-use postrider_store::{Answer, Claim, ClaimScope, NewMessage};
+use postrider_store::{Answer, ClaimScope, NewMessage};
 use serde::Serialize;
 use sqlx::{SqliteConnection, SqlitePool};
 
@@ -34,71 +34,82 @@ struct StoredClaim {
     answer: String,
 }
 
-/// Claims the keys of a batch. Returns the losers, by their place, with the answer that stands.
-/// A message whose own earlier commit holds the claim is no loser.
-pub(crate) async fn claim(
+/// The claims of a batch: what stands in the database, and what the batch itself has claimed.
+pub(crate) struct Claims {
+    /// By the message's place: the answer that stands under its key.
+    standing: HashMap<usize, Answer>,
+    /// The place of the message that has the key.
+    won: HashMap<ClaimScope, usize>,
+}
+
+/// Looks up the keys of a batch. A message whose own earlier commit holds the claim has lost
+/// nothing.
+pub(crate) async fn look_up(
     connection: &mut SqliteConnection,
     messages: &[&NewMessage],
-) -> Result<HashMap<usize, Answer>, Fault> {
-    let mut rows: Vec<ClaimRow<'_>> = messages
-        .iter()
-        .enumerate()
-        .filter_map(|(at, message)| {
-            let claim = message.claim.as_ref()?;
-            Some(row(at, message.id, claim))
-        })
-        .collect();
-    if rows.is_empty() {
-        return Ok(HashMap::new());
+) -> Result<Claims, Fault> {
+    let rows: Vec<ClaimRow<'_>> = (0..).zip(messages).filter_map(row).collect();
+    let mut standing = HashMap::new();
+    if !rows.is_empty() {
+        let now = messages.iter().map(|message| message.accepted_at).min();
+        let now = now.unwrap_or(Timestamp::from_micros(0));
+        standing = self::standing(connection, &rows, now).await?;
     }
-    // Sorted as on PostgreSQL, where two nodes that claim in different order would deadlock;
-    // of equal keys the first that came wins.
-    rows.sort_by(|a, b| {
-        (&a.tenant, a.endpoint, a.key, a.at).cmp(&(&b.tenant, b.endpoint, b.key, b.at))
-    });
-    let now = messages.iter().map(|message| message.accepted_at).min();
-    let now = now.unwrap_or(Timestamp::from_micros(0));
-    let mut lost = standing(connection, &rows, now).await?;
-    // Of equal keys in the batch the first stands for the others.
-    let mut won: Vec<&ClaimRow<'_>> = Vec::with_capacity(rows.len());
-    for row in &rows {
-        match won.last() {
-            _ if lost.contains_key(&row.at) => {}
-            Some(first) if first.is_same_key(row) && first.message != row.message => {
-                let claim = messages
-                    .get(first.at)
-                    .and_then(|first| first.claim.as_ref());
-                lost.extend(claim.map(|claim| (row.at, claim.answer.clone())));
-            }
-            Some(first) if first.is_same_key(row) => {}
-            _ => won.push(row),
+    Ok(Claims {
+        standing,
+        won: HashMap::new(),
+    })
+}
+
+impl Claims {
+    /// The answer that stands under this message's key, if the key is another's.
+    pub(crate) fn answer(&self, at: usize, messages: &[&NewMessage]) -> Option<Answer> {
+        if let Some(answer) = self.standing.get(&at) {
+            return Some(answer.clone());
+        }
+        let message = messages.get(at)?;
+        let first = messages.get(*self.won.get(&message.claim.as_ref()?.scope)?)?;
+        let answer = &first.claim.as_ref()?.answer;
+        (first.id != message.id).then(|| answer.clone())
+    }
+
+    /// The message is stored: its key is its own.
+    pub(crate) fn win(&mut self, at: usize, message: &NewMessage) {
+        if let Some(claim) = &message.claim {
+            self.won.entry(claim.scope.clone()).or_insert(at);
         }
     }
-    insert(connection, &won).await?;
-    Ok(lost)
-}
 
-impl ClaimRow<'_> {
-    fn is_same_key(&self, other: &Self) -> bool {
-        (&self.tenant, self.endpoint, self.key) == (&other.tenant, other.endpoint, other.key)
+    /// Writes down who has won which key.
+    pub(crate) async fn insert(
+        &self,
+        connection: &mut SqliteConnection,
+        messages: &[&NewMessage],
+    ) -> Result<(), Fault> {
+        let winners = self.won.values();
+        let rows: Vec<ClaimRow<'_>> = winners
+            .filter_map(|at| row((*at, messages.get(*at)?)))
+            .collect();
+        insert(connection, &rows).await
     }
 }
 
-fn row(at: usize, message: MessageId, claim: &Claim) -> ClaimRow<'_> {
-    ClaimRow {
+fn row<'m>((at, message): (usize, &&'m NewMessage)) -> Option<ClaimRow<'m>> {
+    let claim = message.claim.as_ref()?;
+    Some(ClaimRow {
         tenant: claim.scope.tenant.to_string(),
         endpoint: claim.scope.endpoint,
         key: claim.scope.key.as_str(),
-        message,
+        message: message.id,
         request: hex(&claim.answer.request),
         status: claim.answer.status,
         answer: &claim.answer.body,
         until: claim.until.as_micros(),
         at,
-    }
+    })
 }
 
-async fn insert(connection: &mut SqliteConnection, rows: &[&ClaimRow<'_>]) -> Result<(), Fault> {
+async fn insert(connection: &mut SqliteConnection, rows: &[ClaimRow<'_>]) -> Result<(), Fault> {
     if rows.is_empty() {
         return Ok(());
     }

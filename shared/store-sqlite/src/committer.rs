@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use postrider_runtime::failpoint;
 use postrider_store::Outcome;
-use sqlx::{Connection as _, SqliteConnection};
-use tokio::sync::{mpsc, watch};
+use sqlx::Connection as _;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::{Answers, Batch};
@@ -17,22 +17,20 @@ use crate::checkpoint::Log;
 use crate::fault::{Fault, Meaning};
 use crate::fresh::Fresh;
 use crate::instruments::Instruments;
-use crate::writer::{Ask, Command, Verb};
-use crate::{events, intake, settle, transaction};
+use crate::news::Ticker;
+use crate::writer::{Ask, Command, Desk, Verb};
+use crate::{arrival, events, intake, settle, transaction};
 
 /// How often a transaction is tried anew while another process holds the database (each try
 /// waits for the connection's busy timeout).
 const TRIES: u32 = 3;
 
 pub(crate) struct Committer {
-    pub(crate) connection: SqliteConnection,
+    pub(crate) desk: Desk,
     pub(crate) commands: mpsc::Receiver<Command>,
     /// What was taken from the channel and did not fit the last batch.
     pub(crate) held_back: Option<Command>,
-    /// The newest change that was numbered.
-    pub(crate) seq: i64,
-    /// The newest change that is committed.
-    pub(crate) newest: watch::Sender<i64>,
+    pub(crate) ticker: Ticker,
     pub(crate) log: Log,
     pub(crate) fresh: Fresh,
     pub(crate) failed: CancellationToken,
@@ -59,7 +57,7 @@ impl Committer {
                 }
             }
         }
-        if let Err(error) = self.connection.close().await {
+        if let Err(error) = self.desk.connection.close().await {
             tracing::warn!(%error, "closing the database failed; its log is replayed at the next start");
         }
     }
@@ -132,27 +130,27 @@ impl Committer {
     /// One transaction. All of it is on disk when it returns `Ok`, none of it is there when not
     /// (but for a fault of the disk: then only a restart tells).
     async fn perform(&mut self, batch: &Batch) -> Result<Answers, Fault> {
-        let before = self.seq;
+        let before = self.desk.seq;
         let done = self.transact(batch).await;
         if done.is_err() {
             // A number that no row has would be waited for again and again.
-            self.seq = before;
+            self.desk.seq = before;
         }
         done
     }
 
     async fn transact(&mut self, batch: &Batch) -> Result<Answers, Fault> {
         let began = Instant::now();
-        transaction::begin(&mut self.connection).await?;
+        transaction::begin(&mut self.desk.connection).await?;
         let answers = match self.write(batch).await {
             Ok(answers) => answers,
             Err(fault) => {
-                transaction::rollback(&mut self.connection).await;
+                transaction::rollback(&mut self.desk.connection).await;
                 return Err(fault);
             }
         };
         reach_before_commit(batch);
-        transaction::commit(&mut self.connection).await?;
+        transaction::commit(&mut self.desk.connection).await?;
         if !batch.intakes.is_empty() {
             failpoint::reach("store.after_commit");
         }
@@ -160,12 +158,12 @@ impl Committer {
             .commit_seconds
             .observe(began.elapsed().as_secs_f64());
         self.refresh(batch, &answers);
-        self.publish();
+        self.publish(batch, &answers);
         Ok(answers)
     }
 
     async fn write(&mut self, batch: &Batch) -> Result<Answers, Fault> {
-        let (connection, seq) = (&mut self.connection, &mut self.seq);
+        let (connection, seq) = (&mut self.desk.connection, &mut self.desk.seq);
         let messages: Vec<_> = batch.intakes.iter().map(|ask| &ask.work).collect();
         let settlements: Vec<_> = batch.settles.iter().map(|ask| &ask.work).collect();
         let accepted = intake::store(connection, &messages, seq).await?;
@@ -189,12 +187,22 @@ impl Committer {
     }
 
     async fn perform_alone(&mut self, verb: Verb) -> Result<(), Fault> {
-        transaction::begin(&mut self.connection).await?;
-        if let Err(fault) = verb(&mut self.connection).await {
-            transaction::rollback(&mut self.connection).await;
+        let before = self.desk.seq;
+        let done = self.transact_alone(verb).await;
+        match done {
+            Ok(()) => self.ticker.reached(self.desk.seq),
+            Err(_) => self.desk.seq = before,
+        }
+        done
+    }
+
+    async fn transact_alone(&mut self, verb: Verb) -> Result<(), Fault> {
+        transaction::begin(&mut self.desk.connection).await?;
+        if let Err(fault) = verb(&mut self.desk).await {
+            transaction::rollback(&mut self.desk.connection).await;
             return Err(fault);
         }
-        transaction::commit(&mut self.connection).await
+        transaction::commit(&mut self.desk.connection).await
     }
 
     /// Keeps what was committed for its first attempt, and drops what has had it.
@@ -212,12 +220,12 @@ impl Committer {
         }
     }
 
-    fn publish(&self) {
-        self.newest.send_if_modified(|newest| {
-            let moved = *newest < self.seq;
-            *newest = self.seq;
-            moved
-        });
+    /// Hands new rows over. What was rescheduled its owner settled itself, and knows.
+    fn publish(&self, batch: &Batch, answers: &Answers) {
+        self.ticker.reached(self.desk.seq);
+        let messages = batch.intakes.iter().map(|ask| &ask.work);
+        let new: Vec<_> = messages.filter(|m| answers.new.contains(&m.id)).collect();
+        self.ticker.rows(arrival::queue_rows(&new));
     }
 
     /// Ends all writing where the file or its disk cannot be trusted any more.

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use postrider_model::{
-    Credential, CredentialId, DkimKey, DkimKeyId, EmailAddress, ReplyAddress, Tenant, TenantId,
-    TenantStatus,
+    Credential, CredentialId, DkimKey, DkimKeyId, EmailAddress, Limits, ReplyAddress, Tenant,
+    TenantId, TenantStatus,
 };
 use postrider_store::{Directory, DirectorySnapshot, NewTenant, StoreError};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
@@ -44,6 +44,13 @@ impl Directory for SqliteStore {
                     .await?;
                 found(changed.rows_affected(), "tenant")
             })
+        })
+        .await
+    }
+
+    async fn set_limits(&self, tenant: TenantId, limits: Limits) -> Result<(), StoreError> {
+        self.change(move |connection| {
+            Box::pin(async move { set_limits(connection, tenant, limits).await })
         })
         .await
     }
@@ -241,8 +248,9 @@ async fn take_name(
 async fn insert_tenant(connection: &mut SqliteConnection, tenant: &Tenant) -> Result<(), Fault> {
     sqlx::query(
         "INSERT INTO tenants (id, name, slug, from_address, reply_to, status,
-             requests_per_second, per_minute, burst, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+             requests_per_second, per_minute, burst, bulk_per_minute, connections, per_day,
+             per_month, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     )
     .bind(tenant.id.as_bytes().as_slice())
     .bind(&tenant.name)
@@ -253,11 +261,39 @@ async fn insert_tenant(connection: &mut SqliteConnection, tenant: &Tenant) -> Re
     .bind(tenant.limits.requests_per_second)
     .bind(tenant.limits.per_minute)
     .bind(tenant.limits.burst)
+    .bind(tenant.limits.bulk_per_minute)
+    .bind(tenant.limits.connections)
+    .bind(tenant.limits.per_day)
+    .bind(tenant.limits.per_month)
     .bind(tenant.created_at.as_micros())
     .execute(connection)
     .await
     .map_err(taken("tenant"))?;
     Ok(())
+}
+
+async fn set_limits(
+    connection: &mut SqliteConnection,
+    tenant: TenantId,
+    limits: Limits,
+) -> Result<(), Fault> {
+    // Index tenants (primary key).
+    let changed = sqlx::query(
+        "UPDATE tenants SET requests_per_second = ?2, per_minute = ?3, burst = ?4,
+             bulk_per_minute = ?5, connections = ?6, per_day = ?7, per_month = ?8
+         WHERE id = ?1",
+    )
+    .bind(tenant.as_bytes().as_slice())
+    .bind(limits.requests_per_second)
+    .bind(limits.per_minute)
+    .bind(limits.burst)
+    .bind(limits.bulk_per_minute)
+    .bind(limits.connections)
+    .bind(limits.per_day)
+    .bind(limits.per_month)
+    .execute(connection)
+    .await?;
+    found(changed.rows_affected(), "tenant")
 }
 
 async fn add_reply_address(

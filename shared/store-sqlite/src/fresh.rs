@@ -79,6 +79,11 @@ impl Fresh {
         }
     }
 
+    /// Forgets a message: its bytes are others now.
+    pub(crate) fn forget(&self, message: MessageId) {
+        self.kept.lock().remove(message);
+    }
+
     /// Forgets all, where rows were removed.
     pub(crate) fn clear(&self) {
         *self.kept.lock() = Kept::default();
@@ -106,6 +111,8 @@ fn opened(message: &NewMessage) -> OpenMessage {
         smtputf8: message.smtputf8,
         accepted_at: message.accepted_at,
         expires_at: message.expires_at,
+        selectors: message.selectors.clone(),
+        sealed_until: message.sealed_until,
         recipients: message
             .recipients
             .iter()

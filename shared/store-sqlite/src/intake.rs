@@ -4,12 +4,13 @@ use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use postrider_model::{Event, MessageId, RecipientId, TenantId, Timestamp};
-use postrider_store::{Answer, ClaimScope, Committed, Intake, NewMessage, StoreError};
+use postrider_store::{Answer, ClaimScope, Committed, Intake, NewMessage, Resealed, StoreError};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use crate::fault::Fault;
+use crate::quota::Meter;
 use crate::rows::{Place, json_ids};
-use crate::{SqliteStore, arrival, claims};
+use crate::{SqliteStore, arrival, claims, reseal};
 
 #[async_trait]
 impl Intake for SqliteStore {
@@ -24,6 +25,19 @@ impl Intake for SqliteStore {
         now: Timestamp,
     ) -> Result<Option<Answer>, StoreError> {
         Ok(claims::find(self.readers(), scope, now).await?)
+    }
+
+    async fn reseal(&self, message: Resealed) -> Result<bool, StoreError> {
+        let fresh = self.fresh().clone();
+        self.writer()
+            .alone(move |connection| {
+                Box::pin(async move {
+                    // Before the commit: `open` fills nothing in again.
+                    fresh.forget(message.id);
+                    reseal::reseal(connection, &message).await
+                })
+            })
+            .await
     }
 }
 
@@ -67,37 +81,51 @@ pub(crate) async fn store<'m>(
     if messages.is_empty() {
         return Ok(Accepted::default());
     }
-    let lost = claims::claim(connection, messages).await?;
-    let won = |at: &usize| !lost.contains_key(at);
-    let winners: Vec<&'m NewMessage> = (0..messages.len())
-        .filter(won)
-        .filter_map(|at| messages.get(at).copied())
-        .collect();
-    let new = new_among(connection, &winners).await?;
+    let mut claims = claims::look_up(connection, messages).await?;
+    let mut owners = owners(connection, messages).await?;
+    let mut meter = Meter::read(connection, messages).await?;
+    let mut outcomes = Vec::with_capacity(messages.len());
+    let mut new = Vec::with_capacity(messages.len());
+    // One after the other, in the order in which they came: each finds what those before it left
+    // of keys and quota.
+    for (at, message) in messages.iter().enumerate() {
+        if let Some(answer) = claims.answer(at, messages) {
+            outcomes.push(Committed::Claimed(answer));
+            continue;
+        }
+        match owners.get(&message.id) {
+            Some(owner) if *owner != message.tenant => {
+                return Err(Fault::Rejected("its id is another tenant's".to_owned()));
+            }
+            Some(_) => {}
+            None => {
+                if let Err(over) = meter.count(message) {
+                    outcomes.push(Committed::OverQuota(over));
+                    continue;
+                }
+                owners.insert(message.id, message.tenant);
+                new.push(*message);
+            }
+        }
+        claims.win(at, message);
+        outcomes.push(Committed::Stored);
+    }
+    claims.insert(connection, messages).await?;
     arrival::insert(connection, &new, seq).await?;
     insert_bodies(connection, &new).await?;
     Ok(Accepted {
         events: arrival::events(&new),
-        outcomes: outcomes(messages.len(), lost),
+        outcomes,
         new: new.iter().map(|message| message.id).collect(),
     })
 }
 
-fn outcomes(count: usize, mut lost: HashMap<usize, Answer>) -> Vec<Committed> {
-    (0..count)
-        .map(|at| {
-            lost.remove(&at)
-                .map_or(Committed::Stored, Committed::Claimed)
-        })
-        .collect()
-}
-
-/// Those that are not there yet, each once. Asked before the INSERT, not by its RETURNING: with one
-/// writer that is as safe, and an answer per row would cost two changes of thread each.
-async fn new_among<'m>(
+/// Whose the messages are that are there already. Asked before the INSERT, not by its RETURNING: with
+/// one writer that is as safe, and an answer per row would cost two changes of thread each.
+async fn owners(
     connection: &mut SqliteConnection,
-    messages: &[&'m NewMessage],
-) -> Result<Vec<&'m NewMessage>, Fault> {
+    messages: &[&NewMessage],
+) -> Result<HashMap<MessageId, TenantId>, Fault> {
     // Index messages (primary key).
     let rows: Vec<(Vec<u8>, Vec<u8>)> = sqlx::query_as(
         "SELECT m.id, m.tenant FROM json_each(?1) AS k
@@ -114,15 +142,7 @@ async fn new_among<'m>(
         };
         owners.insert(place.id("id", id)?, place.id("tenant", tenant)?);
     }
-    let mut new = Vec::with_capacity(messages.len());
-    for message in messages {
-        match owners.insert(message.id, message.tenant) {
-            None => new.push(*message),
-            Some(owner) if owner == message.tenant => {}
-            Some(_) => return Err(Fault::Rejected("its id is another tenant's".to_owned())),
-        }
-    }
-    Ok(new)
+    Ok(owners)
 }
 
 async fn insert_bodies(

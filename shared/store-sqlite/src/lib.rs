@@ -7,26 +7,37 @@
 
 mod arrival;
 mod batch;
+mod cancel;
 mod checkpoint;
 mod claims;
 mod committer;
+mod controls;
 mod directory;
 mod events;
 mod fault;
 mod fresh;
 mod instruments;
 mod intake;
+mod levels;
 mod mail;
+mod news;
+mod nodes;
 mod open;
+mod pages;
 mod queue;
+mod quota;
+mod reseal;
 mod rows;
 mod settle;
-mod shard;
 mod snapshot;
+mod standing;
 mod store;
+mod subjects;
 mod transaction;
 mod upkeep;
+mod verbs;
 mod writer;
+mod writes;
 
 pub use open::{OpenError, SqliteOptions, Synchronous, migrate};
 pub use store::SqliteStore;

@@ -1,15 +1,17 @@
-//! The mail port: what a tenant sees of its mail. The tenant is in every WHERE.
+//! The mail port: what a tenant sees of its mail, and takes back. The tenant is in every WHERE.
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use postrider_model::{EventKind, MessageId, RecipientState, TenantId, Timestamp};
-use postrider_store::{Mail, StoreError, StoredEmail, StoredEvent, StoredRecipient};
+use postrider_model::{EventKind, MessageId, RecipientState, TenantId, Timestamp, WaitCause};
+use postrider_store::{
+    Cancelled, Mail, StoreError, StoredEmail, StoredEvent, StoredRecipient, Usage,
+};
 use sqlx::{Sqlite, Transaction};
 
-use crate::SqliteStore;
 use crate::events::StoredEventRow;
 use crate::fault::Fault;
 use crate::rows::{Place, ReplyCells};
+use crate::{SqliteStore, cancel, quota};
 
 #[async_trait]
 impl Mail for SqliteStore {
@@ -32,6 +34,28 @@ impl Mail for SqliteStore {
     async fn body(&self, tenant: TenantId, id: MessageId) -> Result<Option<Bytes>, StoreError> {
         Ok(self.read_body(tenant, id).await?)
     }
+
+    async fn cancel(
+        &self,
+        tenant: TenantId,
+        id: MessageId,
+        at: Timestamp,
+    ) -> Result<Cancelled, StoreError> {
+        let fresh = self.fresh().clone();
+        self.writer()
+            .alone(move |connection| {
+                Box::pin(async move {
+                    // Before the commit: `open` fills nothing in again.
+                    fresh.forget(id);
+                    cancel::cancel(connection, tenant, id, at).await
+                })
+            })
+            .await
+    }
+
+    async fn usage(&self, tenant: TenantId, at: Timestamp) -> Result<Usage, StoreError> {
+        Ok(quota::usage(self.readers(), tenant, at).await?)
+    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -50,6 +74,8 @@ struct RecipientRow {
     state: String,
     attempts: i64,
     due_at: Option<i64>,
+    cause: Option<String>,
+    waits: String,
     #[sqlx(flatten)]
     reply: ReplyCells,
     updated_at: i64,
@@ -143,8 +169,8 @@ async fn recipients(
 ) -> Result<Vec<StoredRecipient>, Fault> {
     // Indexes recipients (primary key) and queue_recipient.
     let rows: Vec<RecipientRow> = sqlx::query_as(
-        "SELECT r.id, r.address, r.state, r.attempts, q.due_at, r.reply_code, r.reply_enhanced,
-             r.reply_text, r.updated_at
+        "SELECT r.id, r.address, r.state, r.attempts, q.due_at, q.cause, r.waits,
+             r.reply_code, r.reply_enhanced, r.reply_text, r.updated_at
          FROM recipients AS r LEFT JOIN queue AS q ON q.recipient = r.id
          WHERE r.message = ?1 ORDER BY r.position",
     )
@@ -162,14 +188,17 @@ impl TryFrom<RecipientRow> for StoredRecipient {
             table: "recipients",
             id: &row.id,
         };
+        let cause = row.cause.as_deref().map(WaitCause::parse).transpose();
         Ok(Self {
             id: place.id("id", &row.id)?,
             address: place.address("address", &row.address)?,
             state: place.cell("state", RecipientState::parse(&row.state))?,
             attempts: place.number("attempts", row.attempts)?,
             due_at: row.due_at.map(Timestamp::from_micros),
+            cause: place.cell("cause", cause)?,
             last_reply: place.reply(row.reply)?,
             updated_at: Timestamp::from_micros(row.updated_at),
+            waits: place.cell("waits", serde_json::from_str(&row.waits))?,
         })
     }
 }

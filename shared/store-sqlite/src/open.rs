@@ -11,18 +11,19 @@ use postrider_telemetry::Registry;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::SqliteStore;
 use crate::checkpoint::{Checkpointer, Log};
 use crate::committer::Committer;
+use crate::controls::Enacting;
 use crate::fault::{Meaning, meaning};
 use crate::fresh::Fresh;
 use crate::instruments::Instruments;
+use crate::news::Ticker;
 use crate::store::Parts;
-use crate::writer::Writer;
+use crate::writer::{Desk, Writer};
+use crate::{SqliteStore, nodes};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
 
@@ -123,6 +124,9 @@ impl SqliteStore {
             .fetch_one(&mut connection)
             .await
             .map_err(|error| failed(path, error))?;
+        nodes::forget_all(&mut connection)
+            .await
+            .map_err(|error| failed(path, error))?;
         let readers = pool(reading(path, &options), options.readers, path).await?;
         let checkpoints = pool(settings(path, &options), 1, path).await?;
         Ok(start(Opened {
@@ -153,18 +157,20 @@ fn start(opened: Opened) -> SqliteStore {
     let (failed, closing) = (CancellationToken::new(), CancellationToken::new());
     let tasks = TaskTracker::new();
     let (writer, commands) = Writer::new(failed.clone());
-    let (newest, seen) = watch::channel(opened.seq);
+    let ticker = Ticker::new(opened.seq);
     let checkpointer = Checkpointer {
         connection: opened.checkpoints.clone(),
         failed: failed.clone(),
         instruments: opened.instruments.clone(),
     };
     let committer = Committer {
-        connection: opened.connection,
+        desk: Desk {
+            connection: opened.connection,
+            seq: opened.seq,
+        },
         commands,
         held_back: None,
-        seq: opened.seq,
-        newest,
+        ticker: ticker.clone(),
         log: Log::new(checkpointer, tasks.clone()),
         fresh: opened.fresh.clone(),
         failed: failed.clone(),
@@ -183,7 +189,8 @@ fn start(opened: Opened) -> SqliteStore {
         readers: opened.readers,
         checkpoints: opened.checkpoints,
         fresh: opened.fresh,
-        newest: seen,
+        ticker,
+        enacting: Enacting::default(),
         failed,
         closing,
         tasks,

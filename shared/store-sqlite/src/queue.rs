@@ -1,45 +1,82 @@
 //! The queue port: what is live, and what became of it.
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 use bytes::Bytes;
-use postrider_model::{MessageId, RecipientId, Timestamp, WaitCause};
+use postrider_model::{MessageId, RecipientId, Timestamp};
 use postrider_store::{
-    ChangeSeq, OpenMessage, OpenRecipient, Outcome, Queue, QueueRow, Settled, Settlement,
-    StoreError,
+    Changes, Cursor, LaneKey, LanePage, News, OpenMessage, OpenRecipient, Outcome, Place as Spot,
+    Queue, QueueRow, Settled, Settlement, Shard, StoreError,
 };
-use sqlx::Row as _;
-use sqlx::sqlite::SqliteRow;
+use sqlx::SqliteConnection;
 
-use crate::SqliteStore;
 use crate::fault::Fault;
 use crate::rows::{Place, json_ids};
+use crate::{SqliteStore, pages};
 
 #[async_trait]
 impl Queue for SqliteStore {
     async fn load_changed(
         &self,
-        since: ChangeSeq,
+        shards: &[Shard],
+        since: &Cursor,
         limit: u32,
-    ) -> Result<Vec<QueueRow>, StoreError> {
-        let mut since = since.0;
-        loop {
-            let rows = self.load(since, limit).await?;
-            let sound: Vec<_> = rows.iter().filter_map(queue_row_if_sound).collect();
-            let last = rows.last().map(|row| row.try_get(0)).transpose();
-            match last.map_err(Fault::from)? {
-                // Damaged rows alone: what comes behind them is not kept back.
-                Some(last) if sound.is_empty() => since = last,
-                _ => return Ok(sound),
-            }
-        }
+    ) -> Result<Changes, StoreError> {
+        Ok(self.changes(shards, since, limit).await?)
     }
 
-    async fn changed(&self, since: ChangeSeq) {
-        let mut newest = self.newest();
-        // Fails only where the store is closed: then nothing changes any more.
-        if newest.wait_for(|seq| *seq > since.0).await.is_err() {
-            std::future::pending::<()>().await;
+    async fn cursor(&self) -> Result<Cursor, StoreError> {
+        Ok(pages::cursor(self.ticker().newest()))
+    }
+
+    async fn news(&self) -> News {
+        self.ticker().next().await
+    }
+
+    async fn load_shards(
+        &self,
+        shards: &[Shard],
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<LanePage>, StoreError> {
+        Ok(self.lanes(shards, until, limit).await?)
+    }
+
+    async fn load_lane(
+        &self,
+        lane: LaneKey,
+        after: Spot,
+        until: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<QueueRow>, StoreError> {
+        Ok(self.lane(lane, after, until, limit).await?)
+    }
+
+    async fn load_due(
+        &self,
+        shards: &[Shard],
+        span: Range<Timestamp>,
+        after: Option<Spot>,
+        limit: u32,
+    ) -> Result<Vec<QueueRow>, StoreError> {
+        Ok(self.due(shards, span, after, limit).await?)
+    }
+
+    async fn start_scheduled(
+        &self,
+        messages: &[MessageId],
+        now: Timestamp,
+    ) -> Result<Vec<MessageId>, StoreError> {
+        if messages.is_empty() {
+            return Ok(Vec::new());
         }
+        let ids = json_ids(messages);
+        self.writer()
+            .alone(move |connection| {
+                Box::pin(async move { start_scheduled(connection, &ids, now).await })
+            })
+            .await
     }
 
     async fn open(
@@ -84,24 +121,12 @@ struct MessageRow {
     smtputf8: bool,
     accepted_at: i64,
     expires_at: i64,
+    selectors: String,
+    sealed_until: i64,
     bytes: Vec<u8>,
 }
 
 impl SqliteStore {
-    async fn load(&self, since: i64, limit: u32) -> Result<Vec<SqliteRow>, Fault> {
-        // Index queue (primary key): in change order as it lies.
-        let rows = sqlx::query(
-            "SELECT seq, recipient, message, tenant, domain, accepted_at, due_at, expires_at,
-                 attempts, cause
-             FROM queue WHERE seq > ?1 ORDER BY seq LIMIT ?2",
-        )
-        .bind(since)
-        .bind(limit)
-        .fetch_all(self.readers())
-        .await?;
-        Ok(rows)
-    }
-
     async fn open_message(
         &self,
         message: MessageId,
@@ -110,7 +135,8 @@ impl SqliteStore {
         let id = message.as_bytes().as_slice();
         // Indexes messages and bodies (primary keys).
         let found: Option<MessageRow> = sqlx::query_as(
-            "SELECT m.tenant, m.smtputf8, m.accepted_at, m.expires_at, b.bytes
+            "SELECT m.tenant, m.smtputf8, m.accepted_at, m.expires_at, m.selectors, m.sealed_until,
+                 b.bytes
              FROM messages AS m JOIN bodies AS b ON b.message = m.id WHERE m.id = ?1",
         )
         .bind(id)
@@ -130,6 +156,8 @@ impl SqliteStore {
             smtputf8: row.smtputf8,
             accepted_at: Timestamp::from_micros(row.accepted_at),
             expires_at: Timestamp::from_micros(row.expires_at),
+            selectors: place.cell("selectors", serde_json::from_str(&row.selectors))?,
+            sealed_until: Timestamp::from_micros(row.sealed_until),
             recipients: self.open_recipients(message, recipients).await?,
         }))
     }
@@ -167,32 +195,36 @@ impl SqliteStore {
     }
 }
 
-/// One damaged row must not keep all others from being delivered: it stays where it is, and is
-/// named each time it is met.
-fn queue_row_if_sound(row: &SqliteRow) -> Option<QueueRow> {
-    queue_row(row)
-        .inspect_err(|fault| tracing::error!(?fault, "a row of the queue cannot be read"))
-        .ok()
-}
-
-// By hand and borrowing: a start reads a million of these.
-fn queue_row(row: &SqliteRow) -> Result<QueueRow, Fault> {
-    let recipient: &[u8] = row.try_get(1)?;
-    let place = Place {
-        table: "queue",
-        id: recipient,
+/// The queue's side of the race with `Mail::cancel`: with one writer, one of the two comes first.
+async fn start_scheduled(
+    connection: &mut SqliteConnection,
+    ids: &str,
+    now: Timestamp,
+) -> Result<Vec<MessageId>, Fault> {
+    // Indexes recipients (primary key) and queue_recipient. The queue row stays: what it has
+    // waited for is counted when it is settled.
+    sqlx::query(
+        "UPDATE recipients AS r SET state = 'queued'
+         WHERE r.message IN (SELECT unhex(value, '-') FROM json_each(?1))
+             AND r.state = 'scheduled' AND EXISTS (
+                 SELECT 1 FROM queue AS q WHERE q.recipient = r.id AND q.due_at <= ?2)",
+    )
+    .bind(ids)
+    .bind(now.as_micros())
+    .execute(&mut *connection)
+    .await?;
+    let started: String = sqlx::query_scalar(
+        "SELECT json_group_array(k.value) FROM json_each(?1) AS k
+         WHERE EXISTS (SELECT 1 FROM recipients AS r JOIN queue AS q ON q.recipient = r.id
+             WHERE r.message = unhex(k.value, '-') AND r.state = 'queued' AND q.due_at <= ?2)",
+    )
+    .bind(ids)
+    .bind(now.as_micros())
+    .fetch_one(connection)
+    .await?;
+    let all = Place {
+        table: "messages",
+        id: &[],
     };
-    let time = |column: usize| row.try_get(column).map(Timestamp::from_micros);
-    Ok(QueueRow {
-        seq: ChangeSeq(row.try_get(0)?),
-        recipient: place.id("recipient", recipient)?,
-        message: place.id("message", row.try_get(2)?)?,
-        tenant: place.id("tenant", row.try_get(3)?)?,
-        domain: place.domain("domain", row.try_get(4)?)?,
-        accepted_at: time(5)?,
-        due_at: time(6)?,
-        expires_at: time(7)?,
-        attempts: place.number("attempts", row.try_get(8)?)?,
-        cause: place.cell("cause", WaitCause::parse(row.try_get(9)?))?,
-    })
+    all.cell("id", serde_json::from_str(&started))
 }

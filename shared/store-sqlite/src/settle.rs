@@ -1,23 +1,12 @@
 //! Settlements inside the committer's transaction: what became of recipients, many at once.
 
-use std::collections::HashMap;
-
-use postrider_model::{Event, MessageId, RecipientId, RecipientState, WaitCause};
+use postrider_model::{Event, RecipientState};
 use postrider_store::{Outcome, Settled, Settlement};
-use serde::Serialize;
 use sqlx::SqliteConnection;
 
 use crate::fault::Fault;
-use crate::rows::{Place, json, json_ids};
-
-/// A recipient as it stood before.
-struct Standing {
-    state: RecipientState,
-    attempts: u32,
-    events: i64,
-    /// Whether it has a queue row.
-    queued: bool,
-}
+use crate::standing::{self, Key, Standing};
+use crate::writes::{self, RecipientRow, Rescheduled, Writes};
 
 /// What came of recording some settlements.
 #[derive(Default)]
@@ -26,44 +15,6 @@ pub(crate) struct Recorded<'s> {
     pub(crate) outcomes: Vec<Settled>,
     /// Their events, numbered, yet to be written.
     pub(crate) events: Vec<(i64, &'s Event)>,
-}
-
-/// A recipient as it is written.
-#[derive(Serialize)]
-struct RecipientRow<'s> {
-    message: MessageId,
-    id: RecipientId,
-    state: RecipientState,
-    attempts: u32,
-    events: i64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reply_code: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reply_enhanced: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reply_text: Option<&'s str>,
-    /// Absent where nothing but events was added.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    updated_at: Option<i64>,
-}
-
-#[derive(Serialize)]
-struct QueueRow {
-    recipient: RecipientId,
-    seq: i64,
-    due_at: i64,
-    attempts: u32,
-    cause: WaitCause,
-}
-
-/// All that a batch writes.
-#[derive(Default)]
-struct Writes<'s> {
-    recipients: Vec<RecipientRow<'s>>,
-    rescheduled: Vec<QueueRow>,
-    /// Recipients whose queue row goes.
-    done: Vec<RecipientId>,
-    events: Vec<(i64, &'s Event)>,
 }
 
 /// Records settlements, no two of the same recipient; all but their events.
@@ -75,188 +26,137 @@ pub(crate) async fn record<'s>(
     if settlements.is_empty() {
         return Ok(Recorded::default());
     }
-    let standing = read(connection, settlements).await?;
-    let mut writes = Writes::default();
+    let keys: Vec<Key> = settlements.iter().map(|s| key(s)).collect();
+    let standing = standing::read(connection, &keys).await?;
+    let mut record = Record {
+        writes: Writes::default(),
+        events: Vec::with_capacity(settlements.len()),
+        seq,
+    };
     let outcomes = settlements
         .iter()
         .map(|settlement| match standing.get(&settlement.recipient) {
-            Some(before) => writes.add(before, settlement, seq),
+            Some(before) => record.add(before, settlement),
             None => Settled::Gone,
         })
         .collect();
-    write(connection, &writes).await?;
-    Ok(Recorded {
-        outcomes,
-        events: writes.events,
-    })
+    let Record { writes, events, .. } = record;
+    writes::write(connection, &writes).await?;
+    Ok(Recorded { outcomes, events })
 }
 
-#[derive(Serialize)]
-struct Key {
-    message: MessageId,
-    recipient: RecipientId,
+fn key(settlement: &Settlement) -> Key {
+    // Only a retry asks whose the shard is.
+    let retry = matches!(settlement.outcome, Outcome::Retry { .. });
+    let lease = settlement.lease.filter(|_| retry);
+    Key::of(settlement.message, settlement.recipient).with_shard(lease.map(|lease| lease.shard))
 }
 
-async fn read(
-    connection: &mut SqliteConnection,
-    settlements: &[&Settlement],
-) -> Result<HashMap<RecipientId, Standing>, Fault> {
-    let keys: Vec<Key> = settlements
-        .iter()
-        .map(|settlement| Key {
-            message: settlement.message,
-            recipient: settlement.recipient,
-        })
-        .collect();
-    // Indexes recipients (primary key) and queue_recipient. One JSON text for all: an answer per
-    // row would cost two changes of thread each.
-    let rows: String = sqlx::query_scalar(
-        "SELECT json_group_array(json_array(k.key, r.state, r.attempts, r.events,
-             EXISTS (SELECT 1 FROM queue AS q WHERE q.recipient = r.id)))
-         FROM json_each(?1) AS k CROSS JOIN recipients AS r
-             ON r.message = unhex(k.value ->> 'message', '-')
-             AND r.id = unhex(k.value ->> 'recipient', '-')",
-    )
-    .bind(json(&keys)?)
-    .fetch_one(connection)
-    .await?;
-    let all = Place {
-        table: "recipients",
-        id: &[],
-    };
-    let rows: Vec<(usize, RecipientState, u32, i64, u8)> =
-        all.cell("state", serde_json::from_str(&rows))?;
-    let standing = rows
-        .into_iter()
-        .filter_map(|(at, state, attempts, events, queued)| {
-            let standing = Standing {
-                state,
-                attempts,
-                events,
-                queued: queued != 0,
-            };
-            Some((keys.get(at)?.recipient, standing))
-        });
-    Ok(standing.collect())
+struct Record<'s, 'n> {
+    writes: Writes<'s>,
+    events: Vec<(i64, &'s Event)>,
+    seq: &'n mut i64,
 }
 
-impl<'s> Writes<'s> {
-    fn add(&mut self, before: &Standing, settlement: &'s Settlement, seq: &mut i64) -> Settled {
-        let too_late = before.state.is_final();
-        let (state, attempts) = if too_late {
-            (before.state, before.attempts)
-        } else {
-            self.queue(before, settlement, seq)
-        };
-        let mut events = before.events;
+impl<'s> Record<'s, '_> {
+    fn add(&mut self, before: &Standing, settlement: &'s Settlement) -> Settled {
+        let settled = judge(before, settlement);
+        let stands = settled != Settled::Recorded || settlement.outcome == Outcome::Noted;
+        let mut row = unchanged(before, settlement);
+        if !stands {
+            self.queue(&mut row, before, settlement);
+        }
+        if settled == Settled::Recorded
+            && let Some(reply) = &settlement.reply
+        {
+            row.reply_code = Some(reply.code);
+            row.reply_enhanced = reply.enhanced.map(|code| code.to_string());
+            row.reply_text = Some(&reply.text);
+        }
         for event in &settlement.events {
-            events += 1;
-            self.events.push((events, event));
+            row.events += 1;
+            self.events.push((row.events, event));
         }
-        let stands = too_late || settlement.outcome == Outcome::Noted;
-        let reply = settlement.reply.as_ref().filter(|_| !too_late);
-        self.recipients.push(RecipientRow {
-            message: settlement.message,
-            id: settlement.recipient,
-            state,
-            attempts,
-            events,
-            reply_code: reply.map(|reply| reply.code),
-            reply_enhanced: reply.and_then(|reply| Some(reply.enhanced?.to_string())),
-            reply_text: reply.map(|reply| reply.text.as_str()),
-            updated_at: (!stands).then_some(settlement.at.as_micros()),
-        });
-        if too_late {
-            Settled::TooLate
-        } else {
-            Settled::Recorded
-        }
+        self.writes.recipients.push(row);
+        settled
     }
 
-    /// What the outcome does to the queue; returns the recipient's state and attempts after it.
-    fn queue(
-        &mut self,
-        before: &Standing,
-        settlement: &Settlement,
-        seq: &mut i64,
-    ) -> (RecipientState, u32) {
+    /// What the outcome does to the recipient and its place in the queue.
+    fn queue(&mut self, row: &mut RecipientRow<'s>, before: &Standing, settlement: &Settlement) {
+        let held = before.state == RecipientState::Held;
+        let at = settlement.at;
         match settlement.outcome {
-            Outcome::Final { state, attempts } => {
-                self.leave(before, settlement.recipient);
-                (state, attempts)
-            }
-            Outcome::Held { attempts } => {
-                self.leave(before, settlement.recipient);
-                (RecipientState::Held, attempts)
-            }
-            // What was stopped while it was attempted stays stopped.
-            Outcome::Retry { attempts, .. } if before.state == RecipientState::Held => {
-                (RecipientState::Held, attempts)
+            // What was stopped while it was attempted stays stopped, and waits as before.
+            Outcome::Retry { attempts, .. } if held => {
+                row.attempts = attempts;
+                return;
             }
             Outcome::Retry {
                 due_at,
                 attempts,
                 cause,
             } => {
-                *seq += 1;
-                self.rescheduled.push(QueueRow {
+                *self.seq += 1;
+                self.writes.rescheduled.push(Rescheduled {
                     recipient: settlement.recipient,
-                    seq: *seq,
+                    seq: *self.seq,
+                    since: at.as_micros(),
                     due_at: due_at.as_micros(),
                     attempts,
                     cause,
                 });
-                (RecipientState::Queued, attempts)
+                (row.state, row.attempts) = (RecipientState::Queued, attempts);
             }
-            Outcome::Noted => (before.state, before.attempts),
+            Outcome::Final { state, attempts } => {
+                (row.state, row.attempts) = (state, attempts);
+                self.leave(before, settlement);
+            }
+            Outcome::Held { attempts } => {
+                (row.state, row.attempts) = (RecipientState::Held, attempts);
+                self.leave(before, settlement);
+            }
+            Outcome::Noted => return,
         }
+        row.updated_at = Some(at.as_micros());
+        row.waits = Some(if held {
+            // Who settles does not know that it was stopped; its ledger was closed then.
+            before.waits_until(at)
+        } else {
+            let mut waits = before.waits.clone();
+            waits.merge(&settlement.waits);
+            waits
+        });
     }
 
-    fn leave(&mut self, before: &Standing, recipient: RecipientId) {
-        if before.queued {
-            self.done.push(recipient);
+    fn leave(&mut self, before: &Standing, settlement: &Settlement) {
+        if before.queued.is_some() {
+            self.writes.done.push(settlement.recipient);
         }
     }
 }
 
-/// Three statements in one go: each alone would cost two changes of thread.
-async fn write(connection: &mut SqliteConnection, writes: &Writes<'_>) -> Result<(), Fault> {
-    if writes.recipients.is_empty() {
-        return Ok(());
+fn judge(before: &Standing, settlement: &Settlement) -> Settled {
+    if before.state.is_final() {
+        return Settled::TooLate;
     }
-    // Indexes recipients (primary key) and queue_recipient. A reply goes in whole or not at all;
-    // a new seq is what shows a row to `load_changed` again.
-    let changed = sqlx::query(
-        "WITH x AS MATERIALIZED (SELECT value FROM json_each(?1))
-         UPDATE recipients AS r SET state = x.value ->> 'state',
-             attempts = x.value ->> 'attempts', events = x.value ->> 'events',
-             reply_code = coalesce(x.value ->> 'reply_code', r.reply_code),
-             reply_enhanced = iif(x.value ->> 'reply_code' IS NULL, r.reply_enhanced,
-                 x.value ->> 'reply_enhanced'),
-             reply_text = coalesce(x.value ->> 'reply_text', r.reply_text),
-             updated_at = coalesce(x.value ->> 'updated_at', r.updated_at)
-         FROM x
-         WHERE r.message = unhex(x.value ->> 'message', '-')
-             AND r.id = unhex(x.value ->> 'id', '-');
-         DELETE FROM queue WHERE recipient IN (SELECT unhex(value, '-') FROM json_each(?2));
-         UPDATE queue AS q SET seq = x.value ->> 'seq', due_at = x.value ->> 'due_at',
-             attempts = x.value ->> 'attempts', cause = x.value ->> 'cause'
-         FROM json_each(?3) AS x
-         WHERE q.recipient = unhex(x.value ->> 'recipient', '-')",
-    )
-    .bind(json(&writes.recipients)?)
-    .bind(json_ids(&writes.done))
-    .bind(json(&writes.rescheduled)?)
-    .execute(connection)
-    .await?;
-    // All were read in this transaction: fewer means that the tables contradict each other.
-    let want = writes.recipients.len() + writes.done.len() + writes.rescheduled.len();
-    if changed.rows_affected() == want as u64 {
-        Ok(())
-    } else {
-        let there = changed.rows_affected();
-        Err(Fault::Rejected(format!(
-            "{want} rows of recipients and queue to change, {there} there"
-        )))
+    let retry = matches!(settlement.outcome, Outcome::Retry { .. });
+    match settlement.lease {
+        Some(lease) if retry && before.epoch != Some(lease.epoch) => Settled::NotOwner,
+        _ => Settled::Recorded,
+    }
+}
+
+fn unchanged<'s>(before: &Standing, settlement: &Settlement) -> RecipientRow<'s> {
+    RecipientRow {
+        message: settlement.message,
+        id: settlement.recipient,
+        state: before.state,
+        attempts: before.attempts,
+        events: before.events,
+        reply_code: None,
+        reply_enhanced: None,
+        reply_text: None,
+        updated_at: None,
+        waits: None,
     }
 }

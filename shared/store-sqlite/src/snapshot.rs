@@ -54,6 +54,10 @@ struct TenantRow {
     requests_per_second: i64,
     per_minute: i64,
     burst: i64,
+    bulk_per_minute: i64,
+    connections: i64,
+    per_day: i64,
+    per_month: i64,
     created_at: i64,
 }
 
@@ -77,6 +81,10 @@ impl TryFrom<TenantRow> for Tenant {
                     .number("requests_per_second", row.requests_per_second)?,
                 per_minute: place.number("per_minute", row.per_minute)?,
                 burst: place.number("burst", row.burst)?,
+                bulk_per_minute: place.number("bulk_per_minute", row.bulk_per_minute)?,
+                connections: place.number("connections", row.connections)?,
+                per_day: place.number("per_day", row.per_day)?,
+                per_month: place.number("per_month", row.per_month)?,
             },
             created_at: Timestamp::from_micros(row.created_at),
         })

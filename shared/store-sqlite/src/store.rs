@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use sqlx::SqlitePool;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::controls::Enacting;
 use crate::fresh::Fresh;
+use crate::news::Ticker;
 use crate::writer::Writer;
 
 /// The relay's database. Cheap to clone; clones share the writer and the readers.
@@ -21,7 +22,8 @@ pub(crate) struct Parts {
     pub(crate) readers: SqlitePool,
     pub(crate) checkpoints: SqlitePool,
     pub(crate) fresh: Fresh,
-    pub(crate) newest: watch::Receiver<i64>,
+    pub(crate) ticker: Ticker,
+    pub(crate) enacting: Enacting,
     pub(crate) failed: CancellationToken,
     pub(crate) closing: CancellationToken,
     pub(crate) tasks: TaskTracker,
@@ -63,8 +65,12 @@ impl SqliteStore {
         &self.0.readers
     }
 
-    pub(crate) fn newest(&self) -> watch::Receiver<i64> {
-        self.0.newest.clone()
+    pub(crate) fn ticker(&self) -> &Ticker {
+        &self.0.ticker
+    }
+
+    pub(crate) fn enacting(&self) -> &Enacting {
+        &self.0.enacting
     }
 
     pub(crate) fn fresh(&self) -> &Fresh {

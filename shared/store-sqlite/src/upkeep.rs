@@ -265,10 +265,12 @@ async fn erase(
 }
 
 async fn erase_directory(connection: &mut SqliteConnection, tenant: &[u8]) -> Result<(), Fault> {
-    // Indexes usage (primary key), credentials_tenant, reply_addresses_tenant, tenants (primary
-    // key). `names` stays.
+    // Indexes usage and bucket_levels (primary keys), credentials_tenant, reply_addresses_tenant,
+    // tenants (primary key); all of the few controls. `names` stays.
     for statement in [
         "DELETE FROM usage WHERE tenant = ?1",
+        "DELETE FROM bucket_levels WHERE tenant = ?1",
+        "DELETE FROM controls WHERE tenant = ?1",
         "DELETE FROM credentials WHERE tenant = ?1",
         "DELETE FROM reply_addresses WHERE tenant = ?1",
     ] {

@@ -26,7 +26,14 @@ pub(crate) enum Command {
 
 /// The inside of a transaction.
 pub(crate) type Verb =
-    Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<(), Fault>> + Send>;
+    Box<dyn for<'c> FnOnce(&'c mut Desk) -> BoxFuture<'c, Result<(), Fault>> + Send>;
+
+/// What a transaction works on.
+pub(crate) struct Desk {
+    pub(crate) connection: SqliteConnection,
+    /// The newest change that was numbered.
+    pub(crate) seq: i64,
+}
 
 #[derive(Clone)]
 pub(crate) struct Writer {
@@ -75,11 +82,20 @@ impl Writer {
             + Send
             + 'static,
     {
+        self.numbering(|desk| verb(&mut desk.connection)).await
+    }
+
+    /// `alone`, for a verb that numbers changes of the queue.
+    pub(crate) async fn numbering<T, F>(&self, verb: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Desk) -> BoxFuture<'c, Result<T, Fault>> + Send + 'static,
+    {
         let (made, value) = oneshot::channel();
-        let work: Verb = Box::new(move |connection| {
+        let work: Verb = Box::new(move |desk| {
             Box::pin(async move {
                 // Nobody waits any more where this fails; the verb is done all the same.
-                let _gone = made.send(verb(connection).await?);
+                let _gone = made.send(verb(desk).await?);
                 Ok(())
             })
         });

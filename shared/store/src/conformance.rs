@@ -23,7 +23,7 @@ pub mod upkeep;
 use std::any::Any;
 use std::sync::Arc;
 
-use crate::{Directory, Intake, Mail, Queue, Upkeep};
+use crate::{Controls, Directory, Intake, Mail, Nodes, Queue, Upkeep};
 
 /// All ports of one store.
 pub struct Ports {
@@ -32,6 +32,8 @@ pub struct Ports {
     pub queue: Arc<dyn Queue>,
     pub directory: Arc<dyn Directory>,
     pub upkeep: Arc<dyn Upkeep>,
+    pub nodes: Arc<dyn Nodes>,
+    pub controls: Arc<dyn Controls>,
     /// What has to live as long as the store: a folder, a server.
     pub keep: Box<dyn Any + Send + Sync>,
 }
@@ -40,7 +42,7 @@ impl Ports {
     /// All ports on one value.
     pub fn of<S>(store: S, keep: impl Any + Send + Sync) -> Self
     where
-        S: Intake + Mail + Queue + Directory + Upkeep + 'static,
+        S: Intake + Mail + Queue + Directory + Upkeep + Nodes + Controls + 'static,
     {
         let store = Arc::new(store);
         Self {
@@ -48,7 +50,9 @@ impl Ports {
             mail: store.clone(),
             queue: store.clone(),
             directory: store.clone(),
-            upkeep: store,
+            upkeep: store.clone(),
+            nodes: store.clone(),
+            controls: store,
             keep: Box::new(keep),
         }
     }
@@ -78,10 +82,11 @@ macro_rules! conformance_tests {
                 a_tenant_sees_nothing_of_anothers_answers,
                 a_tenant_cannot_take_anothers_message_id,
                 a_tenant_cannot_change_anothers_directory;
-            queue: every_live_recipient_is_loaded_in_order_a_page_at_a_time,
+            queue: every_live_recipient_is_loaded_a_page_at_a_time,
                 a_rescheduled_recipient_is_loaded_again,
+                what_is_in_other_shards_is_not_loaded,
                 what_ended_is_never_loaded,
-                changed_wakes_after_a_commit,
+                committed_rows_are_handed_over_from_memory,
                 opening_gives_the_bytes_and_the_live_recipients,
                 opening_what_is_not_there_gives_nothing;
             settle: an_end_is_recorded_once,

@@ -9,13 +9,13 @@ use futures_util::future::join_all;
 use postrider_model::{
     Credential, CredentialId, EmailAddress, Event, EventKind, IdempotencyKey, KeyStatus, Limits,
     MessageId, RecipientId, ReplyAddress, ReplyAddressId, ReplyStatus, Stream, Tenant, TenantId,
-    TenantStatus, Timestamp,
+    TenantStatus, Timestamp, Waits,
 };
 
 use super::Ports;
 use crate::{
-    Answer, ChangeSeq, Claim, ClaimScope, Committed, NewMessage, NewRecipient, NewTenant, Outcome,
-    QueueRow, Settled, Settlement, StoreError, StoredEmail, Summary,
+    Answer, Claim, ClaimScope, Committed, Cursor, NewMessage, NewRecipient, NewTenant, Outcome,
+    QueueRow, Quota, Settled, Settlement, Shard, StoreError, StoredEmail, Summary,
 };
 
 pub const DAY: Duration = Duration::from_hours(24);
@@ -66,7 +66,7 @@ pub fn new_tenant() -> NewTenant {
             limits: Limits {
                 requests_per_second: 10,
                 per_minute: 600,
-                burst: 0,
+                ..Limits::default()
             },
             created_at: at(0),
         },
@@ -100,6 +100,17 @@ pub async fn add_tenant(ports: &Ports) -> TenantId {
     id
 }
 
+/// A tenant whose mail lies in another shard.
+pub async fn in_another_shard(ports: &Ports, than: TenantId) -> TenantId {
+    let mut new = new_tenant();
+    while Shard::of(new.tenant.id) == Shard::of(than) {
+        new = new_tenant();
+    }
+    let id = new.tenant.id;
+    ports.directory.add_tenant(new).await.expect("a new tenant");
+    id
+}
+
 /// A message to `to`, due at once, accepted now.
 pub fn message_to(tenant: TenantId, to: &[&str]) -> NewMessage {
     let id = message_id();
@@ -118,6 +129,7 @@ pub fn message_to(tenant: TenantId, to: &[&str]) -> NewMessage {
         due_at: at(0),
         expires_at: at(0).after(2 * DAY),
         selectors: vec!["r1".to_owned(), "e1".to_owned()],
+        sealed_until: at(0).after(2 * DAY),
         summary: summary(id),
         body: Bytes::from_static(b"Subject: hello\r\n\r\nhello\r\n"),
         smtputf8: false,
@@ -127,6 +139,7 @@ pub fn message_to(tenant: TenantId, to: &[&str]) -> NewMessage {
             .collect(),
         recipients,
         claim: None,
+        quota: Quota::default(),
     }
 }
 
@@ -200,8 +213,27 @@ pub async fn email(ports: &Ports, message: &NewMessage) -> Option<StoredEmail> {
 
 /// All that is live, read from the start.
 pub async fn live(ports: &Ports) -> Vec<QueueRow> {
-    let rows = ports.queue.load_changed(ChangeSeq::START, 10_000).await;
-    rows.expect("the queue")
+    changed_since(ports, &Cursor::START).await
+}
+
+/// All that changed since, whatever the size of a page.
+pub async fn changed_since(ports: &Ports, since: &Cursor) -> Vec<QueueRow> {
+    let shards: Vec<Shard> = Shard::all().collect();
+    let (mut since, mut rows) = (since.clone(), Vec::new());
+    loop {
+        let page = ports.queue.load_changed(&shards, &since, 1_000).await;
+        let page = page.expect("the queue");
+        rows.extend(page.rows);
+        since = page.next;
+        if !page.more {
+            return rows;
+        }
+    }
+}
+
+/// Where changes from here on begin.
+pub async fn cursor(ports: &Ports) -> Cursor {
+    ports.queue.cursor().await.expect("a place in change order")
 }
 
 /// A settlement of the message's first recipient, with one event of `kind`.
@@ -219,6 +251,8 @@ pub fn settlement(
         outcome,
         reply: None,
         events: vec![Event::new(recipient, at(seconds), kind)],
+        waits: Waits::default(),
+        lease: None,
     }
 }
 

@@ -36,6 +36,7 @@ pub async fn fifty_equal_commits_with_one_key_store_one_message(ports: &Ports) {
             Committed::Claimed(answer) => {
                 told.insert(answer.body);
             }
+            Committed::OverQuota(over) => panic!("no quota was given: {over:?}"),
         }
     }
     assert_eq!(stored.len(), 1, "one is stored");

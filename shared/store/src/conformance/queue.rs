@@ -2,44 +2,51 @@
 
 use std::collections::HashMap;
 
-use futures_util::future::{FutureExt as _, join};
+use futures_util::future::join;
 use postrider_model::{EventKind, WaitCause};
 
 use super::Ports;
 use super::fixture::{
-    add_tenant, at, commit, commit_all, deliver, live, message, message_id, message_to,
-    recipient_id, settle, settlement,
+    add_tenant, at, changed_since, commit, commit_all, cursor, deliver, in_another_shard, live,
+    message, message_id, message_to, recipient_id, settle, settlement,
 };
-use crate::{ChangeSeq, Outcome, QueueRow};
+use crate::{Changes, Cursor, News, Outcome, QueueRow, Shard};
 
-async fn load(ports: &Ports, since: ChangeSeq, limit: u32) -> Vec<QueueRow> {
-    let rows = ports.queue.load_changed(since, limit).await;
-    rows.expect("a page of the queue")
+async fn load(ports: &Ports, since: &Cursor, limit: u32) -> Changes {
+    let shards: Vec<Shard> = Shard::all().collect();
+    let page = ports.queue.load_changed(&shards, since, limit).await;
+    page.expect("a page of the queue")
 }
 
-pub async fn every_live_recipient_is_loaded_in_order_a_page_at_a_time(ports: &Ports) {
+pub async fn every_live_recipient_is_loaded_a_page_at_a_time(ports: &Ports) {
     let tenant = add_tenant(ports).await;
     let to = ["a@x.example", "b@y.example", "c@x.example"];
     let messages: Vec<_> = (0..30).map(|_| message_to(tenant, &to)).collect();
     commit_all(ports, &messages).await;
 
-    let (mut since, mut loaded) = (ChangeSeq::START, HashMap::new());
+    let (mut since, mut loaded) = (Cursor::START, HashMap::new());
     loop {
-        let page = load(ports, since, 7).await;
-        assert!(page.len() <= 7);
-        let Some(last) = page.last() else { break };
-        assert!(page.is_sorted_by_key(|row| row.seq), "in change order");
-        assert!(page.iter().all(|row| row.seq > since), "nothing twice");
-        since = last.seq;
-        loaded.extend(page.into_iter().map(|row| (row.recipient, row)));
+        let page = load(ports, &since, 7).await;
+        assert!(page.rows.len() <= 7);
+        assert!(!page.more || page.next != since, "each page leads on");
+        for row in page.rows {
+            let again = loaded.insert(row.recipient, row);
+            assert!(again.is_none(), "nothing twice while nothing changes");
+        }
+        since = page.next;
+        if !page.more {
+            break;
+        }
     }
     assert_eq!(loaded.len(), 90);
     for message in &messages {
         for recipient in &message.recipients {
             let row = &loaded[&recipient.id];
             assert_eq!((row.message, row.tenant), (message.id, tenant));
+            assert_eq!(row.stream, message.summary.stream);
             assert_eq!(&row.domain, recipient.address.domain());
             assert_eq!(row.accepted_at, message.accepted_at);
+            assert_eq!(row.since, message.accepted_at);
             assert_eq!(row.due_at, message.due_at);
             assert_eq!(row.expires_at, message.expires_at);
             assert_eq!((row.attempts, row.cause), (0, WaitCause::Turn));
@@ -52,8 +59,8 @@ pub async fn a_rescheduled_recipient_is_loaded_again(ports: &Ports) {
     let (first, second) = (message(tenant), message(tenant));
     commit(ports, &first).await;
     commit(ports, &second).await;
-    let newest = live(ports).await[1].seq;
-    assert_eq!(load(ports, newest, 10).await, []);
+    let newest = cursor(ports).await;
+    assert_eq!(changed_since(ports, &newest).await, []);
 
     let retry = Outcome::Retry {
         due_at: at(300),
@@ -61,13 +68,29 @@ pub async fn a_rescheduled_recipient_is_loaded_again(ports: &Ports) {
         cause: WaitCause::Greylisting,
     };
     settle(ports, settlement(&first, 5, EventKind::Deferred, retry)).await;
-    let rows = load(ports, newest, 10).await;
+    let rows = changed_since(ports, &newest).await;
     assert_eq!(rows.len(), 1);
     assert_eq!(rows[0].recipient, first.recipients[0].id);
     assert_eq!((rows[0].due_at, rows[0].attempts), (at(300), 1));
     assert_eq!(rows[0].cause, WaitCause::Greylisting);
+    assert_eq!(rows[0].since, at(5));
     let all = live(ports).await;
     assert_eq!(all.len(), 2, "each live row stands once");
+}
+
+pub async fn what_is_in_other_shards_is_not_loaded(ports: &Ports) {
+    let one = add_tenant(ports).await;
+    let two = in_another_shard(ports, one).await;
+    let (mine, others) = (message(one), message(two));
+    commit(ports, &mine).await;
+    commit(ports, &others).await;
+    let shards = [Shard::of(one)];
+    let page = ports.queue.load_changed(&shards, &Cursor::START, 10).await;
+    let page = page.expect("a page of the queue");
+    let found: Vec<_> = page.rows.iter().map(|row| row.message).collect();
+    assert_eq!(found, [mine.id]);
+    let none = ports.queue.load_changed(&[], &Cursor::START, 10).await;
+    assert_eq!(none.expect("a page of the queue").rows, []);
 }
 
 pub async fn what_ended_is_never_loaded(ports: &Ports) {
@@ -81,18 +104,27 @@ pub async fn what_ended_is_never_loaded(ports: &Ports) {
     assert_eq!(rows[0].message, second.id);
 }
 
-pub async fn changed_wakes_after_a_commit(ports: &Ports) {
+pub async fn committed_rows_are_handed_over_from_memory(ports: &Ports) {
     let tenant = add_tenant(ports).await;
-    let changed = ports.queue.changed(ChangeSeq::START);
-    assert!(changed.now_or_never().is_none(), "nothing yet");
-    let first = message(tenant);
+    let given = message_to(tenant, &["a@x.example", "b@y.example"]);
     // Waits from before the commit: it must not sleep through it.
-    let ((), _) = join(ports.queue.changed(ChangeSeq::START), commit(ports, &first)).await;
-    let rows = live(ports).await;
-    assert_eq!(rows.len(), 1);
-    let changed = ports.queue.changed(rows[0].seq);
-    assert!(changed.now_or_never().is_none(), "nothing newer");
-    ports.queue.changed(ChangeSeq::START).await;
+    let (rows, _) = join(handed_over(ports, 2), commit(ports, &given)).await;
+    let mut found = live(ports).await;
+    found.sort_by_key(QueueRow::place);
+    assert_eq!(rows, found, "as they would be read");
+}
+
+/// Waits for news of `count` rows; gives them by place.
+async fn handed_over(ports: &Ports, count: usize) -> Vec<QueueRow> {
+    let mut rows: Vec<QueueRow> = Vec::new();
+    while rows.len() < count {
+        // Word of something else may come between.
+        if let News::Rows(more) = ports.queue.news().await {
+            rows.extend(more);
+        }
+    }
+    rows.sort_by_key(QueueRow::place);
+    rows
 }
 
 pub async fn opening_gives_the_bytes_and_the_live_recipients(ports: &Ports) {
@@ -113,6 +145,8 @@ pub async fn opening_gives_the_bytes_and_the_live_recipients(ports: &Ports) {
     assert!(opened.smtputf8);
     assert_eq!(opened.accepted_at, given.accepted_at);
     assert_eq!(opened.expires_at, given.expires_at);
+    assert_eq!(opened.selectors, given.selectors);
+    assert_eq!(opened.sealed_until, given.sealed_until);
     let found: Vec<_> = opened.recipients.iter().map(|r| r.id).collect();
     assert_eq!(found, [b.id]);
     assert_eq!(opened.recipients[0].address, b.address);
