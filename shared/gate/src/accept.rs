@@ -8,7 +8,7 @@ use postrider_message::{MessageError, SignError};
 use postrider_model::{MessageId, Timestamp};
 use postrider_runtime::{Clock, Rng};
 use postrider_store::{
-    Answer, Claim, ClaimScope, Committed, Intake, NewMessage, Roster, StoreError,
+    Answer, Claim, ClaimScope, Committed, Intake, Mail, NewMessage, Roster, StoreError,
 };
 use postrider_telemetry::{Counter, Histogram, Registry};
 
@@ -16,6 +16,7 @@ use crate::access::Caller;
 use crate::admit::{ClaimRequest, Rules, Submission, admit};
 use crate::claim::{Claims, Entry};
 use crate::identity::{Identity, Service};
+use crate::quota::{self, QuotaExceeded, Quotas};
 use crate::seal::{Seal, seal};
 use crate::secret::MasterKey;
 use crate::signing::KeyRing;
@@ -23,27 +24,33 @@ use crate::signing::KeyRing;
 /// How long an idempotency key stands.
 const CLAIM_LIFE: Duration = Duration::from_hours(24);
 /// Above this a message is parsed and signed on a blocking thread, in bytes.
-const INLINE_MOST: usize = 128 * 1024;
+pub(crate) const INLINE_MOST: usize = 128 * 1024;
 
 /// The gate. One for all doors of a process.
 pub struct Gate {
-    intake: Arc<dyn Intake>,
-    roster: Roster,
+    pub(crate) intake: Arc<dyn Intake>,
+    pub(crate) mail: Arc<dyn Mail>,
+    pub(crate) roster: Roster,
     master: Arc<MasterKey>,
-    clock: Clock,
+    pub(crate) clock: Clock,
     rng: Rng,
-    keys: KeyRing,
-    rules: Rules,
+    pub(crate) keys: KeyRing,
+    pub(crate) rules: Rules,
     size_most: usize,
     claims: Claims,
+    quotas: Arc<Quotas>,
     space_is_short: AtomicBool,
     accepted: Counter,
+    over_quota: Counter,
+    pub(crate) resealed: Counter,
     accept_seconds: Histogram,
 }
 
 /// What the gate works with.
 pub struct GatePorts {
     pub intake: Arc<dyn Intake>,
+    /// Read for sealing again.
+    pub mail: Arc<dyn Mail>,
     pub roster: Roster,
     pub master: Arc<MasterKey>,
     pub clock: Clock,
@@ -95,6 +102,9 @@ pub enum AcceptError {
     KeyOfOtherRequest,
     #[error("a request with this idempotency key is still under way")]
     KeyInProgress,
+    /// More than the tenant may have accepted in a day or a month.
+    #[error(transparent)]
+    OverQuota(#[from] QuotaExceeded),
     #[error("the free space is below its mark")]
     SpaceIsShort,
     #[error("no DKIM key is there to sign with")]
@@ -120,6 +130,7 @@ impl Gate {
         };
         Self {
             intake: ports.intake,
+            mail: ports.mail,
             roster: ports.roster,
             master: ports.master,
             clock: ports.clock,
@@ -128,10 +139,19 @@ impl Gate {
             rules,
             size_most: config.size_most,
             claims: Claims::default(),
+            quotas: Arc::default(),
             space_is_short: AtomicBool::new(false),
             accepted: ports.metrics.counter(
                 "postrider_gate_recipients_accepted_total",
                 "Recipients of messages that were acknowledged.",
+            ),
+            over_quota: ports.metrics.counter(
+                "postrider_gate_over_quota_total",
+                "Messages refused because their tenant's quota was used up.",
+            ),
+            resealed: ports.metrics.counter(
+                "postrider_gate_messages_resealed_total",
+                "Messages signed anew because their signatures were about to end or a key was revoked.",
             ),
             accept_seconds: ports.metrics.histogram(
                 "postrider_gate_accept_seconds",
@@ -153,6 +173,12 @@ impl Gate {
         self.space_is_short.load(Ordering::Relaxed)
     }
 
+    /// Whether some active DKIM key of the directory does not open with this process's master
+    /// key: it was sealed with another one, and this process would sign with less, or nothing.
+    pub fn is_sealed_by_another_key(&self) -> bool {
+        self.keys.some_stay_closed()
+    }
+
     /// Accepts a message. `Ok` means that it is on disk with every recipient. Not to be
     /// cancelled: what is half done then may be stored without an answer.
     pub async fn accept(
@@ -167,7 +193,11 @@ impl Gate {
         let accepted = match submission.claim.clone() {
             None => self.accept_new(caller, submission, None).await,
             Some(request) => self.accept_once(caller, submission, request).await,
-        }?;
+        };
+        if let Err(AcceptError::OverQuota(_)) = accepted {
+            self.over_quota.add(1);
+        }
+        let accepted = accepted?;
         self.accept_seconds
             .observe(self.clock.now().since(begun).as_secs_f64());
         Ok(accepted)
@@ -216,7 +246,7 @@ impl Gate {
     ) -> Result<Accepted, AcceptError> {
         let now = self.clock.now();
         let mut message = self.sealed(caller, submission, now).await?;
-        let (id, recipients) = (message.id, message.recipients.len() as u64);
+        let (id, recipients) = (message.id, message.recipients.len());
         let request = claim.as_ref().map_or([0; 32], |(_, request)| *request);
         let answer = Answer {
             request,
@@ -230,7 +260,7 @@ impl Gate {
         });
         match self.intake.commit(message).await? {
             Committed::Stored => {
-                self.accepted.add(recipients);
+                self.accepted.add(recipients as u64);
                 Ok(Accepted {
                     answer,
                     stored: Some(id),
@@ -238,6 +268,10 @@ impl Gate {
             }
             // Another process was first under this key.
             Committed::Claimed(earlier) => replay(earlier, request),
+            Committed::OverQuota(over) => {
+                self.quotas.learn(caller.tenant.id, &over, now);
+                Err(QuotaExceeded::new(&over, recipients, now).into())
+            }
         }
     }
 
@@ -253,8 +287,14 @@ impl Gate {
         let (rules, roster) = (self.rules.clone(), self.roster.clone());
         let (master, rng) = (Arc::clone(&self.master), self.rng.clone());
         let (tenant, size_most) = (Arc::clone(&caller.tenant), self.size_most);
+        let (tenant_id, quota) = (tenant.id, quota::of(&tenant.limits));
+        let quotas = Arc::clone(&self.quotas);
         let work = move || {
             let admitted = admit(&rules, &roster, tenant, submission, now)?;
+            let recipients = admitted.recipients.len();
+            if let Some(over) = quotas.used_up(tenant_id, quota, now) {
+                return Err(QuotaExceeded::new(&over, recipients, now).into());
+            }
             let (service, master, rng) = (&rules.service, &*master, &rng);
             seal(
                 admitted,

@@ -5,6 +5,7 @@
 //! Access::identify     a key becomes a Caller (tenant, rate)
 //! Budget::reserve      room in memory, before the body is read
 //! Gate::accept         admit → seal → Intake::commit → the promise
+//! Gate::reseal         the same message, signed anew
 //! Provision            tenants, keys and signing keys: what the directory is filled with
 //! ```
 //!
@@ -18,7 +19,9 @@ mod claim;
 mod identity;
 mod name;
 mod provision;
+mod quota;
 mod rate;
+mod reseal;
 mod return_path;
 mod seal;
 mod secret;
@@ -31,5 +34,7 @@ pub use admit::{ClaimRequest, Submission};
 pub use budget::{Budget, BudgetBusy, Reservation};
 pub use identity::Service;
 pub use provision::{Provision, ProvisionError, Provisioned, TenantDefaults};
+pub use quota::QuotaExceeded;
 pub use rate::RateState;
+pub use reseal::ResealError;
 pub use secret::{MasterKey, SecretError};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use postrider_message::{Stamp, Stamped};
+use postrider_message::{SignError, Stamp};
 use postrider_model::{
     Domain, EmailAddress, Event, EventKind, Mailbox, MessageId, RecipientId, Timestamp,
 };
@@ -14,6 +14,7 @@ use postrider_store::{NewMessage, NewRecipient, Summary};
 use crate::accept::AcceptError;
 use crate::admit::Admitted;
 use crate::identity::Service;
+use crate::quota;
 use crate::return_path::Scope;
 use crate::secret::MasterKey;
 use crate::signing::Signers;
@@ -40,15 +41,19 @@ pub(crate) fn seal(mut admitted: Admitted, with: &Seal<'_>) -> Result<NewMessage
     let raw = std::mem::take(&mut admitted.raw);
     let stamped = postrider_message::stamp(&raw, &stamp_of(&admitted, id, with))?;
     drop(raw);
-    let life = admitted.due_at.since(with.now) + SIGNATURE_LIFE;
-    let body = signed(&stamped, &with.signers, (with.now, life))?;
-    if body.len() > with.size_most {
+    let (signers, size_most) = (&with.signers, with.size_most);
+    if signers.is_empty() {
+        return Err(AcceptError::NoSigningKey);
+    }
+    let signed = signed(&stamped.bytes, signers, (with.now, admitted.due_at))?;
+    let size = signed.body.len();
+    if size > size_most {
         return Err(AcceptError::TooLarge {
-            size: body.len(),
-            most: with.size_most,
+            size,
+            most: size_most,
         });
     }
-    let recipients = recipients(&admitted, id, body.len(), with)?;
+    let recipients = recipients(&admitted, id, size, with)?;
     let events = first_events(&admitted, &recipients, with.now);
     Ok(NewMessage {
         id,
@@ -56,13 +61,11 @@ pub(crate) fn seal(mut admitted: Admitted, with: &Seal<'_>) -> Result<NewMessage
         accepted_at: with.now,
         due_at: admitted.due_at,
         expires_at: admitted.expires_at,
-        selectors: with
-            .signers
-            .iter()
-            .map(|key| key.selector().to_owned())
-            .collect(),
+        selectors: signed.selectors,
+        sealed_until: signed.until,
+        quota: quota::of(&admitted.tenant.limits),
         summary: summary(admitted, stamped.message_id),
-        body: Bytes::from(body),
+        body: signed.body,
         smtputf8: stamped.needs_smtputf8 || recipients.iter().any(|r| r.address.needs_smtputf8()),
         recipients,
         events,
@@ -87,17 +90,33 @@ fn stamp_of(admitted: &Admitted, id: MessageId, with: &Seal<'_>) -> Stamp {
     }
 }
 
-fn signed(
-    stamped: &Stamped,
+/// A message with its signatures before it.
+pub(crate) struct Signed {
+    pub(crate) body: Bytes,
+    /// The keys it is signed with.
+    pub(crate) selectors: Vec<String>,
+    /// When the signatures end: exactly their `x=`.
+    pub(crate) until: Timestamp,
+}
+
+/// Signs what was stamped, for a first attempt at `due_at`. There is at least one key.
+pub(crate) fn signed(
+    stamped: &[u8],
     signers: &Signers,
-    (now, life): (Timestamp, Duration),
-) -> Result<Vec<u8>, AcceptError> {
-    if signers.is_empty() {
-        return Err(AcceptError::NoSigningKey);
-    }
-    let mut signed = postrider_message::sign_at(&stamped.bytes, signers, now, life)?;
-    signed.extend_from_slice(&stamped.bytes);
-    Ok(signed)
+    (now, due_at): (Timestamp, Timestamp),
+) -> Result<Signed, SignError> {
+    let life = due_at.since(now) + SIGNATURE_LIFE;
+    let mut signed = postrider_message::sign_at(stamped, signers, now, life)?;
+    signed.extend_from_slice(stamped);
+    Ok(Signed {
+        body: Bytes::from(signed),
+        selectors: signers
+            .iter()
+            .map(|key| key.selector().to_owned())
+            .collect(),
+        // RFC 6376 §3.5: x= is in whole seconds.
+        until: Timestamp::from_micros(now.after(life).as_seconds().saturating_mul(1_000_000)),
+    })
 }
 
 fn recipients(

@@ -23,6 +23,8 @@ pub(crate) type Signers = Arc<Vec<SigningKey>>;
 #[derive(Default)]
 struct Opened {
     generation: u64,
+    /// Some active key does not open with this master key.
+    some_stay_closed: bool,
     by_domain: HashMap<Domain, Signers>,
 }
 
@@ -44,6 +46,12 @@ impl KeyRing {
             .unwrap_or_default()
     }
 
+    /// Whether some active key of the directory, an older one of its kind among them, does not
+    /// open with this process's master key.
+    pub(crate) fn some_stay_closed(&self) -> bool {
+        self.current().some_stay_closed
+    }
+
     fn current(&self) -> Arc<Opened> {
         let generation = self.roster.generation();
         let opened = self.opened.load_full();
@@ -51,7 +59,13 @@ impl KeyRing {
             return opened;
         }
         let mut by_domain: HashMap<Domain, Vec<SigningKey>> = HashMap::new();
-        for key in newest_of_each(&self.roster.dkim_keys()) {
+        let keys = self.roster.dkim_keys();
+        let opens = |key: &DkimKey| {
+            let opened = self.master.open(&key.selector, &key.sealed_private_key);
+            opened.is_ok()
+        };
+        let some_stay_closed = !keys.iter().all(opens);
+        for key in newest_of_each(&keys) {
             if let Some(opened) = self.open(key) {
                 by_domain
                     .entry(key.domain.clone())
@@ -64,6 +78,7 @@ impl KeyRing {
             .map(|(domain, keys)| (domain, Arc::new(keys)));
         let opened = Arc::new(Opened {
             generation,
+            some_stay_closed,
             by_domain: by_domain.collect(),
         });
         self.opened.store(Arc::clone(&opened));

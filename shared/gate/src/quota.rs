@@ -1,0 +1,188 @@
+//! Quotas: what a tenant may have accepted in a UTC day and month. The commit counts and decides;
+//! what it refused is remembered, so that a tenant whose quota is used up costs no signatures.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use postrider_model::{Limits, TenantId, Timestamp};
+use postrider_store::{OverQuota, Period, Quota};
+
+/// Above this many tenants those whose period has ended are dropped.
+const TENANTS_MOST: usize = 10_000;
+
+/// The quota that a tenant's limits give it.
+pub(crate) fn of(limits: &Limits) -> Quota {
+    Quota {
+        per_day: limits.per_day,
+        per_month: limits.per_month,
+    }
+}
+
+/// A refusal for want of quota. All numbers are recipients, after removing doubles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{used} of {limit} recipients of the {} are used up, {recipients} more are too many until {resets_at}",
+    word(*period)
+)]
+pub struct QuotaExceeded {
+    pub period: Period,
+    pub limit: u32,
+    /// Accepted in the period so far.
+    pub used: u64,
+    /// Of the message that was refused.
+    pub recipients: usize,
+    pub resets_at: Timestamp,
+    /// From the refusal until then.
+    pub retry_after: Duration,
+}
+
+impl QuotaExceeded {
+    pub(crate) fn new(over: &OverQuota, recipients: usize, now: Timestamp) -> Self {
+        let resets_at = resets_at(over.period, now);
+        Self {
+            period: over.period,
+            limit: over.limit,
+            used: over.used,
+            recipients,
+            resets_at,
+            retry_after: resets_at.since(now),
+        }
+    }
+}
+
+fn word(period: Period) -> &'static str {
+    match period {
+        Period::Day => "day",
+        Period::Month => "month",
+    }
+}
+
+/// When a quota begins anew.
+fn resets_at(period: Period, now: Timestamp) -> Timestamp {
+    match period {
+        Period::Day => now.next_day(),
+        Period::Month => now.next_month(),
+    }
+}
+
+/// How much tenants had used at least, as their last refusals told. Within a period it only rises.
+#[derive(Default)]
+pub(crate) struct Quotas(Mutex<HashMap<TenantId, Used>>);
+
+#[derive(Clone, Copy, Default)]
+struct Used {
+    day: Counted,
+    month: Counted,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Counted {
+    recipients: u64,
+    /// The end of the period it was counted in.
+    until: Option<Timestamp>,
+}
+
+impl Quotas {
+    /// Remembers a refusal of the commit.
+    pub(crate) fn learn(&self, tenant: TenantId, over: &OverQuota, now: Timestamp) {
+        let counted = Counted {
+            recipients: over.used,
+            until: Some(resets_at(over.period, now)),
+        };
+        let mut known = self.0.lock();
+        if known.len() >= TENANTS_MOST {
+            known.retain(|_, used| used.is_of_now(now));
+        }
+        if known.len() >= TENANTS_MOST {
+            return;
+        }
+        let used = known.entry(tenant).or_default();
+        match over.period {
+            Period::Day => used.day = counted,
+            Period::Month => used.month = counted,
+        }
+    }
+
+    /// The quota of which nothing is left, as far as is known. `None` says nothing: the commit
+    /// decides.
+    pub(crate) fn used_up(
+        &self,
+        tenant: TenantId,
+        quota: Quota,
+        now: Timestamp,
+    ) -> Option<OverQuota> {
+        if quota == Quota::default() {
+            return None;
+        }
+        let known = self.0.lock().get(&tenant).copied()?;
+        // The month first: it is the one that lasts longer.
+        let periods = [
+            (Period::Month, quota.per_month, known.month),
+            (Period::Day, quota.per_day, known.day),
+        ];
+        let counted = periods.map(|(period, limit, counted)| OverQuota {
+            period,
+            limit,
+            used: counted.in_period(period, now),
+        });
+        let is_used_up = |over: &OverQuota| over.limit > 0 && over.used >= u64::from(over.limit);
+        counted.into_iter().find(is_used_up)
+    }
+}
+
+impl Used {
+    fn is_of_now(&self, now: Timestamp) -> bool {
+        self.day.in_period(Period::Day, now) + self.month.in_period(Period::Month, now) > 0
+    }
+}
+
+impl Counted {
+    fn in_period(self, period: Period, now: Timestamp) -> u64 {
+        let is_of_now = self.until == Some(resets_at(period, now));
+        if is_of_now { self.recipients } else { 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn over(period: Period, limit: u32, used: u64) -> OverQuota {
+        OverQuota {
+            period,
+            limit,
+            used,
+        }
+    }
+
+    #[test]
+    fn what_was_refused_is_refused_again_until_the_period_ends_or_the_limit_rises() {
+        let (quotas, tenant) = (Quotas::default(), TenantId::from_bytes([1; 16]));
+        let now = Timestamp::parse("2026-01-31T23:59:00Z").unwrap();
+        let tomorrow = now.next_day();
+        let quota = |per_day, per_month| Quota { per_day, per_month };
+        let used_up = |quota, now| quotas.used_up(tenant, quota, now);
+        assert_eq!(used_up(quota(10, 0), now), None, "nothing is known yet");
+        quotas.learn(tenant, &over(Period::Day, 10, 9), now);
+        assert_eq!(used_up(quota(10, 0), now), None, "one is left");
+        quotas.learn(tenant, &over(Period::Day, 10, 10), now);
+        for (quota, now, want) in [
+            (quota(10, 0), now, Some(over(Period::Day, 10, 10))),
+            (quota(10, 5), now, Some(over(Period::Day, 10, 10))),
+            (quota(11, 0), now, None),
+            (quota(0, 0), now, None),
+            (quota(10, 0), tomorrow, None),
+        ] {
+            assert_eq!(used_up(quota, now), want, "{quota:?}");
+        }
+        quotas.learn(tenant, &over(Period::Month, 20, 20), now);
+        assert_eq!(
+            used_up(quota(10, 20), now),
+            Some(over(Period::Month, 20, 20))
+        );
+        assert_eq!(used_up(quota(10, 20), tomorrow), None, "February");
+        let other = TenantId::from_bytes([2; 16]);
+        assert_eq!(quotas.used_up(other, quota(10, 20), now), None);
+    }
+}
