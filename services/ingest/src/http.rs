@@ -1,6 +1,7 @@
 //! The HTTP door: which endpoint, who calls, and what every answer carries.
 
 mod attachments;
+mod cancel;
 mod complaints;
 mod email;
 mod extras;
@@ -9,16 +10,18 @@ mod fingerprint;
 mod intake;
 mod json;
 mod mailboxes;
+mod recipient;
+mod show;
 mod submit;
 mod times;
 mod unknown;
+mod usage;
 
 use ::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use async_trait::async_trait;
 use postrider_gate::{Caller, Denied, RateState};
 use postrider_http::{Answer, Door, Problem, Request, RequestId};
-use postrider_message::Texts;
-use postrider_model::{ApiToken, MessageId, TenantId};
+use postrider_model::{ApiToken, MessageId};
 use postrider_runtime::Shutdown;
 use postrider_store::StoreError;
 
@@ -32,15 +35,14 @@ pub(crate) struct HttpDoor {
     shutdown: Shutdown,
 }
 
-/// Above this a message is shown without its texts, in bytes: showing it must stay cheap.
-const TEXTS_MOST: u64 = 256 * 1024;
-
 /// What can be asked for.
 enum Endpoint {
     Send,
     SendRaw,
     Email(MessageId),
     Events(MessageId),
+    Cancel(MessageId),
+    Usage,
     Health,
     Ready,
 }
@@ -83,6 +85,8 @@ impl HttpDoor {
             Endpoint::SendRaw => self.send_raw(&caller, request).await,
             Endpoint::Email(message) => self.email(tenant, message, &id).await,
             Endpoint::Events(message) => self.events(tenant, message, &id).await,
+            Endpoint::Cancel(message) => self.cancel(tenant, message, &id).await,
+            Endpoint::Usage => self.usage(&caller, &id).await,
             Endpoint::Health | Endpoint::Ready => Ok(Problem::not_found().into()),
         };
         with_rate(answer.unwrap_or_else(Answer::from), Some(caller.rate))
@@ -112,48 +116,6 @@ impl HttpDoor {
             Err(error) => fault(id, &error).into(),
         }
     }
-
-    async fn email(
-        &self,
-        tenant: TenantId,
-        message: MessageId,
-        id: &RequestId,
-    ) -> Result<Answer, Problem> {
-        let mail = &self.ports.mail;
-        let found = mail
-            .email(tenant, message)
-            .await
-            .map_err(|error| fault(id, &error))?;
-        let email = found.ok_or_else(Problem::not_found)?;
-        let mut texts = Texts::default();
-        if email.size <= TEXTS_MOST {
-            let body = mail
-                .body(tenant, message)
-                .await
-                .map_err(|error| fault(id, &error))?;
-            texts = body
-                .map(|body| postrider_message::texts(&body))
-                .unwrap_or_default();
-        }
-        Ok(email::object(&email, texts))
-    }
-
-    async fn events(
-        &self,
-        tenant: TenantId,
-        message: MessageId,
-        id: &RequestId,
-    ) -> Result<Answer, Problem> {
-        let found = self
-            .ports
-            .mail
-            .events(tenant, message)
-            .await
-            .map_err(|error| fault(id, &error))?;
-        found
-            .map(|events| email::events(&events))
-            .ok_or_else(Problem::not_found)
-    }
 }
 
 fn endpoint(request: &Request) -> Result<Endpoint, Problem> {
@@ -164,6 +126,9 @@ fn endpoint(request: &Request) -> Result<Endpoint, Problem> {
         ["emails", "raw"] => post(request, Endpoint::SendRaw),
         ["emails", id] => get(request, Endpoint::Email(message(id)?)),
         ["emails", id, "events"] => get(request, Endpoint::Events(message(id)?)),
+        // Whatever its body is: clients send none, or `{}`.
+        ["emails", id, "cancel"] => post(request, Endpoint::Cancel(message(id)?)),
+        ["usage"] => get(request, Endpoint::Usage),
         ["healthz"] => get(request, Endpoint::Health),
         ["readyz"] => get(request, Endpoint::Ready),
         _ => Err(Problem::not_found()),

@@ -1,7 +1,11 @@
 //! The front doors: listening, reading, refusing. What comes in goes to the gate and nowhere else.
 //!
 //! ```text
-//! http         POST /emails, /emails/raw, GET /emails/{id}, …   the contract, after Resend's
+//! http         the contract, after Resend's:
+//!              POST /emails, /emails/raw      a message, as JSON or as it is
+//!              GET /emails/{id}, …/events     what became of it, why it waits and for what it waited
+//!              POST /emails/{id}/cancel       takes a scheduled one back: 200, and nothing leaves; 422, and it does
+//!              GET /usage                     what is used of the quotas, and when they begin anew
 //! refusal      the one table: each error of ours → what a client is told
 //! ```
 //!

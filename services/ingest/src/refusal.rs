@@ -1,11 +1,11 @@
 //! What a client is told: one table for each kind of error. A new variant does not compile until
 //! it has an answer here.
 
-use postrider_gate::{AcceptError, BudgetBusy, Denied};
+use postrider_gate::{AcceptError, BudgetBusy, Denied, QuotaExceeded};
 use postrider_http::Problem;
 use postrider_message::{ComposeError, ComposeReason, MessageError};
-use postrider_model::KeyError;
-use postrider_store::StoreError;
+use postrider_model::{KeyError, RecipientState};
+use postrider_store::{Period, StoreError, StoredEmail};
 
 /// How long a client should wait for what mends itself, and for what a person must mend.
 const SOON: u32 = 5;
@@ -55,6 +55,7 @@ pub(crate) fn of_accept(error: &AcceptError) -> Problem {
                 "The first request with this Idempotency-Key is still under way; ask again.";
             Problem::new(409, "concurrent_idempotent_requests", message).retry_after(1)
         }
+        AcceptError::OverQuota(over) => of_quota(over),
         AcceptError::SpaceIsShort => space_is_short(),
         AcceptError::NoSigningKey => Problem::unavailable(
             "The service has no key to sign with now; send it again later.",
@@ -65,6 +66,65 @@ pub(crate) fn of_accept(error: &AcceptError) -> Problem {
         }
         AcceptError::NoReturnPath | AcceptError::Sign(_) => Problem::internal(),
         AcceptError::Store(error) => of_store(error),
+    }
+}
+
+/// Why a tenant's quota does not allow a message.
+fn of_quota(over: &QuotaExceeded) -> Problem {
+    let (name, daily) = match over.period {
+        Period::Day => ("daily_quota_exceeded", "daily"),
+        Period::Month => ("monthly_quota_exceeded", "monthly"),
+    };
+    let QuotaExceeded {
+        limit,
+        used,
+        recipients,
+        resets_at,
+        ..
+    } = over;
+    let message = if *recipients as u64 > u64::from(*limit) {
+        format!(
+            "The message has {recipients} recipients, more than your whole {daily} quota of {limit} (used so far: {used}); send it to fewer at a time, or ask the service's operator for a higher quota."
+        )
+    } else {
+        format!(
+            "Your {daily} quota is {limit} recipients; {used} of them are used, and the message has {recipients}. It begins anew at {resets_at}: send the message again then, or ask the service's operator for a higher quota."
+        )
+    };
+    let seconds = over.retry_after.as_micros().div_ceil(1_000_000).max(1);
+    Problem::new(429, name, message).retry_after(u32::try_from(seconds).unwrap_or(u32::MAX))
+}
+
+/// Why a message cannot be taken back: what it is instead of scheduled.
+pub(crate) fn not_scheduled(email: &StoredEmail) -> Problem {
+    let mut states: Vec<_> = email.recipients.iter().map(|one| one.state).collect();
+    states.sort_unstable();
+    states.dedup();
+    let now = match states.as_slice() {
+        [state] => all_are(*state).to_owned(),
+        several => {
+            let words: Vec<_> = several.iter().map(|state| state.as_str()).collect();
+            format!("its recipients are {}", words.join(", "))
+        }
+    };
+    let any_more = match email.summary.scheduled_at {
+        Some(_) => " any more",
+        None => "",
+    };
+    let message = format!("The email cannot be cancelled: it is not scheduled{any_more}; {now}.");
+    Problem::new(422, "validation_error", message)
+}
+
+fn all_are(state: RecipientState) -> &'static str {
+    match state {
+        RecipientState::Scheduled => "its time has come",
+        RecipientState::Queued => "it is queued and being sent",
+        RecipientState::Held => "it is held by the service's operator",
+        RecipientState::Delivered => "it was delivered",
+        RecipientState::Failed => "it could not be delivered",
+        RecipientState::Suppressed => "its recipients are on the suppression list",
+        RecipientState::Expired => "it expired before it could be delivered",
+        RecipientState::Cancelled => "it was cancelled before",
     }
 }
 

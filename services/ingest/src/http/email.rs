@@ -2,18 +2,18 @@
 
 use postrider_http::Answer;
 use postrider_message::Texts;
-use postrider_model::{
-    EventKind, MxHost, RecipientState, Reply, Tag, Timestamp, TlsFacts, WaitCause,
-};
-use postrider_store::{StoredEmail, StoredEvent, StoredRecipient};
+use postrider_model::{EventKind, MxHost, Reply, Tag, Timestamp, TlsFacts, WaitCause};
+use postrider_store::{StoredEmail, StoredEvent};
 use serde::Serialize;
 
+use crate::http::recipient::RecipientObject;
+
 /// `GET /emails/{id}`, with the message's texts where they were read.
-pub(crate) fn object(email: &StoredEmail, texts: Texts) -> Answer {
+pub(crate) fn object(email: &StoredEmail, texts: Texts, now: Timestamp) -> Answer {
     let object = Email {
         html: texts.html,
         text: texts.text,
-        ..Email::from(email)
+        ..Email::of(email, now)
     };
     Answer::json(200, &object)
 }
@@ -60,8 +60,8 @@ struct Email<'a> {
     recipients: Vec<RecipientObject<'a>>,
 }
 
-impl<'a> From<&'a StoredEmail> for Email<'a> {
-    fn from(email: &'a StoredEmail) -> Self {
+impl<'a> Email<'a> {
+    fn of(email: &'a StoredEmail, now: Timestamp) -> Self {
         let summary = &email.summary;
         Self {
             object: "email",
@@ -85,7 +85,11 @@ impl<'a> From<&'a StoredEmail> for Email<'a> {
             size: email.size,
             suppressed: email.last_event == EventKind::Suppressed,
             attachments: &summary.attachments,
-            recipients: email.recipients.iter().map(RecipientObject::from).collect(),
+            recipients: email
+                .recipients
+                .iter()
+                .map(|recipient| RecipientObject::of(recipient, now))
+                .collect(),
         }
     }
 }
@@ -107,31 +111,6 @@ fn last_event(kind: EventKind) -> &'static str {
         | EventKind::ReplyToReplaced
         | EventKind::Duplicate
         | EventKind::AutoReply => "queued",
-    }
-}
-
-#[derive(Serialize)]
-struct RecipientObject<'a> {
-    id: String,
-    address: String,
-    state: RecipientState,
-    attempts: u32,
-    due_at: Option<Timestamp>,
-    last_reply: Option<&'a Reply>,
-    updated_at: Timestamp,
-}
-
-impl<'a> From<&'a StoredRecipient> for RecipientObject<'a> {
-    fn from(recipient: &'a StoredRecipient) -> Self {
-        Self {
-            id: recipient.id.to_string(),
-            address: recipient.address.to_string(),
-            state: recipient.state,
-            attempts: recipient.attempts,
-            due_at: recipient.due_at,
-            last_reply: recipient.last_reply.as_ref(),
-            updated_at: recipient.updated_at,
-        }
     }
 }
 

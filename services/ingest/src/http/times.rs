@@ -9,14 +9,8 @@ pub(crate) fn read(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     if let Some(span) = from_now(text) {
         return Ok(now.after(span));
     }
-    // RFC 3339 allows a blank in place of T, and people use it.
-    let iso = text.trim();
-    let iso = if iso.get(10..11) == Some(" ") {
-        iso.replacen(' ', "T", 1)
-    } else {
-        iso.to_owned()
-    };
-    Timestamp::parse(&iso).map_err(|_| {
+    let at = rfc_3339(text.trim()).and_then(|text| Timestamp::parse(&text).ok());
+    at.ok_or_else(|| {
         let text = super::json::shortened(text).escape_debug().to_string();
         format!(
             "'{text}' is not a time; write 2026-01-31T08:00:00Z (with a zone) or \"in 5 minutes\"."
@@ -24,6 +18,27 @@ pub(crate) fn read(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     })
 }
 
+// ISO 8601 as programs print it: a blank in place of T, no seconds, zones without a colon or
+// without minutes, a comma before decimals. Never without a zone.
+fn rfc_3339(text: &str) -> Option<String> {
+    let (date, rest) = (text.get(..10)?, text.get(10..)?);
+    let rest = rest.strip_prefix(['T', 't', ' '])?;
+    let (clock, zone) = rest.split_at_checked(rest.find(['Z', 'z', '+', '-'])?)?;
+    let zone = match zone.split_at_checked(1)? {
+        ("Z" | "z", "") => "Z".to_owned(),
+        ("Z" | "z", _) => return None,
+        (sign, digits) => match digits.len() {
+            2 => format!("{sign}{digits}:00"),
+            4 => format!("{sign}{}:{}", digits.get(..2)?, digits.get(2..)?),
+            _ => zone.to_owned(),
+        },
+    };
+    let clock = clock.trim_end().replace(',', ".");
+    let seconds = if clock.len() == 5 { ":00" } else { "" };
+    Some(format!("{date}T{clock}{seconds}{zone}"))
+}
+
+// The words of the contract and no others: who writes more of them means what we might not.
 fn from_now(text: &str) -> Option<Duration> {
     let text = text.to_ascii_lowercase();
     let mut words = text.split_ascii_whitespace();
@@ -31,15 +46,15 @@ fn from_now(text: &str) -> Option<Duration> {
     else {
         return None;
     };
-    let count = match count {
-        "a" | "an" | "one" => 1,
-        digits => digits.parse::<u32>().ok()?,
-    };
+    if !count.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    // More than fits is further ahead than any limit: its refusal says so.
+    let count = count.parse::<u32>().unwrap_or(u32::MAX);
     let seconds = match unit {
-        "s" | "sec" | "secs" | "second" | "seconds" => 1,
-        "m" | "min" | "mins" | "minute" | "minutes" => 60,
-        "h" | "hr" | "hrs" | "hour" | "hours" => 60 * 60,
-        "d" | "day" | "days" => 24 * 60 * 60,
+        "min" | "minute" | "minutes" => 60,
+        "hour" | "hours" => 60 * 60,
+        "day" | "days" => 24 * 60 * 60,
         _ => return None,
     };
     Some(Duration::from_secs(u64::from(count) * seconds))
@@ -55,9 +70,14 @@ mod tests {
         for (given, want) in [
             ("2026-01-31T10:00:00+01:00", "2026-01-31T09:00:00.000000Z"),
             ("2026-01-31 10:00:00.5Z", "2026-01-31T10:00:00.500000Z"),
+            ("2026-01-31T10:00Z", "2026-01-31T10:00:00.000000Z"),
+            ("2026-01-31T10:00:00+0100", "2026-01-31T09:00:00.000000Z"),
+            ("2026-01-31 10:00:00 -0130", "2026-01-31T11:30:00.000000Z"),
+            ("2026-01-31t10:00:00,25+01", "2026-01-31T09:00:00.250000Z"),
+            ("in 0 minutes", "2026-01-31T08:00:00.000000Z"),
             ("in 1 min", "2026-01-31T08:01:00.000000Z"),
             ("in 5 minutes", "2026-01-31T08:05:00.000000Z"),
-            ("In an hour", "2026-01-31T09:00:00.000000Z"),
+            ("In 1 HOUR", "2026-01-31T09:00:00.000000Z"),
             ("in  2  days ", "2026-02-02T08:00:00.000000Z"),
         ] {
             assert_eq!(
@@ -76,6 +96,23 @@ mod tests {
             "in 5 minutes or so",
             "5 minutes",
             "in é m",
+            "in an hour",
+            "in 5 mins",
+            "in 30 seconds",
+            "in 2 weeks",
+            "in  minutes",
+            "in +5 minutes",
+            "2026-01-31",
+            "2026-01-31Z",
+            "2026-01-31T10:00:00 Z!",
+            "2026-01-31T10:00:00+1",
+            "2026-01-31T10:00:00+010",
+            "2026-01-31T10:00:00+éé",
+            "2026-01-31T10:00:00+01:00:00",
+            "2026-01-31T10Z",
+            "2026-02-30T10:00:00Z",
+            "2026-01-31T24:00:00Z",
+            "1769846400",
         ] {
             assert!(read(wrong, now).is_err(), "{wrong}");
         }

@@ -20,6 +20,18 @@ fn line(problem: &Problem) -> String {
     )
 }
 
+fn over(period: Period, limit: u32, used: u64, recipients: usize) -> AcceptError {
+    QuotaExceeded {
+        period,
+        limit,
+        used,
+        recipients,
+        resets_at: Timestamp::parse("2026-02-01T00:00:00Z").unwrap(),
+        retry_after: Duration::from_micros(57_600_000_001),
+    }
+    .into()
+}
+
 fn accept_errors() -> Vec<AcceptError> {
     let at = Timestamp::parse("2026-01-31T08:00:00Z").unwrap();
     vec![
@@ -40,6 +52,9 @@ fn accept_errors() -> Vec<AcceptError> {
         AcceptError::Message(MessageError::TooDeep { most: 32 }),
         AcceptError::KeyOfOtherRequest,
         AcceptError::KeyInProgress,
+        over(Period::Day, 10, 9, 2),
+        over(Period::Month, 1_000, 1_000, 1),
+        over(Period::Day, 10, 0, 11),
         AcceptError::SpaceIsShort,
         AcceptError::NoSigningKey,
         AcceptError::NoReturnPath,
@@ -138,6 +153,8 @@ fn every_name_is_one_that_the_sdks_know() {
         of_accept(&AcceptError::SpaceIsShort),
         of_denied(&Denied::Suspended),
         of_denied(&Denied::UnknownKey),
+        of_accept(&over(Period::Day, 1, 1, 1)),
+        of_accept(&over(Period::Month, 1, 1, 1)),
         missing_key(),
         Problem::not_found(),
         Problem::internal(),

@@ -10,7 +10,7 @@ use postrider_gate::{
 use postrider_ingest::{Config, Listener, Ports, run};
 use postrider_model::{Domain, EmailAddress, Limits, Tenant, TenantStatus, Timestamp};
 use postrider_runtime::{Clock, Rng, Shutdown};
-use postrider_store::{Directory, Roster};
+use postrider_store::Roster;
 use postrider_store_sqlite::{SqliteOptions, SqliteStore};
 use postrider_telemetry::Registry;
 use serde_json::Value;
@@ -26,8 +26,9 @@ pub(crate) struct Relay {
     /// A tenant that may do 10,000 requests a second, and its key.
     pub(crate) tenant: Tenant,
     pub(crate) key: String,
-    provision: Provision,
-    roster: Roster,
+    pub(crate) store: SqliteStore,
+    pub(crate) provision: Provision,
+    pub(crate) roster: Roster,
     _tasks: JoinSet<()>,
     _folder: TempDir,
 }
@@ -49,12 +50,10 @@ impl Relay {
             .unwrap();
         let (clock, rng) = (Clock::held(Timestamp::parse(NOW).unwrap()), Rng::system());
         let master = Arc::new(MasterKey::new(&[7; 32]).unwrap());
-        let service = service();
-        let directory: Arc<dyn Directory> = Arc::new(store.clone());
         let provision = Provision {
-            directory,
+            directory: Arc::new(store.clone()),
             master: Arc::clone(&master),
-            service: service.clone(),
+            service: service(),
             clock: clock.clone(),
             rng: rng.clone(),
         };
@@ -62,13 +61,14 @@ impl Relay {
         let roster = Roster::new();
         let gate = GatePorts {
             intake: Arc::new(store.clone()),
+            mail: Arc::new(store.clone()),
             roster: roster.clone(),
             master,
             clock: clock.clone(),
             rng: rng.clone(),
             metrics: Registry::new(),
         };
-        let gate = Arc::new(Gate::new(gate, gate_config(service)));
+        let gate = Arc::new(Gate::new(gate, gate_config()));
         let ports = Ports {
             gate: Arc::clone(&gate),
             access: Arc::new(Access::new(roster.clone(), clock.clone())),
@@ -95,6 +95,7 @@ impl Relay {
             clock,
             tenant,
             key,
+            store,
             provision,
             roster,
             _tasks: tasks,
@@ -114,6 +115,23 @@ impl Relay {
             .await
             .unwrap();
         self.roster.refresh(&**directory).await.unwrap();
+    }
+
+    /// Gives the tenant other limits.
+    pub(crate) async fn limit(&self, limits: Limits) {
+        let directory = &self.provision.directory;
+        directory.set_limits(self.tenant.id, limits).await.unwrap();
+        self.roster.refresh(&**directory).await.unwrap();
+    }
+
+    /// The email object of a message.
+    pub(crate) async fn email(&self, id: &str) -> Value {
+        self.get(&format!("/emails/{id}")).await.json
+    }
+
+    /// `POST /emails/{id}/cancel` without a body.
+    pub(crate) async fn cancel(&self, id: &str) -> Answer {
+        self.post(&format!("/emails/{id}/cancel"), &[], "").await
     }
 
     /// `POST /emails` with the tenant's key.
@@ -211,9 +229,9 @@ fn service() -> Service {
     }
 }
 
-fn gate_config(service: Service) -> GateConfig {
+fn gate_config() -> GateConfig {
     GateConfig {
-        service,
+        service: service(),
         size_most: 41_943_040,
         recipients_most: 1_000,
         lifetime: Duration::from_hours(72),
@@ -229,8 +247,7 @@ async fn add_tenant(
 ) -> (Tenant, String) {
     let limits = Limits {
         requests_per_second,
-        per_minute: 0,
-        burst: 0,
+        ..Limits::default()
     };
     let reply_to = EmailAddress::parse("joe@joesgarage.example").unwrap();
     let made = provision

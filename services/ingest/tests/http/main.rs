@@ -7,6 +7,11 @@
 )]
 
 mod bad_input;
+mod cancelling;
 mod harness;
+mod quotas;
+mod resealing;
+mod scheduling;
 mod sending;
 mod showing;
+mod waiting;

@@ -186,7 +186,7 @@ async fn equal_requests_at_the_same_time_make_one_message() {
     assert_eq!((ids.len(), stored), (1, 1));
 }
 
-async fn futures_of<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+pub(crate) async fn futures_of<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
     let mut waiting: Vec<_> = futures.map(|future| Some(Box::pin(future))).collect();
     let mut done: Vec<_> = waiting.iter().map(|_| None).collect();
     std::future::poll_fn(|context| {
