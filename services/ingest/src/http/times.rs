@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use postrider_model::Timestamp;
 
+/// More is cut to this: it is further ahead than any limit, and its refusal can still print it.
+const FAR_AHEAD: Duration = Duration::from_hours(100 * 365 * 24);
+
 /// Reads `2026-01-31T08:00:00+01:00` or `in 5 minutes`. `Err` says what to write.
 pub(crate) fn read(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     if let Some(span) = from_now(text) {
@@ -49,7 +52,6 @@ fn from_now(text: &str) -> Option<Duration> {
     if !count.bytes().all(|digit| digit.is_ascii_digit()) {
         return None;
     }
-    // More than fits is further ahead than any limit: its refusal says so.
     let count = count.parse::<u32>().unwrap_or(u32::MAX);
     let seconds = match unit {
         "min" | "minute" | "minutes" => 60,
@@ -57,7 +59,7 @@ fn from_now(text: &str) -> Option<Duration> {
         "day" | "days" => 24 * 60 * 60,
         _ => return None,
     };
-    Some(Duration::from_secs(u64::from(count) * seconds))
+    Some(Duration::from_secs(u64::from(count) * seconds).min(FAR_AHEAD))
 }
 
 #[cfg(test)]
@@ -74,6 +76,7 @@ mod tests {
             ("2026-01-31T10:00:00+0100", "2026-01-31T09:00:00.000000Z"),
             ("2026-01-31 10:00:00 -0130", "2026-01-31T11:30:00.000000Z"),
             ("2026-01-31t10:00:00,25+01", "2026-01-31T09:00:00.250000Z"),
+            ("in 99999999999 days", "2126-01-07T08:00:00.000000Z"),
             ("in 0 minutes", "2026-01-31T08:00:00.000000Z"),
             ("in 1 min", "2026-01-31T08:01:00.000000Z"),
             ("in 5 minutes", "2026-01-31T08:05:00.000000Z"),
@@ -115,6 +118,18 @@ mod tests {
             "1769846400",
         ] {
             assert!(read(wrong, now).is_err(), "{wrong}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_time_or_refused(text in ".{0,40}", clock in "[0-9é:,.+Zz -]{0,24}") {
+            let now = Timestamp::from_micros(0);
+            for given in [text, format!("2026-01-31T{clock}"), format!("in {clock} min")] {
+                if let Ok(at) = read(&given, now) {
+                    proptest::prop_assert_eq!(read(&at.to_string(), now), Ok(at));
+                }
+            }
         }
     }
 }

@@ -229,7 +229,7 @@ fn service() -> Service {
     }
 }
 
-fn gate_config() -> GateConfig {
+pub(crate) fn gate_config() -> GateConfig {
     GateConfig {
         service: service(),
         size_most: 41_943_040,

@@ -1,13 +1,17 @@
 //! A message that waited long is signed anew, and nothing else of it changes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use postrider_gate::{Gate, GatePorts, MasterKey, ResealError};
 use postrider_message::{DkimVerdict, unsigned, verify};
 use postrider_model::{MessageId, TenantId, Timestamp};
+use postrider_runtime::Rng;
 use postrider_store::{Mail, OpenMessage, Queue};
+use postrider_telemetry::Registry;
 
-use crate::harness::{Relay, mail};
+use crate::harness::{Relay, gate_config, mail};
 
 struct Sealed {
     id: MessageId,
@@ -192,12 +196,25 @@ async fn without_a_key_a_message_stands_as_it_was() {
     relay.roster.refresh(&**directory).await.unwrap();
     let was = before.open.sealed_until;
     let refused = relay.gate.reseal(relay.tenant.id, before.id, was).await;
-    assert!(matches!(
-        refused,
-        Err(postrider_gate::ResealError::NoSigningKey)
-    ));
+    assert!(matches!(refused, Err(ResealError::NoSigningKey)));
     assert_eq!(
         sealed(&relay, &before.id.to_string()).await.body,
         before.body
     );
+}
+
+#[tokio::test]
+async fn a_gate_with_another_master_key_says_so() {
+    let relay = Relay::start().await;
+    assert!(!relay.gate.is_sealed_by_another_key());
+    let ports = GatePorts {
+        intake: Arc::new(relay.store.clone()),
+        mail: Arc::new(relay.store.clone()),
+        roster: relay.roster.clone(),
+        master: Arc::new(MasterKey::new(&[8; 32]).unwrap()),
+        clock: relay.clock.clone(),
+        rng: Rng::system(),
+        metrics: Registry::new(),
+    };
+    assert!(Gate::new(ports, gate_config()).is_sealed_by_another_key());
 }
