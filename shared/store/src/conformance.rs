@@ -11,14 +11,22 @@
     reason = "these are tests: they fail by panicking"
 )]
 
+pub mod controls;
 pub mod directory;
 pub mod fixture;
 pub mod idempotency;
 pub mod intake;
 pub mod isolation;
+pub mod lanes;
+pub mod nodes;
 pub mod queue;
+pub mod quota;
+pub mod reseal;
+pub mod scheduled;
 pub mod settle;
 pub mod upkeep;
+pub mod verbs;
+pub mod waits;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -81,7 +89,56 @@ macro_rules! conformance_tests {
             isolation: a_tenant_sees_nothing_of_anothers_mail,
                 a_tenant_sees_nothing_of_anothers_answers,
                 a_tenant_cannot_take_anothers_message_id,
-                a_tenant_cannot_change_anothers_directory;
+                a_tenant_cannot_change_anothers_directory,
+                a_tenant_cannot_take_anothers_mail_back,
+                a_tenant_sees_nothing_of_anothers_usage,
+                a_tenant_cannot_seal_anothers_mail;
+            quota: a_quota_is_exact_under_fifty_commits_at_once,
+                a_message_that_does_not_fit_leaves_room_for_a_smaller_one,
+                quotas_begin_anew_with_the_day_and_the_month,
+                a_batch_that_meets_midnight_counts_for_both_days,
+                the_key_of_a_message_over_quota_stays_free,
+                a_repeated_commit_is_counted_once;
+            reseal: a_message_sealed_again_has_its_new_bytes_everywhere,
+                of_many_who_seal_a_message_again_one_does,
+                what_has_no_bytes_any_more_is_not_sealed_again;
+            scheduled: what_is_due_is_started_and_stays_so,
+                what_was_taken_back_never_leaves,
+                only_what_is_scheduled_can_be_taken_back,
+                of_start_and_cancel_exactly_one_wins,
+                a_batch_of_starts_and_many_cancels_agree,
+                a_scheduled_message_is_committed_once_with_its_time;
+            lanes: shards_are_read_lane_by_lane,
+                a_lane_is_read_on_from_where_a_page_ended,
+                what_is_due_later_is_read_when_its_time_comes_near,
+                many_that_are_due_at_one_moment_are_read_page_by_page;
+            nodes: a_node_that_joins_is_seen_with_what_it_says,
+                shards_are_shared_out,
+                nobody_owns_a_shard_twice,
+                a_shard_that_is_given_back_takes_its_levels_along_once,
+                a_lease_that_is_lost_cannot_be_given_back,
+                a_node_that_leaves_frees_its_shards_and_is_forgotten,
+                a_node_started_again_frees_what_its_last_run_owned,
+                another_node_of_the_same_name_is_refused_while_the_first_lives,
+                the_shards_of_a_silent_node_are_taken_over;
+            controls: a_verb_stands_until_it_is_closed,
+                there_is_one_suspension_of_a_scope,
+                a_suspension_changes_no_recipient,
+                a_verb_waits_for_every_owner_that_lives,
+                a_verb_about_many_is_done_in_batches,
+                held_messages_are_listed_a_page_at_a_time,
+                owners_hear_of_a_verb_at_once,
+                owners_hear_of_what_is_released;
+            verbs: hold_stops_what_waits_in_its_scope,
+                hold_tells_what_happened_and_who_did_it,
+                what_is_too_late_is_passed_over,
+                release_sends_on_what_is_held_in_its_scope,
+                what_was_held_before_its_time_waits_for_it_again,
+                cancel_discards_what_waits_is_scheduled_or_held,
+                retry_now_makes_due_what_waits_for_another_attempt;
+            waits: waits_of_all_settlements_add_up_to_the_age,
+                what_comes_too_late_is_not_waited_for,
+                a_recipient_that_was_held_waited_for_that;
             queue: every_live_recipient_is_loaded_a_page_at_a_time,
                 a_rescheduled_recipient_is_loaded_again,
                 what_is_in_other_shards_is_not_loaded,
@@ -97,14 +154,18 @@ macro_rules! conformance_tests {
                 events_are_numbered_for_each_recipient_and_keep_every_fact,
                 the_last_event_is_the_newest_that_has_a_word,
                 a_settlement_that_contradicts_itself_is_refused,
-                many_settlements_at_once_are_all_recorded;
+                many_settlements_at_once_are_all_recorded,
+                a_retry_under_a_lost_lease_adds_its_events_and_nothing_else,
+                an_end_is_recorded_whoever_owns_the_shard,
+                leases_are_told_apart_within_one_batch;
             directory: a_tenant_comes_back_as_it_was_added,
                 the_generation_rises_on_every_verb,
                 a_slug_and_a_from_address_are_taken_for_good,
                 the_default_reply_address_cannot_be_removed,
                 reply_addresses_are_told_apart_without_case,
                 a_verb_about_nothing_is_told_so,
-                signing_keys_are_added_all_or_none;
+                signing_keys_are_added_all_or_none,
+                a_tenant_gets_the_limits_it_is_given;
             upkeep: a_store_that_works_says_so,
                 a_body_is_dropped_after_its_life_and_not_before,
                 a_message_is_dropped_after_its_life_and_not_before,

@@ -1,7 +1,7 @@
 //! Tenants, keys, reply addresses, signing keys.
 
 use postrider_model::{
-    DkimAlgorithm, DkimKey, DkimKeyId, Domain, KeyStatus, ReplyAddress, ReplyAddressId,
+    DkimAlgorithm, DkimKey, DkimKeyId, Domain, KeyStatus, Limits, ReplyAddress, ReplyAddressId,
     ReplyStatus, TenantId, TenantStatus,
 };
 
@@ -66,7 +66,7 @@ pub async fn the_generation_rises_on_every_verb(ports: &Ports) {
     let second = reply_address(tenant, "second@joesgarage.example");
     let other = credential(tenant, [9; 32]);
     let mut last = directory.generation().await.expect("a generation");
-    for step in 0..9 {
+    for step in 0..10 {
         let done = match step {
             0 => directory.add_tenant(new.clone()).await,
             1 => directory.set_status(tenant, TenantStatus::Suspended).await,
@@ -84,6 +84,7 @@ pub async fn the_generation_rises_on_every_verb(ports: &Ports) {
             5 => directory.add_credential(other.clone()).await,
             6 => directory.revoke_credential(tenant, other.id).await,
             7 => directory.add_dkim_keys(vec![key.clone()]).await,
+            8 => directory.set_limits(tenant, Limits::default()).await,
             _ => directory.revoke_dkim_key(key.id).await,
         };
         done.expect("a verb");
@@ -182,6 +183,7 @@ pub async fn a_verb_about_nothing_is_told_so(ports: &Ports) {
     let before = directory.generation().await.expect("a generation");
     for refused in [
         directory.set_status(nobody, TenantStatus::Active).await,
+        directory.set_limits(nobody, Limits::default()).await,
         directory
             .add_reply_address(reply_address(nobody, "a@b.example"))
             .await,
@@ -212,4 +214,28 @@ pub async fn signing_keys_are_added_all_or_none(ports: &Ports) {
         "{refused:?}"
     );
     assert_eq!(snapshot(ports).await.dkim_keys.len(), 1);
+}
+
+pub async fn a_tenant_gets_the_limits_it_is_given(ports: &Ports) {
+    let (tenant, other) = (add_tenant(ports).await, add_tenant(ports).await);
+    let before = snapshot(ports).await.tenants;
+    let limits = Limits {
+        requests_per_second: 10_000,
+        per_minute: u32::MAX,
+        burst: 3,
+        bulk_per_minute: 4,
+        connections: 5,
+        per_day: 6,
+        per_month: 7,
+    };
+    let set = ports.directory.set_limits(tenant, limits).await;
+    set.expect("new limits");
+    for (now, before) in snapshot(ports).await.tenants.iter().zip(&before) {
+        let mut want = before.clone();
+        if want.id == tenant {
+            want.limits = limits;
+        }
+        assert_eq!(*now, want);
+    }
+    assert_ne!(tenant, other);
 }

@@ -3,8 +3,10 @@
 use postrider_model::{EventKind, KeyStatus, ReplyStatus, Timestamp};
 
 use super::Ports;
-use super::fixture::{add_tenant, at, claiming, commit, email, message, new_tenant, scope};
-use crate::StoreError;
+use super::fixture::{
+    add_tenant, at, cancel, claiming, commit, email, later, live, message, new_tenant, scope,
+};
+use crate::{Cancelled, Committed, Quota, Resealed, StoreError, Usage};
 
 pub async fn a_tenant_sees_nothing_of_anothers_mail(ports: &Ports) {
     let (a, b) = (add_tenant(ports).await, add_tenant(ports).await);
@@ -77,4 +79,51 @@ pub async fn a_tenant_cannot_change_anothers_directory(ports: &Ports) {
         .iter()
         .find(|key| key.id == a.credential.id);
     assert_eq!(key.map(|key| key.status), Some(KeyStatus::Active));
+}
+
+pub async fn a_tenant_cannot_take_anothers_mail_back(ports: &Ports) {
+    let (a, b) = (add_tenant(ports).await, add_tenant(ports).await);
+    let of_a = later(a, 60);
+    commit(ports, &of_a).await;
+    let cancelled = ports.mail.cancel(b, of_a.id, at(1)).await;
+    assert_eq!(cancelled.expect("an answer"), Cancelled::NotFound);
+    let stored = email(ports, &of_a).await.expect("the message of A");
+    assert_eq!(stored.last_event, EventKind::Scheduled);
+    assert_eq!(live(ports).await.len(), 2);
+    assert_eq!(cancel(ports, &of_a, 1).await, Cancelled::Done);
+}
+
+pub async fn a_tenant_sees_nothing_of_anothers_usage(ports: &Ports) {
+    let (a, b) = (add_tenant(ports).await, add_tenant(ports).await);
+    commit(ports, &message(a)).await;
+    let usage = |tenant| ports.mail.usage(tenant, at(0));
+    assert_eq!(usage(b).await.expect("an answer"), Usage::default());
+    assert_eq!(
+        usage(a).await.expect("an answer"),
+        Usage { day: 1, month: 1 }
+    );
+    // Nor does it use up another's quota.
+    let mut of_b = message(b);
+    of_b.quota = Quota {
+        per_day: 1,
+        per_month: 1,
+    };
+    assert_eq!(commit(ports, &of_b).await, Committed::Stored);
+}
+
+pub async fn a_tenant_cannot_seal_anothers_mail(ports: &Ports) {
+    let (a, b) = (add_tenant(ports).await, add_tenant(ports).await);
+    let of_a = message(a);
+    commit(ports, &of_a).await;
+    let done = ports.intake.reseal(Resealed {
+        id: of_a.id,
+        tenant: b,
+        body: bytes::Bytes::from_static(b"of B"),
+        selectors: Vec::new(),
+        sealed_until: at(9),
+        was: of_a.sealed_until,
+    });
+    assert!(!done.await.expect("an answer"));
+    let body = ports.mail.body(a, of_a.id).await.expect("an answer");
+    assert_eq!(body, Some(of_a.body));
 }

@@ -9,10 +9,12 @@ use postrider_model::{
 
 use super::Ports;
 use super::fixture::{
-    add_tenant, at, commit, commit_all, deliver, delivered, email, kinds, live, message,
-    message_to, recipient_id, settle, settlement,
+    add_tenant, at, commit, commit_all, deliver, delivered, email, in_another_shard, kinds, live,
+    message, message_to, owner, recipient_id, settle, settlement,
 };
-use crate::{NewMessage, Outcome, Settled, StoreError, StoredRecipient};
+use crate::{
+    Epoch, Lease, NewMessage, Outcome, Settled, Settlement, Shard, StoreError, StoredRecipient,
+};
 
 async fn recipient(ports: &Ports, message: &NewMessage) -> StoredRecipient {
     let stored = email(ports, message).await.expect("the message");
@@ -244,4 +246,84 @@ pub async fn many_settlements_at_once_are_all_recorded(ports: &Ports) {
     let rows = live(ports).await;
     assert_eq!(rows.len(), 233);
     assert!(rows.iter().all(|row| row.due_at == at(900)));
+}
+
+fn under(lease: Lease, mut settlement: Settlement) -> Settlement {
+    settlement.lease = Some(lease);
+    settlement
+}
+
+pub async fn a_retry_under_a_lost_lease_adds_its_events_and_nothing_else(ports: &Ports) {
+    let tenant = add_tenant(ports).await;
+    let given = message(tenant);
+    commit(ports, &given).await;
+    let (first, old) = owner(ports, "first", tenant).await;
+    let mine = under(old, settlement(&given, 5, EventKind::Deferred, retry(300)));
+    assert_eq!(settle(ports, mine).await, Settled::Recorded);
+    let (row, before) = (live(ports).await, recipient(ports, &given).await);
+    assert_eq!(row[0].due_at, at(300));
+
+    ports.nodes.leave(first).await.expect("a farewell");
+    let (_, new) = owner(ports, "second", tenant).await;
+    let mut late = under(old, settlement(&given, 9, EventKind::Ambiguous, retry(900)));
+    late.reply = Some(Reply::new(451, None, b"late"));
+    late.waits.add(WaitCause::Attempt, Duration::from_secs(4));
+    assert_eq!(settle(ports, late).await, Settled::NotOwner);
+    assert_eq!(live(ports).await, row);
+    assert_eq!(recipient(ports, &given).await, before);
+    let kinds = kinds(ports, &given).await;
+    assert_eq!(kinds[1..], [EventKind::Deferred, EventKind::Ambiguous]);
+
+    let next = under(
+        new,
+        settlement(&given, 300, EventKind::Deferred, retry(600)),
+    );
+    assert_eq!(settle(ports, next).await, Settled::Recorded);
+    assert_eq!(live(ports).await[0].due_at, at(600));
+}
+
+pub async fn an_end_is_recorded_whoever_owns_the_shard(ports: &Ports) {
+    let tenant = add_tenant(ports).await;
+    let given = message(tenant);
+    commit(ports, &given).await;
+    let (first, old) = owner(ports, "first", tenant).await;
+    ports.nodes.leave(first).await.expect("a farewell");
+    let (_, new) = owner(ports, "second", tenant).await;
+    let end = under(
+        old,
+        settlement(&given, 5, EventKind::Delivered, delivered()),
+    );
+    assert_eq!(settle(ports, end).await, Settled::Recorded);
+    let state = recipient(ports, &given).await.state;
+    assert_eq!(state, RecipientState::Delivered);
+    // Who owns it now has sent it again; what it finds out is kept, and changes nothing.
+    let again = under(new, settlement(&given, 6, EventKind::Deferred, retry(300)));
+    assert_eq!(settle(ports, again).await, Settled::TooLate);
+    assert_eq!(live(ports).await, []);
+}
+
+pub async fn leases_are_told_apart_within_one_batch(ports: &Ports) {
+    let one = add_tenant(ports).await;
+    let two = in_another_shard(ports, one).await;
+    let (of_one, of_two) = (message(one), message(two));
+    commit(ports, &of_one).await;
+    commit(ports, &of_two).await;
+    let (node, good) = owner(ports, "a", one).await;
+    let lost = Lease {
+        shard: Shard::of(two),
+        epoch: Epoch(good.epoch.0 - 1),
+    };
+    let both = [
+        under(
+            good,
+            settlement(&of_one, 5, EventKind::Deferred, retry(300)),
+        ),
+        under(
+            lost,
+            settlement(&of_two, 5, EventKind::Deferred, retry(300)),
+        ),
+    ];
+    let settled = join_all(both.map(|settlement| settle(ports, settlement))).await;
+    assert_eq!(settled, [Settled::Recorded, Settled::NotOwner]);
+    ports.nodes.leave(node).await.expect("a farewell");
 }
