@@ -1,21 +1,27 @@
 //! What goes on beside the line: the roster kept fresh, the disk watched, old things dropped, the
-//! log moved into the database.
+//! log moved into the database, forgotten verbs closed.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_gate::Gate;
+use postrider_model::Timestamp;
 use postrider_runtime::{Clock, Shutdown};
-use postrider_store::{Directory, Roster, Upkeep};
+use postrider_store::{ControlVerb, Controls, Directory, Roster, StoreError, Upkeep};
 use postrider_telemetry::{Counter, Gauge, Registry};
 
 /// A quarter of a second: a revoked key is refused within one.
-const ROSTER_EVERY: Duration = Duration::from_millis(250);
+pub(crate) const ROSTER_EVERY: Duration = Duration::from_millis(250);
 const SPACE_EVERY: Duration = Duration::from_secs(1);
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(2);
 const RETENTION_EVERY: Duration = Duration::from_mins(1);
 /// Between two batches of retention: the writer belongs to the mail.
 const RETENTION_PAUSE: Duration = Duration::from_millis(200);
+
+const CONTROLS_EVERY: Duration = Duration::from_secs(30);
+/// How long a verb about the queue may stand. Its command raises it anew every two minutes; one
+/// that is older was left by a command that died, and stops mail for nobody.
+const CONTROL_MOST: Duration = Duration::from_mins(10);
 
 /// How long things are kept, and how much space must stay free.
 #[derive(Clone, Copy, Debug)]
@@ -155,4 +161,42 @@ pub(crate) async fn retain(
             }
         };
     }
+}
+
+/// Closes verbs about the queue whose command died. Suspensions stand until they are closed.
+pub(crate) async fn close_controls(controls: Arc<dyn Controls>, clock: Clock, shutdown: Shutdown) {
+    let mut every = tokio::time::interval(CONTROLS_EVERY);
+    loop {
+        tokio::select! {
+            biased;
+            () = shutdown.begun() => return,
+            _ = every.tick() => {}
+        }
+        let before = clock.now().before(CONTROL_MOST);
+        if let Err(fault) = close_forgotten(&*controls, before).await {
+            tracing::warn!(%fault, "forgotten verbs about the queue cannot be closed");
+        }
+    }
+}
+
+/// Closes verbs that were raised before a time.
+pub(crate) async fn close_forgotten(
+    controls: &dyn Controls,
+    before: Timestamp,
+) -> Result<(), StoreError> {
+    for control in controls.controls().await? {
+        if control.verb == ControlVerb::Suspend || control.at >= before {
+            continue;
+        }
+        match controls.close(control.id).await {
+            Ok(()) => tracing::warn!(
+                verb = control.verb.as_str(),
+                "a verb about the queue was left open by a command that died: it is closed, repeat it"
+            ),
+            // Another process was quicker.
+            Err(StoreError::NotFound { .. }) => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok(())
 }

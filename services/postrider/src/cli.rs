@@ -6,6 +6,12 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use postrider_model::{Domain, EmailAddress};
 
+mod queue;
+mod tenant;
+
+pub use queue::QueueCommand;
+pub use tenant::{KeyCommand, LimitArgs, ReplyToCommand, TenantCommand, Which, WhichAddress};
+
 /// An outbound e-mail relay: takes mail by HTTP, signs it, keeps it, delivers it.
 #[derive(Debug, Parser)]
 #[command(name = "postrider", version, disable_help_subcommand = true)]
@@ -39,6 +45,11 @@ pub enum Command {
     Dkim(DkimCommand),
     /// Send a message as a tenant
     Send(SendArgs),
+    /// Show the delivery nodes, and how many of the queue's 1024 shards each owns
+    Nodes(Place),
+    /// Stop, release, discard or hurry what waits
+    #[command(subcommand)]
+    Queue(QueueCommand),
 }
 
 /// Which relay a command is about, and how it answers.
@@ -60,6 +71,9 @@ pub struct DevArgs {
     /// The sandbox's folder
     #[arg(long, value_name = "DIR", default_value = ".postrider")]
     pub data: PathBuf,
+    /// Where the database is, as in database.url [default: the last start's, else SQLite]
+    #[arg(long, value_name = "URL")]
+    pub database: Option<String>,
     /// Where the HTTP door listens [default: 127.0.0.1:8025, the next free port if taken]
     #[arg(long, value_name = "ADDR")]
     pub http: Option<SocketAddr>,
@@ -87,6 +101,9 @@ pub struct ServeArgs {
     /// What this process does
     #[arg(long, value_delimiter = ',', default_values_t = [Role::Ingest, Role::Delivery])]
     pub role: Vec<Role>,
+    /// What operators call this delivery node [default: delivery.node]
+    #[arg(long, value_name = "NAME")]
+    pub node: Option<String>,
 }
 
 /// A part of the relay that a process takes on.
@@ -122,6 +139,9 @@ pub struct InitArgs {
     /// The service's own name; mail comes from send.NAME, bounces return to bounce.NAME
     #[arg(long, value_name = "NAME")]
     pub host: Option<Domain>,
+    /// Where the database is, as in database.url [default: SQLite in the folder]
+    #[arg(long, value_name = "URL")]
+    pub database: Option<String>,
     /// Answer in JSON
     #[arg(long)]
     pub json: bool,
@@ -137,106 +157,6 @@ pub struct ConfigArgs {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum TenantCommand {
-    /// Add a tenant with its first key
-    Add {
-        /// The display name its mail carries
-        #[arg(long)]
-        name: String,
-        /// Where replies go; counts as confirmed
-        #[arg(long, value_name = "ADDRESS")]
-        reply_to: EmailAddress,
-        #[command(flatten)]
-        place: Place,
-    },
-    /// List all tenants
-    List {
-        #[command(flatten)]
-        place: Place,
-    },
-    /// Show one tenant
-    Show {
-        #[command(flatten)]
-        which: Which,
-    },
-    /// Close the doors to a tenant and stop its queue
-    Suspend {
-        #[command(flatten)]
-        which: Which,
-    },
-    /// Open the doors again
-    Resume {
-        #[command(flatten)]
-        which: Which,
-    },
-    /// A tenant's reply addresses
-    #[command(subcommand)]
-    ReplyTo(ReplyToCommand),
-}
-
-/// One tenant.
-#[derive(Debug, Args)]
-pub struct Which {
-    /// The tenant's id or slug
-    pub tenant: String,
-    #[command(flatten)]
-    pub place: Place,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum ReplyToCommand {
-    /// Add an address; it counts once it is confirmed
-    Add {
-        #[command(flatten)]
-        which: WhichAddress,
-    },
-    /// Confirm an address
-    Confirm {
-        #[command(flatten)]
-        which: WhichAddress,
-    },
-    /// Remove an address
-    Remove {
-        #[command(flatten)]
-        which: WhichAddress,
-    },
-}
-
-/// One reply address of one tenant.
-#[derive(Debug, Args)]
-pub struct WhichAddress {
-    /// The tenant's id or slug
-    pub tenant: String,
-    pub address: EmailAddress,
-    #[command(flatten)]
-    pub place: Place,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum KeyCommand {
-    /// Make a key; it is shown this one time
-    Create {
-        /// What it is for
-        #[arg(long, default_value = "")]
-        note: String,
-        #[command(flatten)]
-        which: Which,
-    },
-    /// List a tenant's keys
-    List {
-        #[command(flatten)]
-        which: Which,
-    },
-    /// Close a key for good
-    Revoke {
-        /// The key's id
-        id: String,
-        #[command(flatten)]
-        place: Place,
-    },
-}
-
-#[derive(Debug, Subcommand)]
 pub enum DkimCommand {
     /// Show the DNS records to publish
     Show {
@@ -245,6 +165,13 @@ pub enum DkimCommand {
     },
     /// Make a new pair of keys, which signs from the next message on
     Add {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Stop signing with a key; what waits is signed anew before it leaves
+    Revoke {
+        /// The key's selector, as `dkim show` has it before ._domainkey
+        selector: String,
         #[command(flatten)]
         place: Place,
     },

@@ -1,21 +1,27 @@
 //! From a parsed command line to what it does.
 
+mod make;
+mod verbs;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use postrider_runtime::Shutdown;
 use postrider_telemetry::{LogFormat, start_logs};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::admin::{self, Verb};
-use crate::cli::{
-    Command, ConfigArgs, DkimCommand, InitArgs, KeyCommand, Place, ReplyToCommand, ServeArgs,
-    TenantCommand,
-};
+use crate::admin::{self, Office, Verb};
+use crate::caretaker::ROSTER_EVERY;
+use crate::cli::{Command, ConfigArgs, Place, ServeArgs};
 use crate::config::{self, Config, LogWord};
-use crate::core::{Core, LOCKED_PAUSE, LOCKED_TRIES, furnish, is_locked};
+use crate::core::{Core, LOCKED_PAUSE, LOCKED_TRIES};
+use crate::database::{Location, is_locked};
 use crate::relay::{Machine, Relay};
-use crate::{folder, print, sandbox, signals};
+use crate::signals::Signals;
+use crate::{print, sandbox};
+
+/// What a command takes of the database's connections.
+const COMMAND_CONNECTIONS: u32 = 6;
 
 /// Carries out one command.
 pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
@@ -23,125 +29,61 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
         Command::Dev(args) => sandbox::run(args).await,
         Command::Fakenet(args) => sandbox::run_fakenet(args).await,
         Command::Serve(args) => serve(args).await,
-        Command::Init(args) => init(args).await,
-        Command::Migrate(place) => migrate(&place).await,
+        Command::Init(args) => make::init(args).await,
+        Command::Migrate(place) => make::migrate(&place).await,
         Command::Config(args) => show_config(&args),
-        Command::Tenant(command) => tenant(command).await,
-        Command::Key(command) => key(command).await,
-        Command::Dkim(DkimCommand::Show { place }) => ask(&place, Verb::DkimShow).await,
-        Command::Dkim(DkimCommand::Add { place }) => ask(&place, Verb::DkimAdd).await,
-        Command::Send(args) => {
-            let (tenant, to, subject, text) = (args.tenant, args.to, args.subject, args.text);
-            ask(
-                &args.place,
-                Verb::Send {
-                    tenant,
-                    to,
-                    subject,
-                    text,
-                },
-            )
-            .await
-        }
+        Command::Tenant(command) => ask(verbs::tenant(command)).await,
+        Command::Key(command) => ask(verbs::key(command)).await,
+        Command::Dkim(command) => ask(verbs::dkim(command)).await,
+        Command::Send(args) => ask(verbs::send(args)).await,
+        Command::Nodes(place) => ask((place, Verb::Nodes)).await,
+        Command::Queue(command) => ask(command.parts()?).await,
     }
 }
 
-async fn tenant(command: TenantCommand) -> anyhow::Result<()> {
-    let (place, verb) = match command {
-        TenantCommand::Add {
-            name,
-            reply_to,
-            place,
-        } => (place, Verb::TenantAdd { name, reply_to }),
-        TenantCommand::List { place } => (place, Verb::TenantList),
-        TenantCommand::Show { which } => (
-            which.place,
-            Verb::TenantShow {
-                tenant: which.tenant,
-            },
-        ),
-        TenantCommand::Suspend { which } => (
-            which.place,
-            Verb::TenantSuspend {
-                tenant: which.tenant,
-            },
-        ),
-        TenantCommand::Resume { which } => (
-            which.place,
-            Verb::TenantResume {
-                tenant: which.tenant,
-            },
-        ),
-        TenantCommand::ReplyTo(command) => reply_to(command),
+/// Asks the running relay, or opens the database: where none runs, and where the database takes
+/// several processes.
+async fn ask((place, verb): (Place, Verb)) -> anyhow::Result<()> {
+    let config = Config::read(&config_path(&place)?)?;
+    let answer = if Location::of(&config)?.is_shared() {
+        ask_beside(config, &verb).await?
+    } else {
+        ask_or_open(&config, &verb).await?
     };
-    ask(&place, verb).await
-}
-
-fn reply_to(command: ReplyToCommand) -> (Place, Verb) {
-    match command {
-        ReplyToCommand::Add { which } => (
-            which.place,
-            Verb::ReplyToAdd {
-                tenant: which.tenant,
-                address: which.address,
-            },
-        ),
-        ReplyToCommand::Confirm { which } => (
-            which.place,
-            Verb::ReplyToConfirm {
-                tenant: which.tenant,
-                address: which.address,
-            },
-        ),
-        ReplyToCommand::Remove { which } => (
-            which.place,
-            Verb::ReplyToRemove {
-                tenant: which.tenant,
-                address: which.address,
-            },
-        ),
+    match verb {
+        Verb::Queue { act, .. } if !place.json => print::line(&print::queue(act, &answer)),
+        _ => print::answer(&answer, place.json),
     }
 }
 
-async fn key(command: KeyCommand) -> anyhow::Result<()> {
-    let (place, verb) = match command {
-        KeyCommand::Create { note, which } => (
-            which.place,
-            Verb::KeyCreate {
-                tenant: which.tenant,
-                note,
-            },
-        ),
-        KeyCommand::List { which } => (
-            which.place,
-            Verb::KeyList {
-                tenant: which.tenant,
-            },
-        ),
-        KeyCommand::Revoke { id, place } => (place, Verb::KeyRevoke { id }),
-    };
-    ask(&place, verb).await
+/// Works in the database beside the processes that have it open.
+async fn ask_beside(mut config: Config, verb: &Verb) -> anyhow::Result<Value> {
+    // For one verb: the server's connections are the mail's.
+    config.database.connections = config.database.connections.min(COMMAND_CONNECTIONS);
+    let answer = alone(&config, verb.clone()).await?;
+    if verb.changes_directory() {
+        // What it changed is seen by all of them when it returns.
+        tokio::time::sleep(ROSTER_EVERY * 2).await;
+    }
+    Ok(answer)
 }
 
-/// Asks the running relay, or opens the database where none runs.
-async fn ask(place: &Place, verb: Verb) -> anyhow::Result<()> {
-    let config = Config::read(&config_path(place)?)?;
+async fn ask_or_open(config: &Config, verb: &Verb) -> anyhow::Result<Value> {
     let socket = config.socket_path();
     let mut tries = 0;
-    let answer = loop {
-        if let Some(answer) = admin::ask(&socket, &verb).await? {
-            break answer;
+    loop {
+        if let Some(answer) = admin::ask(&socket, verb).await? {
+            return Ok(answer);
         }
-        match alone(&config, verb.clone()).await {
+        match alone(config, verb.clone()).await {
             // A relay that is just starting or stopping has the database and no socket.
             Err(fault) if is_locked(&fault) && tries < LOCKED_TRIES => {
                 tries += 1;
                 tokio::time::sleep(LOCKED_PAUSE).await;
             }
-            answer => break answer?,
+            answer => return answer,
         }
-    };
-    print::answer(&answer, place.json)
+    }
 }
 
 async fn alone(config: &Config, verb: Verb) -> anyhow::Result<Value> {
@@ -149,9 +91,22 @@ async fn alone(config: &Config, verb: Verb) -> anyhow::Result<Value> {
     if !verb.only_reads() {
         core.office.ensure_signing_keys().await?;
     }
-    let answer = core.office.execute(verb).await;
-    core.store.close().await;
+    let answer = watched(&core.office, verb).await;
+    core.database.close().await;
     answer
+}
+
+/// A verb about the queue is not left open by who has lost patience.
+async fn watched(office: &Office, verb: Verb) -> anyhow::Result<Value> {
+    if !matches!(verb, Verb::Queue { .. }) {
+        return office.execute(verb).await;
+    }
+    let signals = Signals::catch()?;
+    let mut work = std::pin::pin!(office.execute(verb));
+    tokio::select! {
+        answer = &mut work => answer,
+        () = signals.watch(office.stopping.clone()) => work.await,
+    }
 }
 
 /// The configuration that `--data` or `--config` names; `.postrider` where neither is given.
@@ -174,18 +129,23 @@ fn config_path(place: &Place) -> anyhow::Result<PathBuf> {
 }
 
 async fn serve(args: ServeArgs) -> anyhow::Result<()> {
-    let config = Config::read(&config_path(&args.place)?)?;
+    let mut config = Config::read(&config_path(&args.place)?)?;
+    if let Some(node) = args.node {
+        config.name_node(node).context("--node")?;
+    }
     start_logs_as(&config)?;
+    let signals = Signals::catch()?;
     let shutdown = Shutdown::new(config.drain());
     let relay = Relay::start(&config, &args.role, Machine::real(), shutdown.clone()).await?;
     tracing::info!(
         http = ?relay.http,
         metrics = %relay.metrics,
         host = %config.service.host,
+        node = config.node(),
         "postrider is serving"
     );
-    let (ended, watched) = tokio::join!(relay.ended(), signals::watch(shutdown));
-    ended.and(watched)
+    let (ended, ()) = tokio::join!(relay.ended(), signals.watch(shutdown));
+    ended
 }
 
 pub(crate) fn start_logs_as(config: &Config) -> anyhow::Result<()> {
@@ -194,48 +154,6 @@ pub(crate) fn start_logs_as(config: &Config) -> anyhow::Result<()> {
         LogWord::Json => LogFormat::Json,
     };
     start_logs(format, &config.log.filter).context("log.filter")
-}
-
-async fn init(args: InitArgs) -> anyhow::Result<()> {
-    let path = args.dir.join("postrider.toml");
-    if path
-        .try_exists()
-        .with_context(|| format!("cannot look for {}", path.display()))?
-    {
-        bail!("{} is there already; nothing was changed", path.display());
-    }
-    folder::create(&args.dir)?;
-    let text = match &args.host {
-        Some(host) => config::DEFAULT.replace("relay.example", host.as_str()),
-        None => config::DEFAULT.to_owned(),
-    };
-    furnish(&Config::parse(&text, &args.dir)?).await?;
-    // Last: what is there is whole.
-    folder::write_atomically(&path, text.as_bytes())?;
-    let mut next = vec![
-        "publish the records of `postrider dkim show`",
-        "postrider tenant add --name NAME --reply-to ADDRESS",
-        "postrider serve",
-    ];
-    if args.host.is_none() {
-        next.insert(
-            0,
-            "set service.host, service.send_domain and service.bounce_domain in the configuration, before the first tenant: From addresses are for ever",
-        );
-    }
-    print::answer(&json!({"config": path, "next": next}), args.json)
-}
-
-async fn migrate(place: &Place) -> anyhow::Result<()> {
-    let config = Config::read(&config_path(place)?)?;
-    let (path, _) = config.database_path()?;
-    // Opening brings the schema up to this version, whole or not at all.
-    let core = Core::open(&config, &Machine::real()).await?;
-    core.store.close().await;
-    print::answer(
-        &json!({"database": path, "schema": "up to date"}),
-        place.json,
-    )
 }
 
 fn show_config(args: &ConfigArgs) -> anyhow::Result<()> {

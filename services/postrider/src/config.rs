@@ -4,20 +4,16 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use postrider_delivery::Network;
+use anyhow::Context;
 use postrider_gate::Service;
 use postrider_model::{Domain, Limits};
-use postrider_telemetry::check_filter;
 use serde::Deserialize;
 
+mod check;
 mod defaults;
 
 /// The documented default file, as `postrider config --default` prints it.
 pub const DEFAULT: &str = include_str!("default.toml");
-
-/// A hundred years: no sum of times is past what a clock can say.
-const HOURS: u64 = 24 * 365 * 100;
 
 /// The whole configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -52,6 +48,8 @@ pub struct ServiceConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct DatabaseConfig {
     pub url: String,
+    pub connections: u32,
+    pub password_file: PathBuf,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -85,6 +83,10 @@ pub struct DeliveryConfig {
     pub in_flight: usize,
     pub retry_divisor: u32,
     pub journal: PathBuf,
+    pub node: String,
+    pub rows_in_memory: usize,
+    pub site_connections: usize,
+    pub clock_offset_ms: u64,
 }
 
 /// Which addresses are ever dialled.
@@ -114,6 +116,10 @@ pub struct TenantsConfig {
     pub requests_per_second: u32,
     pub per_minute: u32,
     pub burst: u32,
+    pub bulk_per_minute: u32,
+    pub connections: u32,
+    pub per_day: u32,
+    pub per_month: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -163,89 +169,9 @@ impl Config {
         Ok(config)
     }
 
-    fn check(&self) -> anyhow::Result<()> {
-        if self.http.listen.is_empty() {
-            bail!("http.listen is empty: name at least one address, such as \"127.0.0.1:8025\"");
-        }
-        if self.http.tls_certificate.as_os_str().is_empty()
-            != self.http.tls_key.as_os_str().is_empty()
-        {
-            bail!("http.tls_certificate and http.tls_key belong together: give both or none");
-        }
-        for network in &self.delivery.allow_destinations {
-            let parsed = network.parse::<Network>();
-            parsed.with_context(|| format!("delivery.allow_destinations: {network:?}"))?;
-        }
-        check_filter(&self.log.filter)
-            .with_context(|| format!("log.filter: {:?}", self.log.filter))?;
-        self.check_ranges()?;
-        self.database_path().map(drop)
-    }
-
-    fn check_ranges(&self) -> anyhow::Result<()> {
-        let (limits, delivery) = (&self.limits, &self.delivery);
-        for (key, value, most) in [
-            (
-                "http.max_connections",
-                self.http.max_connections as u64,
-                1_000_000,
-            ),
-            ("dns.timeout_seconds", self.dns.timeout_seconds, 300),
-            ("delivery.port", u64::from(delivery.port), 65_535),
-            ("delivery.in_flight", delivery.in_flight as u64, 100_000),
-            (
-                "delivery.retry_divisor",
-                u64::from(delivery.retry_divisor),
-                1_000_000,
-            ),
-            (
-                "limits.http_recipients",
-                limits.http_recipients as u64,
-                1_000,
-            ),
-            ("limits.recipients", limits.recipients as u64, 10_000),
-            ("limits.message_bytes", limits.message_bytes as u64, 1 << 30),
-            ("limits.request_bytes", limits.request_bytes as u64, 1 << 30),
-            ("limits.memory_bytes", limits.memory_bytes, 1 << 50),
-            ("limits.lifetime_hours", limits.lifetime_hours, HOURS),
-            ("limits.schedule_days", limits.schedule_days, HOURS / 24),
-            ("retention.body_hours", self.retention.body_hours, HOURS),
-            (
-                "retention.message_days",
-                self.retention.message_days,
-                HOURS / 24,
-            ),
-            (
-                "shutdown.drain_seconds",
-                self.shutdown.drain_seconds.max(1),
-                86_400,
-            ),
-        ] {
-            if !(1..=most).contains(&value) {
-                bail!("{key} is {value}: give a number from 1 to {most}");
-            }
-        }
-        Ok(())
-    }
-
     /// A path of the configuration as seen from here.
     pub fn path(&self, path: &Path) -> PathBuf {
         self.folder.join(path)
-    }
-
-    /// The SQLite file, and what follows `?` in its URL.
-    pub fn database_path(&self) -> anyhow::Result<(PathBuf, String)> {
-        let Some(rest) = self.database.url.strip_prefix("sqlite://") else {
-            bail!(
-                "database.url is {:?}: only sqlite://PATH is supported",
-                self.database.url
-            );
-        };
-        let (path, options) = rest.split_once('?').unwrap_or((rest, ""));
-        if path.is_empty() {
-            bail!("database.url names no file: sqlite://PATH");
-        }
-        Ok((self.path(Path::new(path)), options.to_owned()))
     }
 
     /// Where commands reach a running relay.
@@ -271,17 +197,50 @@ impl Config {
             requests_per_second,
             per_minute,
             burst,
+            bulk_per_minute,
+            connections,
+            per_day,
+            per_month,
         } = self.tenants;
         Limits {
             requests_per_second,
             per_minute,
             burst,
+            bulk_per_minute,
+            connections,
+            per_day,
+            per_month,
         }
+    }
+
+    /// What operators call this delivery node: `delivery.node`, or the machine's name.
+    pub fn node(&self) -> String {
+        match self.delivery.node.as_str() {
+            "" => machine_name().unwrap_or_else(|| self.service.host.to_string()),
+            name => name.to_owned(),
+        }
+    }
+
+    /// Gives this delivery node another name than the file does.
+    pub fn name_node(&mut self, name: String) -> anyhow::Result<()> {
+        self.delivery.node = name;
+        self.check()
     }
 
     pub fn drain(&self) -> Duration {
         Duration::from_secs(self.shutdown.drain_seconds)
     }
+}
+
+/// A text as it stands in the file.
+pub(crate) fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+fn machine_name() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    let name = name.trim();
+    check::is_node_name(name).then(|| name.to_owned())
 }
 
 #[cfg(test)]
@@ -304,6 +263,11 @@ mod tests {
             ("[http]\nlisten = []\n", "http.listen"),
             ("[http]\ntls_key = \"k\"\n", "http.tls_certificate"),
             ("[database]\nurl = \"mysql://x\"\n", "sqlite://PATH"),
+            (
+                "[database]\nurl = \"postgres://me:secret@db/mail\"\n",
+                "database.password_file",
+            ),
+            ("[delivery]\nnode = \"a b\"\n", "delivery.node"),
             ("[log]\nfilter = \"loud\"\n", "log.filter"),
             (
                 "[delivery]\nallow_destinations = [\"x\"]\n",

@@ -4,19 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use postrider_gate::{Access, Gate, GateConfig, GatePorts, MasterKey, Provision};
-use postrider_store::{Directory, Intake, Roster};
-use postrider_store_sqlite::{OpenError, SqliteOptions, SqliteStore, Synchronous};
+use postrider_gate::{Access, Gate, GateConfig, GatePorts, Provision};
+use postrider_runtime::Shutdown;
+use postrider_store::Roster;
 use postrider_telemetry::Registry;
 
 use crate::admin::Office;
 use crate::config::Config;
+use crate::database::{Database, is_locked};
 use crate::folder;
 use crate::relay::Machine;
 
 /// The parts that all services of a process share.
 pub(crate) struct Core {
-    pub(crate) store: SqliteStore,
+    pub(crate) database: Database,
     pub(crate) roster: Roster,
     pub(crate) access: Arc<Access>,
     pub(crate) gate: Arc<Gate>,
@@ -29,11 +30,21 @@ pub(crate) struct Core {
 pub(crate) async fn furnish(config: &Config) -> anyhow::Result<()> {
     let machine = Machine::real();
     folder::ensure_master_key(&config.path(&config.service.master_key), &machine.rng)?;
-    let core = Core::make(config, &machine).await?;
-    let made = core.office.ensure_signing_keys().await;
-    core.store.close().await;
+    let metrics = Registry::new();
+    let database = Database::make(config, &metrics).await?;
+    let core = Core::on(database, metrics, config, &machine).await?;
+    let made = match core.check_master_key(config) {
+        Ok(()) => core.office.ensure_signing_keys().await,
+        refused => refused,
+    };
+    core.database.close().await;
     made
 }
+
+/// How often, and with which pause, a database is tried that another process has open: a command
+/// has it for a moment.
+pub(crate) const LOCKED_TRIES: u32 = 50;
+pub(crate) const LOCKED_PAUSE: Duration = Duration::from_millis(100);
 
 impl Core {
     /// As `open`, but waits a few seconds for another process to let the database go.
@@ -48,61 +59,56 @@ impl Core {
     }
 
     /// Opens the database and what stands on it. Fails where there is none, or where another
-    /// process has it open.
+    /// process has it for itself.
     pub(crate) async fn open(config: &Config, machine: &Machine) -> anyhow::Result<Self> {
-        let (path, _) = config.database_path()?;
-        // An empty one in its place would tell every client that its key is unknown.
-        if !path
-            .try_exists()
-            .with_context(|| format!("cannot look for {}", path.display()))?
-        {
-            bail!(
-                "there is no database {}: check database.url, or restore it; `postrider init DIR` makes a new relay",
-                path.display()
-            );
-        }
-        Self::make(config, machine).await
+        let metrics = Registry::new();
+        let database = Database::open(config, &metrics).await?;
+        Self::on(database, metrics, config, machine).await
     }
 
-    /// As `open`, but makes a database where there is none.
-    async fn make(config: &Config, machine: &Machine) -> anyhow::Result<Self> {
-        let metrics = Registry::new();
-        let store = open_store(config, &metrics).await?;
-        let master = Arc::new(folder::master_key(
-            &config.path(&config.service.master_key),
-        )?);
+    async fn on(
+        database: Database,
+        metrics: Registry,
+        config: &Config,
+        machine: &Machine,
+    ) -> anyhow::Result<Self> {
+        let master = folder::master_key(&config.path(&config.service.master_key))?;
+        let master = Arc::new(master);
         let roster = Roster::new();
-        let directory: Arc<dyn Directory> = Arc::new(store.clone());
         roster
-            .refresh(&*directory)
+            .refresh(&*database.directory)
             .await
             .context("cannot read the directory")?;
         let access = Arc::new(Access::new(roster.clone(), machine.clock.clone()));
-        let gate = Arc::new(gate(
-            config,
-            machine,
-            &roster,
-            &master,
-            (Arc::new(store.clone()), &metrics),
-        ));
+        let ports = GatePorts {
+            intake: Arc::clone(&database.intake),
+            mail: Arc::clone(&database.mail),
+            roster: roster.clone(),
+            master: Arc::clone(&master),
+            clock: machine.clock.clone(),
+            rng: machine.rng.clone(),
+            metrics: metrics.clone(),
+        };
+        let gate = Arc::new(Gate::new(ports, gate_config(config)));
         let provision = Provision {
-            directory: Arc::clone(&directory),
+            directory: Arc::clone(&database.directory),
             master,
             service: config.service(),
             clock: machine.clock.clone(),
             rng: machine.rng.clone(),
         };
         let office = Arc::new(Office {
-            directory,
+            database: database.clone(),
             provision,
             roster: roster.clone(),
             access: Arc::clone(&access),
             gate: Arc::clone(&gate),
             tenant_limits: config.tenant_limits(),
             records_path: config.dkim_records_path(),
+            stopping: Shutdown::new(config.drain()),
         });
         Ok(Self {
-            store,
+            database,
             roster,
             access,
             gate,
@@ -110,58 +116,26 @@ impl Core {
             metrics,
         })
     }
+
+    /// Refuses to sign with less than all keys: another folder's master key lies here.
+    pub(crate) fn check_master_key(&self, config: &Config) -> anyhow::Result<()> {
+        if self.gate.is_sealed_by_another_key() {
+            bail!(
+                "the signing keys in the database do not open with the master key {}: all folders of one relay have the same file, copy it from the first one. If it is lost: `postrider dkim add`, publish the records, `postrider dkim revoke` the old selectors",
+                config.path(&config.service.master_key).display()
+            );
+        }
+        Ok(())
+    }
 }
 
-/// How often, and with which pause, a database is tried that another process has open: a command
-/// has it for a moment.
-pub(crate) const LOCKED_TRIES: u32 = 50;
-pub(crate) const LOCKED_PAUSE: Duration = Duration::from_millis(100);
-
-/// Whether opening failed because another process has the database.
-pub(crate) fn is_locked(fault: &anyhow::Error) -> bool {
-    matches!(fault.downcast_ref(), Some(OpenError::Locked { .. }))
-}
-
-async fn open_store(config: &Config, metrics: &Registry) -> anyhow::Result<SqliteStore> {
-    let (path, options) = config.database_path()?;
-    let synchronous = match options.as_str() {
-        "" => Synchronous::Full,
-        // Loses acknowledged mail at a power cut. For the test that shows that it is noticed.
-        "synchronous=normal" => Synchronous::Normal,
-        other => bail!("database.url: unknown option {other:?}"),
-    };
-    let options = SqliteOptions {
-        synchronous,
-        registry: metrics.clone(),
-        ..Default::default()
-    };
-    SqliteStore::open(&path, options)
-        .await
-        .context("cannot open the database (a relay that runs has it for itself)")
-}
-
-fn gate(
-    config: &Config,
-    machine: &Machine,
-    roster: &Roster,
-    master: &Arc<MasterKey>,
-    (intake, metrics): (Arc<dyn Intake>, &Registry),
-) -> Gate {
-    let ports = GatePorts {
-        intake,
-        roster: roster.clone(),
-        master: Arc::clone(master),
-        clock: machine.clock.clone(),
-        rng: machine.rng.clone(),
-        metrics: metrics.clone(),
-    };
+fn gate_config(config: &Config) -> GateConfig {
     let limits = &config.limits;
-    let config = GateConfig {
+    GateConfig {
         service: config.service(),
         size_most: limits.message_bytes,
         recipients_most: limits.recipients,
         lifetime: Duration::from_hours(limits.lifetime_hours),
         schedule_most: Duration::from_hours(24 * limits.schedule_days),
-    };
-    Gate::new(ports, config)
+    }
 }

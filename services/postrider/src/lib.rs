@@ -14,11 +14,13 @@ pub mod cli;
 mod commands;
 pub mod config;
 mod core;
+mod database;
 pub mod folder;
 mod metrics;
 mod print;
 pub mod relay;
 mod sandbox;
+mod seals;
 mod signals;
 
 use std::process::ExitCode;

@@ -4,6 +4,8 @@ use std::io::Write;
 
 use serde_json::Value;
 
+use crate::admin::QueueAct;
+
 /// Prints an answer to standard output.
 pub(crate) fn answer(value: &Value, json: bool) -> anyhow::Result<()> {
     let text = if json {
@@ -18,6 +20,53 @@ pub(crate) fn answer(value: &Value, json: bool) -> anyhow::Result<()> {
 pub(crate) fn line(text: &str) -> anyhow::Result<()> {
     writeln!(std::io::stdout().lock(), "{text}")?;
     Ok(())
+}
+
+/// What a verb about the queue did, in sentences.
+pub(crate) fn queue(act: QueueAct, answer: &Value) -> String {
+    let count = |name: &str| match answer.get(name) {
+        Some(Value::Array(items)) => items.len() as u64,
+        Some(value) => value.as_u64().unwrap_or(0),
+        None => 0,
+    };
+    let changed = recipients(count("changed"));
+    let mut lines = vec![match act {
+        QueueAct::Hold => format!("{changed} held."),
+        QueueAct::Release => format!("{changed} released."),
+        QueueAct::Cancel => format!("{changed} cancelled."),
+        QueueAct::RetryNow => format!("{changed} due now."),
+        QueueAct::Suspend => "Suspended, until `postrider queue resume`.".to_owned(),
+        QueueAct::Resume => "It goes on.".to_owned(),
+    }];
+    if count("too_late") > 0 {
+        let late = recipients(count("too_late"));
+        lines.push(format!("{late} too late: it may have been sent already."));
+    }
+    if count("resealed") > 0 {
+        lines.push(format!("Messages signed anew: {}.", count("resealed")));
+    }
+    if count("not_resealed") > 0 {
+        let failed = count("not_resealed");
+        lines.push(format!(
+            "Messages that could not be signed anew, and wait: {failed}."
+        ));
+    }
+    if count("not_answered") > 0 {
+        let nodes = answer.get("not_answered").and_then(Value::as_array);
+        let names = nodes.into_iter().flatten().filter_map(Value::as_str);
+        let names = names.collect::<Vec<_>>().join(", ");
+        lines.push(format!(
+            "No answer yet from {names}: see `postrider nodes`."
+        ));
+    }
+    lines.join("\n")
+}
+
+fn recipients(count: u64) -> String {
+    match count {
+        1 => "1 recipient".to_owned(),
+        n => format!("{n} recipients"),
+    }
 }
 
 fn for_people(value: &Value) -> String {
@@ -65,6 +114,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_verb_about_the_queue_is_answered_in_sentences() {
+        let late = json!({"changed": 1, "too_late": ["a", "b"], "not_answered": ["n1", "n2"]});
+        let want = "1 recipient cancelled.\n2 recipients too late: it may have been sent already.\nNo answer yet from n1, n2: see `postrider nodes`.";
+        assert_eq!(queue(QueueAct::Cancel, &late), want);
+        let none = json!({"changed": 0, "too_late": [], "not_answered": [], "resealed": 3});
+        let want = "0 recipients released.\nMessages signed anew: 3.";
+        assert_eq!(queue(QueueAct::Release, &none), want);
+    }
 
     #[test]
     fn people_read_names_and_values() {

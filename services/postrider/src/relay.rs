@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use postrider_delivery::Dialer;
+use postrider_delivery::{Dialer, RunError};
 use postrider_dns::{DnsConfig, Resolver};
 use postrider_gate::Budget;
 use postrider_ingest::Listener;
+use postrider_model::Timestamp;
 use postrider_runtime::{Clock, Rng, Shutdown};
-use postrider_store::{Directory, Mail, Upkeep};
-use postrider_store_sqlite::SqliteStore;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -21,7 +20,9 @@ use crate::caretaker::{self, Keep};
 use crate::cli::Role;
 use crate::config::{Config, Dial};
 use crate::core::Core;
+use crate::database::{Database, Location};
 use crate::metrics::MetricsDoor;
+use crate::seals::Seals;
 
 /// How long a request waits for room in memory before it is told to come back.
 const ROOM_WAIT: Duration = Duration::from_secs(30);
@@ -49,7 +50,7 @@ pub struct Relay {
     pub metrics: SocketAddr,
     pub office: Arc<Office>,
     pub shutdown: Shutdown,
-    store: SqliteStore,
+    database: Database,
     tasks: JoinSet<(&'static str, anyhow::Result<()>)>,
 }
 
@@ -67,16 +68,25 @@ impl Relay {
         shutdown: Shutdown,
     ) -> anyhow::Result<Self> {
         let core = Core::open_when_free(config, &machine).await?;
+        core.check_master_key(config)?;
         core.office.ensure_signing_keys().await?;
         let mut relay = Self {
             http: Vec::new(),
             metrics: config.metrics.listen,
             office: Arc::clone(&core.office),
             shutdown,
-            store: core.store.clone(),
+            database: core.database.clone(),
             tasks: JoinSet::new(),
         };
         relay.start_caretakers(config, &core, &machine);
+        if !Location::of(config)?.is_shared() {
+            // This process has the database for itself: who raised what stands is dead.
+            let controls = &*core.database.controls;
+            let every = Timestamp::from_micros(i64::MAX);
+            let closed = caretaker::close_forgotten(controls, every).await;
+            closed.context("cannot close the verbs that a dead process left open")?;
+            relay.start_commands(config, &core);
+        }
         relay.start_metrics(config, &core).await?;
         if roles.contains(&Role::Ingest) {
             relay.start_ingest(config, &core, &machine).await?;
@@ -101,8 +111,8 @@ impl Relay {
             message_life: Duration::from_hours(24 * config.retention.message_days),
             free_space: config.limits.free_space_bytes,
         };
-        let upkeep: Arc<dyn Upkeep> = Arc::new(core.store.clone());
-        let directory: Arc<dyn Directory> = Arc::new(core.store.clone());
+        let upkeep = Arc::clone(&core.database.upkeep);
+        let directory = Arc::clone(&core.database.directory);
         let roster = caretaker::keep_roster(core.roster.clone(), directory, self.shutdown.clone());
         self.spawn("roster", done(roster));
         let space = (
@@ -119,6 +129,14 @@ impl Relay {
         let (clock, metrics) = (machine.clock.clone(), core.metrics.clone());
         let retention = caretaker::retain(upkeep, keep, clock, metrics, self.shutdown.clone());
         self.spawn("retention", done(retention));
+        let controls = Arc::clone(&core.database.controls);
+        let controls =
+            caretaker::close_controls(controls, machine.clock.clone(), self.shutdown.clone());
+        self.spawn("controls", done(controls));
+    }
+
+    // Where several processes have the database, commands go to it themselves.
+    fn start_commands(&mut self, config: &Config, core: &Core) {
         let (socket, office, shutdown) = (
             config.socket_path(),
             Arc::clone(&core.office),
@@ -158,13 +176,12 @@ impl Relay {
                 tls: tls.clone(),
             });
         }
-        let mail: Arc<dyn Mail> = Arc::new(core.store.clone());
         let ports = postrider_ingest::Ports {
             gate: Arc::clone(&core.gate),
             access: Arc::clone(&core.access),
             budget: Budget::new(config.limits.memory_bytes, ROOM_WAIT),
-            mail,
-            upkeep: Arc::new(core.store.clone()),
+            mail: Arc::clone(&core.database.mail),
+            upkeep: Arc::clone(&core.database.upkeep),
             clock: machine.clock.clone(),
             rng: machine.rng.clone(),
         };
@@ -193,7 +210,10 @@ impl Relay {
             attempts: 2,
         });
         let ports = postrider_delivery::Ports {
-            queue: Arc::new(core.store.clone()),
+            queue: Arc::clone(&core.database.queue),
+            nodes: Arc::clone(&core.database.nodes),
+            controls: Arc::clone(&core.database.controls),
+            seals: Arc::new(Seals(Arc::clone(&core.gate))),
             roster: core.roster.clone(),
             resolver: resolver.context("dns.servers")?,
             dialer: match config.delivery.dial {
@@ -207,7 +227,8 @@ impl Relay {
         let delivery = delivery_config(config)?;
         let shutdown = self.shutdown.clone();
         self.spawn("delivery", async move {
-            Ok(postrider_delivery::run(ports, delivery, shutdown).await?)
+            let ended = postrider_delivery::run(ports, delivery, shutdown).await;
+            ended.map_err(with_remedy)
         });
         Ok(())
     }
@@ -219,7 +240,7 @@ impl Relay {
             let ended = tokio::select! {
                 biased;
                 ended = self.tasks.join_next() => ended,
-                () = self.store.failed(), if outcome.is_ok() => {
+                () = self.database.failed(), if outcome.is_ok() => {
                     outcome = Err(anyhow!("the database failed: only a restart can tell what is on the disk"));
                     self.shutdown.begin();
                     continue;
@@ -235,7 +256,7 @@ impl Relay {
             self.shutdown.begin();
             outcome = outcome.and(Err(fault));
         }
-        self.store.close().await;
+        self.database.close().await;
         outcome
     }
 }
@@ -252,8 +273,23 @@ fn delivery_config(config: &Config) -> anyhow::Result<postrider_delivery::Config
         allow_destinations: networks.collect::<anyhow::Result<_>>()?,
         in_flight: given.in_flight,
         retry_divisor: given.retry_divisor,
+        node: config.node(),
+        rows_in_memory: given.rows_in_memory,
+        site_connections: given.site_connections,
+        clock_offset_most: Duration::from_millis(given.clock_offset_ms),
         ..postrider_delivery::Config::new(hello, config.path(&given.journal))
     })
+}
+
+fn with_remedy(fault: RunError) -> anyhow::Error {
+    let remedy = match fault {
+        RunError::JournalInUse { .. } => "delivery.journal: give each process a file of its own",
+        RunError::NameTaken { .. } => {
+            "delivery.node (or --node): give each delivery process a name of its own"
+        }
+        RunError::Journal(_) | RunError::Key { .. } => "delivery.journal",
+    };
+    anyhow!(fault).context(remedy)
 }
 
 async fn done(work: impl Future<Output = ()>) -> anyhow::Result<()> {
@@ -263,7 +299,9 @@ async fn done(work: impl Future<Output = ()>) -> anyhow::Result<()> {
 
 async fn listen(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     let bound = TcpListener::bind(address).await;
-    bound.with_context(|| format!("{key}: cannot listen on {address}"))
+    bound.with_context(|| {
+        format!("{key}: cannot listen on {address}: each process needs an address of its own there")
+    })
 }
 
 fn tls_acceptor(config: &Config) -> anyhow::Result<Option<postrider_tls::Acceptor>> {

@@ -16,10 +16,12 @@ use serde_json::{Value, json};
 use crate::admin::Verb;
 use crate::cli::{DevArgs, FakenetArgs, Role};
 use crate::commands::start_logs_as;
-use crate::config::Config;
+use crate::config::{Config, quoted};
 use crate::core::furnish;
+use crate::database::Database;
 use crate::relay::{Machine, Relay};
-use crate::{folder, print, signals};
+use crate::signals::Signals;
+use crate::{folder, print};
 
 use internet::Internet;
 use state::State;
@@ -35,17 +37,22 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     // Before anything is touched that a running sandbox stands on. Held until the end.
     let _claim = state::claim(&data)?;
     if args.fresh {
-        state::empty(&data)?;
+        empty(&data).await?;
     }
     remove_announcement(&data)?;
     let mut state = State::read(&data)?;
+    state.choose_database(args.database.as_deref());
     // Written at once: from here on the folder is known as a sandbox's.
     state.write(&data)?;
+    let signals = Signals::catch()?;
     let shutdown = Shutdown::new(Duration::from_secs(DRAIN_SECONDS));
     let internet = Internet::start(&data, &mut state, greylist(args.fast), &shutdown).await?;
     let config = write_config(&data, &args, &mut state, &internet)?;
     start_logs_as(&config)?;
     furnish(&config).await?;
+    // From here on it is known as this sandbox's own, and may be emptied.
+    state.owns_database = true;
+    state.write(&data)?;
     let roles = [Role::Ingest, Role::Delivery];
     let relay = Relay::start(&config, &roles, Machine::real(), shutdown.clone()).await?;
     internet.publish(&config.dkim_records_path())?;
@@ -60,7 +67,8 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
             outcome
         } else {
             address.print(&args)?;
-            signals::watch(shutdown.clone()).await
+            signals.watch(shutdown.clone()).await;
+            Ok(())
         }
     };
     let worked = work.await;
@@ -68,6 +76,23 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     internet.stop().await;
     remove_announcement(&data)?;
     worked.and(ended)
+}
+
+/// Empties the folder, and the database if it is on a server and this sandbox's own.
+async fn empty(data: &Path) -> anyhow::Result<()> {
+    // A state that does not parse is cured by this.
+    let old = State::read(data).unwrap_or_default();
+    if old.owns_database {
+        let mut config = Config::default();
+        config.database.url.clone_from(&old.database);
+        Database::empty(&config).await?;
+    }
+    state::empty(data)?;
+    let state = State {
+        database: old.database,
+        ..State::default()
+    };
+    state.write(data)
 }
 
 /// Runs the fake internet of a sandbox folder alone; a relay finds it by the folder's configuration.
@@ -78,6 +103,7 @@ pub(crate) async fn run_fakenet(args: FakenetArgs) -> anyhow::Result<()> {
     let _claim = state::claim(&data)?;
     let mut state = State::read(&data)?;
     start_logs_as(&Config::default())?;
+    let signals = Signals::catch()?;
     let shutdown = Shutdown::new(Duration::from_secs(DRAIN_SECONDS));
     let internet = Internet::start(&data, &mut state, greylist(args.fast), &shutdown).await?;
     state.write(&data)?;
@@ -87,9 +113,9 @@ pub(crate) async fn run_fakenet(args: FakenetArgs) -> anyhow::Result<()> {
         "mailbox": internet.mailbox_url(),
         "ca": internet.ca_path(),
     }))?)?;
-    let watched = signals::watch(shutdown).await;
+    signals.watch(shutdown).await;
     internet.stop().await;
-    watched
+    Ok(())
 }
 
 const fn greylist(fast: bool) -> Duration {
@@ -120,6 +146,9 @@ host = "relay.test"
 send_domain = "send.relay.test"
 bounce_domain = "bounce.relay.test"
 
+[database]
+url = {database}
+
 [http]
 listen = ["{http}"]
 tls_certificate = "{certificate}"
@@ -146,6 +175,7 @@ filter = "warn"
 [shutdown]
 drain_seconds = {DRAIN_SECONDS}
 "#,
+        database = quoted(&state.database),
         dns = internet.dns(),
         smtp_port = internet.smtp_port(),
         divisor = if args.fast { 60 } else { 1 },

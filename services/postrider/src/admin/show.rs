@@ -1,7 +1,9 @@
 //! How the directory's things look in JSON. No secret is ever among it.
 
-use postrider_model::{Credential, DkimKey, Domain, KeyStatus, ReplyAddress, Tenant};
-use postrider_store::DirectorySnapshot;
+use postrider_model::{
+    Credential, DkimKey, Domain, KeyStatus, Limits, ReplyAddress, Tenant, Timestamp,
+};
+use postrider_store::{DirectorySnapshot, Usage};
 use serde_json::{Value, json};
 
 pub(super) fn tenant(tenant: &Tenant) -> Value {
@@ -16,7 +18,7 @@ pub(super) fn tenant(tenant: &Tenant) -> Value {
     })
 }
 
-pub(super) fn tenant_in_full(shown: &Tenant, snapshot: &DirectorySnapshot) -> Value {
+pub(super) fn tenant_in_full(shown: &Tenant, snapshot: &DirectorySnapshot, usage: &Value) -> Value {
     let addresses = snapshot
         .reply_addresses
         .iter()
@@ -26,15 +28,45 @@ pub(super) fn tenant_in_full(shown: &Tenant, snapshot: &DirectorySnapshot) -> Va
         .iter()
         .filter(|key| key.tenant == shown.id);
     let more = json!({
-        "limits": {
-            "requests_per_second": shown.limits.requests_per_second,
-            "per_minute": shown.limits.per_minute,
-            "burst": shown.limits.burst,
-        },
+        "limits": limits(shown.limits),
+        "usage": usage,
         "reply_addresses": addresses.map(reply_address).collect::<Vec<_>>(),
         "keys": keys.map(credential).collect::<Vec<_>>(),
     });
     joined(tenant(shown), more)
+}
+
+/// Limits as they work: where there is a pace, its burst is never 0.
+pub(super) fn limits(limits: Limits) -> Value {
+    let burst = match (limits.per_minute, limits.burst) {
+        (0, burst) => burst,
+        (pace, 0) => (pace / 6).max(1),
+        (_, burst) => burst,
+    };
+    json!({
+        "requests_per_second": limits.requests_per_second,
+        "per_minute": limits.per_minute,
+        "burst": burst,
+        "bulk_per_minute": limits.bulk_per_minute,
+        "connections": limits.connections,
+        "per_day": limits.per_day,
+        "per_month": limits.per_month,
+    })
+}
+
+/// What is used up of the quotas, and until when.
+pub(super) fn usage(limits: Limits, used: Usage, now: Timestamp) -> Value {
+    let period = |used: u64, limit: u32, resets_at: Timestamp| {
+        json!({
+            "used": used,
+            "limit": (limit > 0).then_some(limit),
+            "resets_at": resets_at,
+        })
+    };
+    json!({
+        "daily": period(used.day, limits.per_day, now.next_day()),
+        "monthly": period(used.month, limits.per_month, now.next_month()),
+    })
 }
 
 /// One object with the fields of both.
@@ -81,4 +113,23 @@ pub(super) fn dkim_records(snapshot: &DirectorySnapshot, domain: &Domain) -> Val
         .filter(signs)
         .map(dkim_record)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_that_was_not_given_is_ten_seconds_worth() {
+        for (per_minute, burst, want) in
+            [(0, 0, 0), (600, 0, 100), (5, 0, 1), (600, 7, 7), (0, 7, 7)]
+        {
+            let shown = limits(Limits {
+                per_minute,
+                burst,
+                ..Limits::default()
+            });
+            assert_eq!(shown["burst"], want, "{per_minute} {burst}");
+        }
+    }
 }

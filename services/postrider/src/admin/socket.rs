@@ -20,6 +20,8 @@ use super::{Office, Verb};
 const VERB_WAIT: Duration = Duration::from_secs(10);
 /// How long a verb may take; larger than any database wait.
 const ANSWER_WAIT: Duration = Duration::from_mins(1);
+/// How long a verb about the queue may take: there may be millions of rows.
+const QUEUE_WAIT: Duration = Duration::from_hours(6);
 const LINE_MOST: u64 = 16 * 1024 * 1024;
 
 #[derive(Serialize, Deserialize)]
@@ -50,6 +52,7 @@ pub async fn serve(path: &Path, office: Arc<Office>, shutdown: Shutdown) -> anyh
             Some(_) = clients.join_next() => {}
         }
     }
+    office.stopping.begin();
     // A verb that has begun is finished: its change is on disk or it is not.
     let drained = timeout(shutdown.drain(), async {
         while clients.join_next().await.is_some() {}
@@ -124,12 +127,12 @@ pub async fn ask(path: &Path, verb: &Verb) -> anyhow::Result<Option<Value>> {
     let mut line = serde_json::to_vec(verb)?;
     line.push(b'\n');
     stream.get_mut().write_all(&line).await?;
+    let wait = match verb {
+        Verb::Queue { .. } => QUEUE_WAIT,
+        _ => ANSWER_WAIT,
+    };
     let mut answer = String::new();
-    timeout(
-        ANSWER_WAIT,
-        (&mut stream).take(LINE_MOST).read_line(&mut answer),
-    )
-    .await??;
+    timeout(wait, (&mut stream).take(LINE_MOST).read_line(&mut answer)).await??;
     match serde_json::from_str(&answer).context("the relay closed the connection")? {
         Answer::Done(value) => Ok(Some(value)),
         Answer::Refused(why) => bail!("{why}"),

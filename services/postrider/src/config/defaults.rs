@@ -34,6 +34,8 @@ impl Default for DatabaseConfig {
     fn default() -> Self {
         Self {
             url: "sqlite://postrider.db".to_owned(),
+            connections: 16,
+            password_file: PathBuf::new(),
         }
     }
 }
@@ -75,6 +77,10 @@ impl Default for DeliveryConfig {
             in_flight: 200,
             retry_divisor: 1,
             journal: PathBuf::from("delivery.journal"),
+            node: String::new(),
+            rows_in_memory: 300_000,
+            site_connections: 10,
+            clock_offset_ms: 500,
         }
     }
 }
@@ -100,6 +106,10 @@ impl Default for TenantsConfig {
             requests_per_second: 10,
             per_minute: 0,
             burst: 0,
+            bulk_per_minute: 0,
+            connections: 0,
+            per_day: 0,
+            per_month: 0,
         }
     }
 }

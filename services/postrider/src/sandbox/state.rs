@@ -8,14 +8,20 @@ use anyhow::{Context, bail};
 use postrider_runtime::Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::config::DatabaseConfig;
+
 const FILE: &str = "sandbox.json";
 /// Locked by who runs the sandbox.
 const CLAIM: &str = "sandbox.lock";
 
 /// `DIR/sandbox.json`.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct State {
+    /// As in `database.url`.
+    pub(super) database: String,
+    /// Whether this sandbox filled it, and may empty it.
+    pub(super) owns_database: bool,
     pub(super) api_key: Option<String>,
     /// The sandbox tenant's slug.
     pub(super) tenant: Option<String>,
@@ -23,7 +29,32 @@ pub(super) struct State {
     pub(super) mailbox_port: Option<u16>,
 }
 
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            database: DatabaseConfig::default().url,
+            owns_database: false,
+            api_key: None,
+            tenant: None,
+            metrics_port: None,
+            mailbox_port: None,
+        }
+    }
+}
+
 impl State {
+    /// Keeps the database that is asked for. In another one than before there is no tenant yet.
+    pub(super) fn choose_database(&mut self, asked: Option<&str>) {
+        if let Some(url) = asked.filter(|url| *url != self.database) {
+            *self = Self {
+                database: url.to_owned(),
+                metrics_port: self.metrics_port,
+                mailbox_port: self.mailbox_port,
+                ..Self::default()
+            };
+        }
+    }
+
     pub(super) fn read(data: &Path) -> anyhow::Result<Self> {
         let path = data.join(FILE);
         if !path.exists() {

@@ -1,0 +1,190 @@
+//! What can be asked of a relay, as it goes over the socket.
+
+use postrider_model::{Domain, EmailAddress, Limits, MessageId};
+use serde::{Deserialize, Serialize};
+
+/// What can be asked of a relay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "snake_case")]
+pub enum Verb {
+    TenantAdd {
+        name: String,
+        reply_to: EmailAddress,
+    },
+    TenantList,
+    TenantShow {
+        tenant: String,
+    },
+    TenantSuspend {
+        tenant: String,
+    },
+    TenantResume {
+        tenant: String,
+    },
+    TenantLimit {
+        tenant: String,
+        limits: NewLimits,
+    },
+    ReplyToAdd {
+        tenant: String,
+        address: EmailAddress,
+    },
+    ReplyToConfirm {
+        tenant: String,
+        address: EmailAddress,
+    },
+    ReplyToRemove {
+        tenant: String,
+        address: EmailAddress,
+    },
+    KeyCreate {
+        tenant: String,
+        note: String,
+    },
+    KeyList {
+        tenant: String,
+    },
+    KeyRevoke {
+        id: String,
+    },
+    DkimShow,
+    DkimAdd,
+    DkimRevoke {
+        selector: String,
+    },
+    Send {
+        tenant: String,
+        to: Vec<EmailAddress>,
+        subject: String,
+        text: String,
+    },
+    Nodes,
+    Queue {
+        act: QueueAct,
+        about: About,
+    },
+    QueueList,
+}
+
+impl Verb {
+    /// Whether nothing changes by it.
+    pub fn only_reads(&self) -> bool {
+        matches!(
+            self,
+            Self::TenantList
+                | Self::TenantShow { .. }
+                | Self::KeyList { .. }
+                | Self::DkimShow
+                | Self::Nodes
+                | Self::QueueList
+        )
+    }
+
+    /// Whether the directory changes by it, which every process keeps a copy of.
+    pub fn changes_directory(&self) -> bool {
+        !self.only_reads() && !matches!(self, Self::Queue { .. } | Self::Send { .. })
+    }
+}
+
+/// What an operator does to what waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum QueueAct {
+    Hold,
+    Release,
+    Cancel,
+    Suspend,
+    Resume,
+    RetryNow,
+}
+
+impl QueueAct {
+    /// The command's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hold => "hold",
+            Self::Release => "release",
+            Self::Cancel => "cancel",
+            Self::Suspend => "suspend",
+            Self::Resume => "resume",
+            Self::RetryNow => "retry-now",
+        }
+    }
+}
+
+/// What it is done to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum About {
+    /// A tenant's id or slug.
+    Tenant(String),
+    Domain(Domain),
+    Message(MessageId),
+}
+
+/// Limits to give a tenant; what is not named stays as it is. 0 means no limit, and of `burst`
+/// the default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NewLimits {
+    pub requests_per_second: Option<u32>,
+    pub per_minute: Option<u32>,
+    pub burst: Option<u32>,
+    pub bulk_per_minute: Option<u32>,
+    pub connections: Option<u32>,
+    pub per_day: Option<u32>,
+    pub per_month: Option<u32>,
+}
+
+impl NewLimits {
+    /// The limits that come of it.
+    pub fn over(self, old: Limits) -> Limits {
+        Limits {
+            requests_per_second: self.requests_per_second.unwrap_or(old.requests_per_second),
+            per_minute: self.per_minute.unwrap_or(old.per_minute),
+            burst: self.burst.unwrap_or(old.burst),
+            bulk_per_minute: self.bulk_per_minute.unwrap_or(old.bulk_per_minute),
+            connections: self.connections.unwrap_or(old.connections),
+            per_day: self.per_day.unwrap_or(old.per_day),
+            per_month: self.per_month.unwrap_or(old.per_month),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_that_is_not_named_stays() {
+        let old = Limits {
+            per_minute: 600,
+            per_day: 50,
+            ..Limits::default()
+        };
+        let new = NewLimits {
+            per_day: Some(0),
+            connections: Some(3),
+            ..NewLimits::default()
+        };
+        let want = Limits {
+            per_minute: 600,
+            connections: 3,
+            ..Limits::default()
+        };
+        assert_eq!(new.over(old), want);
+    }
+
+    #[test]
+    fn a_verb_comes_back_from_its_line() {
+        let domain = Domain::parse("example.org").unwrap();
+        let verb = Verb::Queue {
+            act: QueueAct::RetryNow,
+            about: About::Domain(domain),
+        };
+        let line = serde_json::to_string(&verb).unwrap();
+        let want = r#"{"verb":"queue","act":"retry-now","about":{"domain":"example.org"}}"#;
+        assert_eq!(line, want);
+        assert_eq!(serde_json::from_str::<Verb>(&line).unwrap(), verb);
+    }
+}
