@@ -281,15 +281,16 @@ fn delivery_config(config: &Config) -> anyhow::Result<postrider_delivery::Config
     })
 }
 
+/// Names the key to change.
 fn with_remedy(fault: RunError) -> anyhow::Error {
-    let remedy = match fault {
-        RunError::JournalInUse { .. } => "delivery.journal: give each process a file of its own",
-        RunError::NameTaken { .. } => {
-            "delivery.node (or --node): give each delivery process a name of its own"
+    match fault {
+        RunError::JournalInUse { .. } => {
+            anyhow!(fault).context("delivery.journal: each process has a file of its own")
         }
-        RunError::Journal(_) | RunError::Key { .. } => "delivery.journal",
-    };
-    anyhow!(fault).context(remedy)
+        RunError::Journal(_) | RunError::Key { .. } => anyhow!(fault).context("delivery.journal"),
+        // Says it itself.
+        RunError::NameTaken { .. } => anyhow!(fault),
+    }
 }
 
 async fn done(work: impl Future<Output = ()>) -> anyhow::Result<()> {
