@@ -242,3 +242,6 @@ fn scope_shown(scope: &Scope) -> Value {
         Scope::Message(id) => json!({"message": id}),
     }
 }
+
+#[cfg(test)]
+mod tests;

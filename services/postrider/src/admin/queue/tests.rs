@@ -1,0 +1,108 @@
+use postrider_gate::TenantDefaults;
+use postrider_model::{Limits, NodeId, TenantId, Timestamp};
+use postrider_store::NewNode;
+use tempfile::TempDir;
+
+use super::*;
+use crate::caretaker::close_forgotten;
+use crate::config::Config;
+use crate::core::{Core, furnish};
+use crate::relay::Machine;
+
+/// A relay's folder that no process serves, with one tenant.
+async fn alone() -> (TempDir, Core, TenantId) {
+    let folder = tempfile::tempdir().unwrap();
+    let config = Config::parse("", folder.path()).unwrap();
+    furnish(&config).await.unwrap();
+    let core = Core::open(&config, &Machine::real()).await.unwrap();
+    let limits = Limits::default();
+    let reply_to = "joe@joes.test".parse().unwrap();
+    let made = core
+        .office
+        .provision
+        .tenant("Joe", reply_to, TenantDefaults { limits })
+        .await
+        .unwrap();
+    (folder, core, made.tenant.id)
+}
+
+/// An owner of shards that lives and never answers.
+async fn deaf(core: &Core) {
+    let now = core.office.provision.clock.now();
+    let id = NodeId::new(now, [7; 10]);
+    let node = NewNode {
+        id,
+        name: "deaf".to_owned(),
+        key: [7; 16],
+    };
+    core.database.nodes.join(node, now).await.unwrap();
+    assert_eq!(
+        core.database.nodes.take(id, 1024, now).await.unwrap().len(),
+        1024
+    );
+}
+
+fn about(tenant: TenantId) -> About {
+    About::Tenant(tenant.to_string())
+}
+
+async fn standing(core: &Core) -> Vec<ControlVerb> {
+    let controls = core.database.controls.controls().await.unwrap();
+    controls.iter().map(|control| control.verb).collect()
+}
+
+#[tokio::test]
+async fn a_verb_that_an_owner_does_not_answer_changes_nothing_and_is_closed() {
+    let (_folder, core, tenant) = alone().await;
+    deaf(&core).await;
+    // As an interrupted command: it waits no longer.
+    core.office.stopping.begin();
+    for act in [QueueAct::Hold, QueueAct::Cancel] {
+        let fault = core.office.queue(act, about(tenant)).await.unwrap_err();
+        let fault = format!("{fault:#}");
+        let says = fault.contains("nothing was changed") && fault.contains("deaf");
+        assert!(says, "{fault}");
+        assert_eq!(standing(&core).await, []);
+    }
+    let answer = core.office.queue(QueueAct::Suspend, about(tenant)).await;
+    assert_eq!(answer.unwrap()["not_answered"], json!(["deaf"]));
+    assert_eq!(standing(&core).await, [ControlVerb::Suspend]);
+}
+
+#[tokio::test]
+async fn a_suspension_stands_once_and_ends_once() {
+    let (_folder, core, tenant) = alone().await;
+    let office = &core.office;
+    for _ in 0..2 {
+        let answer = office.queue(QueueAct::Suspend, about(tenant)).await;
+        assert_eq!(answer.unwrap()["tenant"], json!(tenant));
+        let shown = office.suspensions().await.unwrap();
+        assert_eq!(shown.as_array().unwrap().len(), 1, "{shown}");
+        assert_eq!(shown[0]["tenant"], json!(tenant));
+    }
+    let domain = About::Domain("example.org".parse().unwrap());
+    let fault = office.queue(QueueAct::Resume, domain).await.unwrap_err();
+    assert!(fault.to_string().contains("queue list"), "{fault:#}");
+    office
+        .queue(QueueAct::Resume, about(tenant))
+        .await
+        .unwrap();
+    assert_eq!(standing(&core).await, []);
+    let again = office.queue(QueueAct::Resume, about(tenant)).await;
+    assert!(again.is_err());
+}
+
+#[tokio::test]
+async fn what_a_dead_command_left_is_closed_when_it_is_old_and_suspensions_stand() {
+    let (_folder, core, tenant) = alone().await;
+    let (office, scope) = (&core.office, Scope::Tenant(tenant));
+    office.raise(ControlVerb::Hold, &scope).await.unwrap();
+    office.raise(ControlVerb::Suspend, &scope).await.unwrap();
+    let controls = &*core.database.controls;
+    let long_ago = office.provision.clock.now().before(Duration::from_mins(10));
+    close_forgotten(controls, long_ago).await.unwrap();
+    assert_eq!(standing(&core).await.len(), 2);
+    let every = Timestamp::from_micros(i64::MAX);
+    close_forgotten(controls, every).await.unwrap();
+    assert_eq!(standing(&core).await, [ControlVerb::Suspend]);
+}
