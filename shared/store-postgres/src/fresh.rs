@@ -1,0 +1,185 @@
+//! Messages just committed, kept in memory so that their first attempt reads nothing.
+//!
+//! Only recipients that nothing has happened to since: the writer takes each out as it settles it,
+//! and all is forgotten when another process may have changed something: when shards are taken
+//! that were another's, and when a verb is acknowledged. Whatever is not here is in the database.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use postrider_model::{MessageId, RecipientId};
+use postrider_store::{NewMessage, OpenMessage, OpenRecipient};
+
+/// Shared by the committer, which fills it, and `open`, which reads it.
+#[derive(Clone)]
+pub(crate) struct Fresh {
+    /// Bytes of all bodies at most; the oldest go first.
+    most: usize,
+    kept: Arc<Mutex<Kept>>,
+}
+
+#[derive(Default)]
+struct Kept {
+    messages: HashMap<MessageId, OpenMessage>,
+    /// In the order of their commits; some may be gone from `messages`.
+    order: VecDeque<MessageId>,
+    bytes: usize,
+}
+
+impl Fresh {
+    pub(crate) fn new(most: usize) -> Self {
+        Self {
+            most,
+            kept: Arc::default(),
+        }
+    }
+
+    /// After the commit, before its caller is answered.
+    pub(crate) fn keep(&self, message: &NewMessage) {
+        let weight = weight(message.body.len());
+        if weight > self.most {
+            return;
+        }
+        let mut kept = self.kept.lock();
+        if kept.messages.insert(message.id, opened(message)).is_none() {
+            kept.order.push_back(message.id);
+            kept.bytes += weight;
+        }
+        while kept.bytes > self.most || kept.order.len() > 2 * kept.messages.len() + 64 {
+            let Some(oldest) = kept.order.pop_front() else {
+                break;
+            };
+            kept.remove(oldest);
+        }
+    }
+
+    /// The message for an attempt, if all that is asked for is fresh.
+    pub(crate) fn open(
+        &self,
+        message: MessageId,
+        recipients: &[RecipientId],
+    ) -> Option<OpenMessage> {
+        let kept = self.kept.lock();
+        let mut opened = kept.messages.get(&message)?.clone();
+        opened
+            .recipients
+            .retain(|recipient| recipients.contains(&recipient.id));
+        (opened.recipients.len() == recipients.len()).then_some(opened)
+    }
+
+    /// Something happened to a recipient: what is kept of it is true no longer.
+    pub(crate) fn take(&self, message: MessageId, recipient: RecipientId) {
+        let mut kept = self.kept.lock();
+        let Some(found) = kept.messages.get_mut(&message) else {
+            return;
+        };
+        found.recipients.retain(|kept| kept.id != recipient);
+        if found.recipients.is_empty() {
+            kept.remove(message);
+        }
+    }
+
+    /// Forgets a message: its bytes are others now.
+    pub(crate) fn forget(&self, message: MessageId) {
+        self.kept.lock().remove(message);
+    }
+
+    /// Forgets all, where rows were removed.
+    pub(crate) fn clear(&self) {
+        *self.kept.lock() = Kept::default();
+    }
+}
+
+impl Kept {
+    fn remove(&mut self, message: MessageId) {
+        if let Some(gone) = self.messages.remove(&message) {
+            self.bytes -= weight(gone.body.len());
+        }
+    }
+}
+
+/// What a message costs to keep, roughly.
+fn weight(body: usize) -> usize {
+    body + 512
+}
+
+fn opened(message: &NewMessage) -> OpenMessage {
+    OpenMessage {
+        id: message.id,
+        tenant: message.tenant,
+        body: message.body.clone(),
+        smtputf8: message.smtputf8,
+        accepted_at: message.accepted_at,
+        expires_at: message.expires_at,
+        selectors: message.selectors.clone(),
+        sealed_until: message.sealed_until,
+        recipients: message
+            .recipients
+            .iter()
+            .map(|recipient| OpenRecipient {
+                id: recipient.id,
+                address: recipient.address.clone(),
+                return_path: recipient.return_path.clone(),
+                attempts: 0,
+            })
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use postrider_model::TenantId;
+    use postrider_store::conformance::fixture::{message_to, recipient_id};
+
+    use super::*;
+
+    fn two(size: usize) -> NewMessage {
+        let tenant = TenantId::from_bytes([1; 16]);
+        let mut message = message_to(tenant, &["a@x.example", "b@x.example"]);
+        message.body = vec![b'x'; size].into();
+        message
+    }
+
+    #[test]
+    fn only_what_nothing_has_happened_to_is_given() {
+        let (fresh, given) = (Fresh::new(10_000), two(10));
+        let [a, b] = [given.recipients[0].id, given.recipients[1].id];
+        fresh.keep(&given);
+        assert_eq!(fresh.open(given.id, &[a, b]).unwrap().recipients.len(), 2);
+        assert!(fresh.open(given.id, &[a, recipient_id()]).is_none());
+        fresh.take(given.id, a);
+        assert!(fresh.open(given.id, &[a, b]).is_none());
+        assert_eq!(fresh.open(given.id, &[b]).unwrap().body, given.body);
+        fresh.take(given.id, b);
+        assert!(fresh.open(given.id, &[]).is_none());
+        assert_eq!(fresh.kept.lock().bytes, 0);
+    }
+
+    #[test]
+    fn the_oldest_make_room_and_nothing_is_kept_beyond_the_measure() {
+        let fresh = Fresh::new(10_000);
+        let messages: Vec<_> = (0..50).map(|_| two(1_000)).collect();
+        for message in &messages {
+            fresh.keep(message);
+            assert!(fresh.kept.lock().bytes <= 10_000);
+        }
+        let open = |at: usize| fresh.open(messages[at].id, &[messages[at].recipients[0].id]);
+        assert!(open(0).is_none() && open(49).is_some());
+        fresh.keep(&two(20_000));
+        assert!(open(49).is_some(), "what is too large displaces nothing");
+    }
+
+    #[test]
+    fn what_was_settled_leaves_no_trace_in_the_order() {
+        let fresh = Fresh::new(10_000_000);
+        for _ in 0..10_000 {
+            let message = two(10);
+            fresh.keep(&message);
+            for recipient in &message.recipients {
+                fresh.take(message.id, recipient.id);
+            }
+        }
+        assert!(fresh.kept.lock().order.len() < 100);
+    }
+}

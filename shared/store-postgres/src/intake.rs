@@ -1,0 +1,231 @@
+//! The intake port: messages in, each with all that follows from it, one transaction for many.
+
+use std::collections::{HashMap, HashSet};
+
+use async_trait::async_trait;
+use postrider_model::{Event, MessageId, RecipientId, TenantId, Timestamp};
+use postrider_runtime::failpoint;
+use postrider_store::{Answer, ClaimScope, Committed, Intake, NewMessage, Resealed, StoreError};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::fault::Fault;
+use crate::partitions::Day;
+use crate::rows::{Id as _, Place, json};
+use crate::store::bounded;
+use crate::writer::Crew;
+use crate::{PostgresStore, arrival, claims, quota, transaction};
+
+#[async_trait]
+impl Intake for PostgresStore {
+    async fn commit(&self, message: NewMessage) -> Result<Committed, StoreError> {
+        check(&message)?;
+        self.writer().commit(message).await
+    }
+
+    async fn answered(
+        &self,
+        scope: &ClaimScope,
+        now: Timestamp,
+    ) -> Result<Option<Answer>, StoreError> {
+        let answered = async {
+            let mut connection = self.lend().await?;
+            let found = claims::find(&mut connection, scope, now).await?;
+            connection.back();
+            Ok(found)
+        };
+        Ok(bounded(answered).await?)
+    }
+
+    async fn reseal(&self, message: Resealed) -> Result<bool, StoreError> {
+        let resealed = bounded(self.put_sealed(&message)).await;
+        // Whoever sealed it: the bytes in memory may be the old ones.
+        self.fresh().forget(message.id);
+        Ok(resealed?)
+    }
+}
+
+/// What no batch can mend.
+fn check(message: &NewMessage) -> Result<(), Fault> {
+    let recipients: HashSet<RecipientId> = message.recipients.iter().map(|r| r.id).collect();
+    let refuse = |reason: &str| Err(Fault::Rejected(reason.to_owned()));
+    if recipients.is_empty() {
+        return refuse("a message without recipients");
+    }
+    if recipients.len() < message.recipients.len() {
+        return refuse("two recipients with one id");
+    }
+    if !message
+        .events
+        .iter()
+        .all(|e| recipients.contains(&e.recipient))
+    {
+        return refuse("an event about a recipient of another message");
+    }
+    let remote = |e: &Event| e.reply.is_some() || e.mx.is_some() || e.tls.is_some();
+    if message.events.iter().any(remote) {
+        return refuse("a first event with a remote's words");
+    }
+    Ok(())
+}
+
+/// Stores a batch, no two messages of one id or key.
+///
+/// Most batches have neither keys nor quotas and repeat nothing: they are one statement, which is
+/// its own transaction. All others take several, in an order of locks that all nodes share: keys,
+/// tenants, then rows.
+pub(crate) async fn store(
+    connection: &mut PgConnection,
+    messages: &[&NewMessage],
+    crew: &Crew,
+) -> Result<Vec<Committed>, Fault> {
+    let days = messages.iter().flat_map(|message| days(message));
+    crew.partitions.cover(connection, days).await?;
+    let limited =
+        |m: &&NewMessage| m.claim.is_some() || m.quota.per_day > 0 || m.quota.per_month > 0;
+    if !messages.iter().any(limited) {
+        failpoint::reach("store.before_commit");
+        match arrival::insert(connection, messages).await {
+            Ok(now) => {
+                failpoint::reach("store.after_commit");
+                announce(crew, messages, now);
+                return Ok(vec![Committed::Stored; messages.len()]);
+            }
+            // Perhaps a repetition: that is looked into below.
+            Err(fault) if fault.is_taken() => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    store_with_care(connection, messages, crew).await
+}
+
+async fn store_with_care(
+    connection: &mut PgConnection,
+    messages: &[&NewMessage],
+    crew: &Crew,
+) -> Result<Vec<Committed>, Fault> {
+    transaction::begin(connection).await?;
+    let mut done: Vec<Option<Committed>> = vec![None; messages.len()];
+    for (at, answer) in claims::claim(connection, messages).await? {
+        settle_at(&mut done, at, Committed::Claimed(answer));
+    }
+    quota::lock(connection, messages).await?;
+    for at in known_among(connection, messages).await? {
+        settle_at(&mut done, at, Committed::Stored);
+    }
+    let open: Vec<usize> = (0..messages.len())
+        .filter(|at| matches!(done.get(*at), Some(None)))
+        .collect();
+    let over = quota::check(connection, messages, &open).await?;
+    claims::free(connection, messages, over.keys().copied()).await?;
+    for (at, over) in over {
+        settle_at(&mut done, at, Committed::OverQuota(over));
+    }
+    let new: Vec<&NewMessage> = done
+        .iter()
+        .zip(messages)
+        .filter_map(|(done, message)| done.is_none().then_some(*message))
+        .collect();
+    let now = arrival::insert(connection, &new).await?;
+    failpoint::reach("store.before_commit");
+    transaction::commit(connection).await?;
+    failpoint::reach("store.after_commit");
+    announce(crew, &new, now);
+    let done = done.into_iter();
+    Ok(done.map(|done| done.unwrap_or(Committed::Stored)).collect())
+}
+
+fn settle_at(done: &mut [Option<Committed>], at: usize, with: Committed) {
+    if let Some(done) = done.get_mut(at)
+        && done.is_none()
+    {
+        *done = Some(with);
+    }
+}
+
+/// The days in whose parts its rows lie.
+fn days(message: &NewMessage) -> impl Iterator<Item = Day> {
+    let recipients = message.recipients.iter().map(|r| Day::of(r.id.uuid()));
+    std::iter::once(Day::of(message.id.uuid())).chain(recipients)
+}
+
+/// Keeps what was committed for its first attempt, and hands it over. `now` is the database's.
+fn announce(crew: &Crew, messages: &[&NewMessage], now: Timestamp) {
+    if messages.is_empty() {
+        return;
+    }
+    for message in messages {
+        if message.due_at <= message.accepted_at {
+            crew.fresh.keep(message);
+        }
+    }
+    let rows: Vec<_> = messages
+        .iter()
+        .flat_map(|message| arrival::queue_rows(message, now))
+        .collect();
+    crew.news.committed(rows.into_iter());
+}
+
+/// The places of those that are there already. Refuses one whose id another tenant has.
+async fn known_among(
+    connection: &mut PgConnection,
+    messages: &[&NewMessage],
+) -> Result<Vec<usize>, Fault> {
+    let ids: Vec<Uuid> = messages.iter().map(|message| message.id.uuid()).collect();
+    // Index messages (primary key).
+    let rows: Vec<(Uuid, Uuid)> =
+        sqlx::query_as("SELECT id, tenant FROM messages WHERE id = ANY($1)")
+            .bind(ids)
+            .fetch_all(connection)
+            .await?;
+    let owners: HashMap<MessageId, TenantId> = rows
+        .into_iter()
+        .map(|(id, tenant)| (MessageId::of(id), TenantId::of(tenant)))
+        .collect();
+    let mut known = Vec::new();
+    for (at, message) in messages.iter().enumerate() {
+        match owners.get(&message.id) {
+            None => {}
+            Some(owner) if *owner == message.tenant => known.push(at),
+            Some(_) => return Err(Fault::Rejected("its id is another tenant's".to_owned())),
+        }
+    }
+    Ok(known)
+}
+
+impl PostgresStore {
+    async fn put_sealed(&self, message: &Resealed) -> Result<bool, Fault> {
+        let place = Place {
+            table: "messages",
+            id: message.id.uuid(),
+        };
+        let size = i64::try_from(message.body.len());
+        let mut connection = self.lend().await?;
+        // Indexes messages and bodies (primary keys). Both rows or none: a message without bytes
+        // keeps its old seal.
+        let changed: i64 = sqlx::query_scalar(
+            "WITH b AS (
+                 SELECT b.message FROM bodies AS b JOIN messages AS m ON m.id = b.message
+                 WHERE b.message = $1 AND m.tenant = $2 AND m.sealed_until = $3 FOR UPDATE),
+             m AS (
+                 UPDATE messages AS m SET selectors = $4, sealed_until = $5, size = $6
+                 FROM b WHERE m.id = b.message AND m.id = $1 AND m.sealed_until = $3
+                 RETURNING m.id),
+             x AS (
+                 UPDATE bodies AS x SET bytes = $7 FROM m WHERE x.message = m.id AND x.message = $1
+                 RETURNING 1)
+             SELECT count(*) FROM x",
+        )
+        .bind(message.id.uuid())
+        .bind(message.tenant.uuid())
+        .bind(message.was.as_micros())
+        .bind(json(&message.selectors)?)
+        .bind(message.sealed_until.as_micros())
+        .bind(place.cell("size", size)?)
+        .bind(&message.body[..])
+        .fetch_one(&mut *connection)
+        .await?;
+        connection.back();
+        Ok(changed > 0)
+    }
+}

@@ -1,0 +1,46 @@
+//! The ports on PostgreSQL: one file per port, in the order of `store-sqlite`.
+//!
+//! Several processes write at once, so what SQLite's one writer gives for nothing is said here: rows
+//! are locked in one order, messages and settlements are group-committed on connections of their
+//! own (`committer`), leases go by the database's clock, and new rows are found by the snapshot that
+//! did not show them (`cursor`). Mail lies in parts of a day each (`partitions`). A commit is on disk
+//! when its caller is answered. No policy here, and no other crate speaks SQL to PostgreSQL.
+
+mod arrival;
+mod batch;
+mod cancel;
+mod claims;
+#[cfg(feature = "cluster")]
+pub mod cluster;
+mod committer;
+mod controls;
+mod cursor;
+mod directory;
+mod events;
+mod fault;
+mod fresh;
+mod instruments;
+mod intake;
+mod levels;
+mod listener;
+mod mail;
+mod nodes;
+mod open;
+mod pages;
+mod partitions;
+mod queue;
+mod quota;
+mod rows;
+mod settle;
+mod snapshot;
+mod standing;
+mod store;
+mod subjects;
+mod transaction;
+mod upkeep;
+mod verbs;
+mod writer;
+mod writes;
+
+pub use open::{OpenError, PostgresOptions};
+pub use store::PostgresStore;

@@ -1,0 +1,196 @@
+//! The whole directory as of one moment, read.
+
+use postrider_model::{
+    Credential, CredentialId, DkimAlgorithm, DkimKey, DkimKeyId, KeyStatus, Limits, ReplyAddress,
+    ReplyAddressId, ReplyStatus, Tenant, TenantId, TenantStatus, Timestamp,
+};
+use postrider_store::DirectorySnapshot;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::directory::generation;
+use crate::fault::Fault;
+use crate::rows::{Id as _, Place};
+use crate::{PostgresStore, transaction};
+
+impl PostgresStore {
+    /// All of it, in one snapshot.
+    pub(crate) async fn read_directory(&self) -> Result<DirectorySnapshot, Fault> {
+        let mut connection = self.lend().await?;
+        transaction::begin_reading(&mut connection).await?;
+        let read = read(&mut connection).await?;
+        transaction::commit(&mut connection).await?;
+        connection.back();
+        Ok(read)
+    }
+}
+
+async fn read(snapshot: &mut PgConnection) -> Result<DirectorySnapshot, Fault> {
+    let value = sqlx::query_scalar("SELECT value FROM generation WHERE one = 1")
+        .fetch_one(&mut *snapshot)
+        .await?;
+    // All of each table, by their primary keys.
+    let tenants: Vec<TenantRow> = sqlx::query_as("SELECT * FROM tenants ORDER BY id")
+        .fetch_all(&mut *snapshot)
+        .await?;
+    let addresses: Vec<ReplyAddressRow> =
+        sqlx::query_as("SELECT * FROM reply_addresses ORDER BY id")
+            .fetch_all(&mut *snapshot)
+            .await?;
+    let credentials: Vec<CredentialRow> = sqlx::query_as("SELECT * FROM credentials ORDER BY id")
+        .fetch_all(&mut *snapshot)
+        .await?;
+    let keys: Vec<DkimKeyRow> = sqlx::query_as("SELECT * FROM dkim_keys ORDER BY id")
+        .fetch_all(&mut *snapshot)
+        .await?;
+    Ok(DirectorySnapshot {
+        generation: generation(value)?,
+        tenants: all(tenants)?,
+        reply_addresses: all(addresses)?,
+        credentials: all(credentials)?,
+        dkim_keys: all(keys)?,
+    })
+}
+
+fn all<R, T: TryFrom<R, Error = Fault>>(rows: Vec<R>) -> Result<Vec<T>, Fault> {
+    rows.into_iter().map(T::try_from).collect()
+}
+
+#[derive(sqlx::FromRow)]
+struct TenantRow {
+    id: Uuid,
+    name: String,
+    slug: String,
+    from_address: String,
+    reply_to: String,
+    status: String,
+    requests_per_second: i64,
+    per_minute: i64,
+    burst: i64,
+    bulk_per_minute: i64,
+    connections: i64,
+    per_day: i64,
+    per_month: i64,
+    created_at: i64,
+}
+
+impl TryFrom<TenantRow> for Tenant {
+    type Error = Fault;
+
+    fn try_from(row: TenantRow) -> Result<Self, Fault> {
+        let place = Place {
+            table: "tenants",
+            id: row.id,
+        };
+        Ok(Self {
+            id: TenantId::of(row.id),
+            name: row.name,
+            slug: row.slug,
+            from: place.address("from_address", &row.from_address)?,
+            reply_to: place.address("reply_to", &row.reply_to)?,
+            status: place.cell("status", TenantStatus::parse(&row.status))?,
+            limits: Limits {
+                requests_per_second: place
+                    .number("requests_per_second", row.requests_per_second)?,
+                per_minute: place.number("per_minute", row.per_minute)?,
+                burst: place.number("burst", row.burst)?,
+                bulk_per_minute: place.number("bulk_per_minute", row.bulk_per_minute)?,
+                connections: place.number("connections", row.connections)?,
+                per_day: place.number("per_day", row.per_day)?,
+                per_month: place.number("per_month", row.per_month)?,
+            },
+            created_at: Timestamp::from_micros(row.created_at),
+        })
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct ReplyAddressRow {
+    id: Uuid,
+    tenant: Uuid,
+    address: String,
+    status: String,
+    created_at: i64,
+}
+
+impl TryFrom<ReplyAddressRow> for ReplyAddress {
+    type Error = Fault;
+
+    fn try_from(row: ReplyAddressRow) -> Result<Self, Fault> {
+        let place = Place {
+            table: "reply_addresses",
+            id: row.id,
+        };
+        Ok(Self {
+            id: ReplyAddressId::of(row.id),
+            tenant: TenantId::of(row.tenant),
+            address: place.address("address", &row.address)?,
+            status: place.cell("status", ReplyStatus::parse(&row.status))?,
+            created_at: Timestamp::from_micros(row.created_at),
+        })
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct CredentialRow {
+    id: Uuid,
+    tenant: Uuid,
+    prefix: String,
+    hash: Vec<u8>,
+    note: String,
+    status: String,
+    created_at: i64,
+}
+
+impl TryFrom<CredentialRow> for Credential {
+    type Error = Fault;
+
+    fn try_from(row: CredentialRow) -> Result<Self, Fault> {
+        let place = Place {
+            table: "credentials",
+            id: row.id,
+        };
+        Ok(Self {
+            id: CredentialId::of(row.id),
+            tenant: TenantId::of(row.tenant),
+            prefix: row.prefix,
+            hash: place.hash("hash", &row.hash)?,
+            note: row.note,
+            status: place.cell("status", KeyStatus::parse(&row.status))?,
+            created_at: Timestamp::from_micros(row.created_at),
+        })
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct DkimKeyRow {
+    id: Uuid,
+    domain: String,
+    selector: String,
+    algorithm: String,
+    record: String,
+    sealed_private_key: Vec<u8>,
+    status: String,
+    created_at: i64,
+}
+
+impl TryFrom<DkimKeyRow> for DkimKey {
+    type Error = Fault;
+
+    fn try_from(row: DkimKeyRow) -> Result<Self, Fault> {
+        let place = Place {
+            table: "dkim_keys",
+            id: row.id,
+        };
+        Ok(Self {
+            id: DkimKeyId::of(row.id),
+            domain: place.domain("domain", &row.domain)?,
+            selector: row.selector,
+            algorithm: place.cell("algorithm", DkimAlgorithm::parse(&row.algorithm))?,
+            record: row.record,
+            sealed_private_key: row.sealed_private_key,
+            status: place.cell("status", KeyStatus::parse(&row.status))?,
+            created_at: Timestamp::from_micros(row.created_at),
+        })
+    }
+}

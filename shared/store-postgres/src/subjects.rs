@@ -1,0 +1,311 @@
+//! Whom a verb is about: found by a reader, a batch at a time; the writer looks again.
+
+use postrider_model::{Domain, EmailAddress, MessageId, RecipientId, Stream, TenantId, Timestamp};
+use postrider_store::{Control, ControlVerb, HeldMessage, Scope};
+use uuid::Uuid;
+
+use crate::PostgresStore;
+use crate::arrival::shard;
+use crate::fault::Fault;
+use crate::rows::{Id, Place, uuids};
+use crate::verbs::{Home, Subject};
+
+/// What one batch changes at most, so that the writer is held no longer than about 50 ms.
+const BATCH: usize = 500;
+/// Held recipients that are read at once.
+const HELD_AT_ONCE: u32 = 1_000;
+
+/// How far the search for a verb's recipients has come.
+#[derive(Clone, Default)]
+pub(crate) struct Progress {
+    /// For a domain, which has no index in the queue: the row that was found last.
+    queued: Option<Uuid>,
+    /// The held recipient that was looked at last.
+    held: Option<(MessageId, RecipientId)>,
+}
+
+/// A batch.
+#[derive(Default)]
+pub(crate) struct Found {
+    pub(crate) subjects: Vec<Subject>,
+    pub(crate) more: bool,
+}
+
+impl PostgresStore {
+    /// The next recipients that the verb may apply to.
+    pub(crate) async fn subjects(
+        &self,
+        control: &Control,
+        too_late: &[RecipientId],
+        now: Timestamp,
+        progress: &mut Progress,
+    ) -> Result<Found, Fault> {
+        let (queue, held) = match control.verb {
+            ControlVerb::Suspend => (false, false),
+            ControlVerb::Hold | ControlVerb::RetryNow => (true, false),
+            ControlVerb::Release => (false, true),
+            ControlVerb::Cancel => (true, true),
+        };
+        let mut found = if queue {
+            self.queued(control, too_late, now, progress).await?
+        } else {
+            Found::default()
+        };
+        if held && !found.more {
+            self.held_of(&control.scope, progress, &mut found).await?;
+        }
+        Ok(found)
+    }
+
+    async fn queued(
+        &self,
+        control: &Control,
+        too_late: &[RecipientId],
+        now: Timestamp,
+        progress: &mut Progress,
+    ) -> Result<Found, Fault> {
+        // What is due already waits for its turn, not for another attempt.
+        let due_after = (control.verb == ControlVerb::RetryNow).then_some(now);
+        let scope = &control.scope;
+        let asked = sqlx::query_as(queued_in(scope));
+        let asked = match scope {
+            Scope::Tenant(tenant) => asked.bind(shard(*tenant)).bind(tenant.uuid()),
+            Scope::Domain(domain) => asked
+                .bind(progress.queued.unwrap_or(Uuid::nil()))
+                .bind(domain.as_str()),
+            Scope::Message(message) => asked.bind(0).bind(message.uuid()),
+        };
+        let mut connection = self.lend().await?;
+        let rows: Vec<(Uuid, Uuid)> = asked
+            .bind(due_after.map(Timestamp::as_micros))
+            .bind(uuids(too_late))
+            .bind(i64::try_from(BATCH).unwrap_or(i64::MAX))
+            .fetch_all(&mut *connection)
+            .await?;
+        connection.back();
+        if let Some((_, last)) = rows.last() {
+            progress.queued = Some(*last);
+        }
+        let more = rows.len() == BATCH;
+        let subjects = rows.into_iter().map(|(message, recipient)| {
+            Subject::of(MessageId::of(message), RecipientId::of(recipient))
+        });
+        Ok(Found {
+            subjects: subjects.collect(),
+            more,
+        })
+    }
+
+    async fn held_of(
+        &self,
+        scope: &Scope,
+        progress: &mut Progress,
+        found: &mut Found,
+    ) -> Result<(), Fault> {
+        while found.subjects.len() < BATCH {
+            let room = BATCH - found.subjects.len();
+            let rows = self.held_after(scope, progress.held, HELD_AT_ONCE).await?;
+            let all = rows.len() < HELD_AT_ONCE as usize;
+            let (mut looked_at, mut taken) = (0, 0);
+            for held in &rows {
+                if taken == room {
+                    break;
+                }
+                looked_at += 1;
+                progress.held = Some((held.message, held.recipient));
+                if held.is_in(scope) {
+                    taken += 1;
+                    found.subjects.push(held.subject());
+                }
+            }
+            found.more = !(all && looked_at == rows.len());
+            if !found.more {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Messages with a held recipient, behind `after`.
+    pub(crate) async fn held_messages(
+        &self,
+        scope: &Scope,
+        after: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<HeldMessage>, Fault> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut after = after.map(|message| (message, RecipientId::from_bytes([0xff; 16])));
+        let mut found: Vec<HeldMessage> = Vec::new();
+        loop {
+            let rows = self.held_after(scope, after, HELD_AT_ONCE).await?;
+            let all = rows.len() < HELD_AT_ONCE as usize;
+            for held in rows {
+                after = Some((held.message, held.recipient));
+                let seen = found.last().is_some_and(|last| last.id == held.message);
+                if seen || !held.is_in(scope) {
+                    continue;
+                }
+                if found.len() == limit {
+                    return Ok(found);
+                }
+                found.push(held.sealed());
+            }
+            if all {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Held recipients behind one, by message and id. Of any domain: an address is text.
+    async fn held_after(
+        &self,
+        scope: &Scope,
+        after: Option<(MessageId, RecipientId)>,
+        limit: u32,
+    ) -> Result<Vec<Held>, Fault> {
+        let (first, second) = after.unwrap_or((
+            MessageId::from_bytes([0; 16]),
+            RecipientId::from_bytes([0; 16]),
+        ));
+        let (tenant, message) = match scope {
+            Scope::Tenant(tenant) => (Some(*tenant), None),
+            Scope::Message(message) => (None, Some(*message)),
+            Scope::Domain(_) => (None, None),
+        };
+        // Index recipients_held, or recipients (primary key) for one message; index messages
+        // (primary key).
+        let mut connection = self.lend().await?;
+        let rows: Vec<HeldRow> = sqlx::query_as(if message.is_some() {
+            "SELECT r.message, r.id, r.address, m.tenant, m.stream, m.accepted_at, m.expires_at,
+                 m.selectors, m.sealed_until, m.summary::json ->> 'scheduled_at' AS scheduled_at
+             FROM recipients AS r JOIN messages AS m ON m.id = r.message
+             WHERE r.message = $4 AND r.state = 'held' AND (r.message, r.id) > ($1, $2)
+                 AND $3::uuid IS NULL
+             ORDER BY r.message, r.id LIMIT $5"
+        } else {
+            "SELECT r.message, r.id, r.address, m.tenant, m.stream, m.accepted_at, m.expires_at,
+                 m.selectors, m.sealed_until, m.summary::json ->> 'scheduled_at' AS scheduled_at
+             FROM recipients AS r JOIN messages AS m ON m.id = r.message
+             WHERE r.state = 'held' AND r.message >= $1 AND (r.message, r.id) > ($1, $2)
+                 AND ($3::uuid IS NULL OR m.tenant = $3) AND $4::uuid IS NULL
+             ORDER BY r.message, r.id LIMIT $5"
+        })
+        .bind(first.uuid())
+        .bind(second.uuid())
+        .bind(tenant.map(Id::uuid))
+        .bind(message.map(Id::uuid))
+        .bind(i64::from(limit))
+        .fetch_all(&mut *connection)
+        .await?;
+        connection.back();
+        rows.into_iter().map(Held::try_from).collect()
+    }
+}
+
+/// The statement that reads what waits in this scope.
+fn queued_in(scope: &Scope) -> &'static str {
+    match scope {
+        // Index queue_lane. What was found last time is there no more, or not due later.
+        Scope::Tenant(_) => {
+            "SELECT message, recipient FROM queue
+             WHERE shard = $1 AND tenant = $2 AND ($3::bigint IS NULL
+                 OR due_at > $3 AND cause <> 'scheduled')
+                 AND recipient <> ALL ($4) LIMIT $5"
+        }
+        // Index queue (primary key).
+        Scope::Domain(_) => {
+            "SELECT message, recipient FROM queue
+             WHERE recipient > $1 AND domain = $2 AND ($3::bigint IS NULL
+                 OR due_at > $3 AND cause <> 'scheduled')
+                 AND recipient <> ALL ($4) ORDER BY recipient LIMIT $5"
+        }
+        // Indexes recipients and queue (primary keys).
+        Scope::Message(_) => {
+            "SELECT q.message, q.recipient FROM recipients AS r
+             JOIN queue AS q ON q.recipient = r.id
+             WHERE $1 = 0 AND r.message = $2 AND ($3::bigint IS NULL
+                 OR q.due_at > $3 AND q.cause <> 'scheduled')
+                 AND r.id <> ALL ($4) LIMIT $5"
+        }
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct HeldRow {
+    message: Uuid,
+    id: Uuid,
+    address: String,
+    tenant: Uuid,
+    stream: String,
+    accepted_at: i64,
+    expires_at: i64,
+    selectors: String,
+    sealed_until: i64,
+    scheduled_at: Option<String>,
+}
+
+/// A held recipient with what its message says.
+struct Held {
+    message: MessageId,
+    recipient: RecipientId,
+    address: EmailAddress,
+    home: Home,
+    selectors: Vec<String>,
+    sealed_until: Timestamp,
+}
+
+impl TryFrom<HeldRow> for Held {
+    type Error = Fault;
+
+    fn try_from(row: HeldRow) -> Result<Self, Fault> {
+        let place = Place {
+            table: "recipients",
+            id: row.id,
+        };
+        let scheduled_at = row.scheduled_at.as_deref().map(Timestamp::parse);
+        let address = place.address("address", &row.address)?;
+        let tenant = TenantId::of(row.tenant);
+        let domain: Domain = address.domain().clone();
+        Ok(Self {
+            message: MessageId::of(row.message),
+            recipient: RecipientId::of(row.id),
+            address,
+            home: Home {
+                tenant,
+                stream: place.cell("stream", Stream::parse(&row.stream))?,
+                domain,
+                accepted_at: Timestamp::from_micros(row.accepted_at),
+                expires_at: Timestamp::from_micros(row.expires_at),
+                scheduled_at: place.cell("scheduled_at", scheduled_at.transpose())?,
+            },
+            selectors: place.json("selectors", &row.selectors)?,
+            sealed_until: Timestamp::from_micros(row.sealed_until),
+        })
+    }
+}
+
+impl Held {
+    fn is_in(&self, scope: &Scope) -> bool {
+        match scope {
+            Scope::Domain(domain) => self.address.domain() == domain,
+            Scope::Tenant(_) | Scope::Message(_) => true,
+        }
+    }
+
+    fn subject(&self) -> Subject {
+        Subject {
+            message: self.message,
+            recipient: self.recipient,
+            home: Some(self.home.clone()),
+        }
+    }
+
+    fn sealed(self) -> HeldMessage {
+        HeldMessage {
+            id: self.message,
+            tenant: self.home.tenant,
+            selectors: self.selectors,
+            sealed_until: self.sealed_until,
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! The upkeep port: retention, erasure, health.
+//!
+//! What is past its life is looked for first; then only what was found is deleted, a bounded number
+//! of rows and bytes at a time. Whole days go as parts: nothing is deleted row by row but what shares
+//! its day with a live recipient, or with messages that are still kept.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use postrider_model::{MessageId, TenantId, Timestamp};
+use postrider_store::{Removed, StoreError, Upkeep};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::PostgresStore;
+use crate::directory::raise_generation;
+use crate::fault::Fault;
+use crate::partitions::{self, Day, first_id};
+use crate::rows::{Id as _, uuids};
+use crate::store::bounded;
+
+/// What one batch removes at most.
+const BODIES_MOST: i64 = 200;
+const BYTES_MOST: i64 = 16 << 20;
+const MESSAGES_MOST: i64 = 100;
+const RECIPIENTS_MOST: i64 = 1_000;
+const CLAIMS_MOST: i64 = 1_000;
+
+#[async_trait]
+impl Upkeep for PostgresStore {
+    async fn check(&self) -> Result<(), StoreError> {
+        let check = async {
+            let mut connection = self.lend().await?;
+            let read_only: bool = sqlx::query_scalar(
+                "SELECT current_setting('transaction_read_only')::boolean FROM generation",
+            )
+            .fetch_one(&mut *connection)
+            .await?;
+            connection.back();
+            Ok(read_only)
+        };
+        if bounded(check).await? {
+            return Err(StoreError::Unavailable(Box::from(
+                "the server takes no writes",
+            )));
+        }
+        Ok(())
+    }
+
+    /// Not known: it is the server's.
+    async fn free_space(&self) -> Result<u64, StoreError> {
+        Ok(u64::MAX)
+    }
+
+    async fn retain(
+        &self,
+        now: Timestamp,
+        body_life: Duration,
+        message_life: Duration,
+    ) -> Result<Removed, StoreError> {
+        bounded(self.make_parts()).await?;
+        let dropped = bounded(self.drop_parts(now.before(message_life))).await?;
+        let bodies = bounded(self.old_bodies(now.before(body_life))).await?;
+        let messages = bounded(self.old_messages(now.before(message_life))).await?;
+        let mut removed = self
+            .alone(move |connection| {
+                Box::pin(async move {
+                    Ok(Removed {
+                        bodies: remove_bodies(connection, &bodies).await?,
+                        messages: remove_messages(connection, &messages).await?,
+                        claims: remove_claims(connection, now).await?,
+                    })
+                })
+            })
+            .await?;
+        removed.messages += dropped;
+        Ok(removed)
+    }
+
+    async fn erase(&self, tenant: TenantId) -> Result<Removed, StoreError> {
+        let messages = bounded(self.messages_of(tenant)).await?;
+        let removed = self
+            .alone(move |connection| {
+                Box::pin(async move { erase(connection, tenant, &messages).await })
+            })
+            .await?;
+        self.fresh().clear();
+        Ok(removed)
+    }
+
+    /// There is no log of ours to copy.
+    async fn checkpoint(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+impl PostgresStore {
+    async fn make_parts(&self) -> Result<(), Fault> {
+        let mut connection = self.lend().await?;
+        self.partitions().make_ahead(&mut connection).await?;
+        connection.back();
+        Ok(())
+    }
+
+    /// Drops the oldest day that lies wholly before `until` and in which nobody is alive. Returns
+    /// how many messages went.
+    async fn drop_parts(&self, until: Timestamp) -> Result<u64, Fault> {
+        let mut connection = self.lend().await?;
+        let mut dropped = 0;
+        for day in partitions::list(&mut connection).await? {
+            if day >= Day::at(until) {
+                break;
+            }
+            if partitions::has_live(&mut connection, day).await? {
+                continue;
+            }
+            if let Some(count) =
+                partitions::drop_day(&mut connection, self.partitions(), day).await?
+            {
+                tracing::info!(day = day.0, messages = count, "a day of mail was dropped");
+                dropped += count;
+                if count > 0 {
+                    break;
+                }
+            }
+        }
+        connection.back();
+        Ok(dropped)
+    }
+
+    /// Messages whose body nobody needs any more. A final state is never older than its message,
+    /// so what was accepted after `until` is not looked at.
+    async fn old_bodies(&self, until: Timestamp) -> Result<Vec<MessageId>, Fault> {
+        let mut connection = self.lend().await?;
+        // Indexes bodies, recipients and messages (primary keys).
+        let rows: Vec<(Uuid, i64)> = sqlx::query_as(
+            "SELECT b.message, m.size FROM bodies AS b JOIN messages AS m ON m.id = b.message
+             WHERE b.message < $1 AND NOT EXISTS (
+                 SELECT 1 FROM recipients AS r WHERE r.message = b.message
+                     AND (r.state IN ('scheduled', 'queued', 'held') OR r.updated_at > $2))
+             ORDER BY b.message LIMIT $3",
+        )
+        .bind(first_id(until))
+        .bind(until.as_micros())
+        .bind(BODIES_MOST)
+        .fetch_all(&mut *connection)
+        .await?;
+        connection.back();
+        Ok(within(&rows, BYTES_MOST))
+    }
+
+    async fn old_messages(&self, until: Timestamp) -> Result<Vec<MessageId>, Fault> {
+        let mut connection = self.lend().await?;
+        // Indexes messages and recipients (primary keys).
+        let rows: Vec<(Uuid, i64)> = sqlx::query_as(
+            "SELECT m.id, (SELECT count(*) FROM recipients AS r WHERE r.message = m.id)
+             FROM messages AS m
+             WHERE m.id < $1 AND m.accepted_at <= $2 AND NOT EXISTS (
+                 SELECT 1 FROM recipients AS r WHERE r.message = m.id
+                     AND r.state IN ('scheduled', 'queued', 'held'))
+             ORDER BY m.id LIMIT $3",
+        )
+        .bind(first_id(until))
+        .bind(until.as_micros())
+        .bind(MESSAGES_MOST)
+        .fetch_all(&mut *connection)
+        .await?;
+        connection.back();
+        Ok(within(&rows, RECIPIENTS_MOST))
+    }
+
+    async fn messages_of(&self, tenant: TenantId) -> Result<Vec<MessageId>, Fault> {
+        let mut connection = self.lend().await?;
+        // Indexes messages_tenant and recipients (primary key).
+        let rows: Vec<(Uuid, i64)> = sqlx::query_as(
+            "SELECT m.id, (SELECT count(*) FROM recipients AS r WHERE r.message = m.id)
+             FROM messages AS m WHERE m.tenant = $1 ORDER BY m.tenant, m.id LIMIT $2",
+        )
+        .bind(tenant.uuid())
+        .bind(MESSAGES_MOST)
+        .fetch_all(&mut *connection)
+        .await?;
+        connection.back();
+        Ok(within(&rows, RECIPIENTS_MOST))
+    }
+}
+
+/// The first rows whose weights stay within `most`; at least one.
+fn within(rows: &[(Uuid, i64)], most: i64) -> Vec<MessageId> {
+    let mut sum = 0_i64;
+    rows.iter()
+        .take_while(|(_, weight)| {
+            let first = sum == 0;
+            sum = sum.saturating_add((*weight).max(1));
+            first || sum <= most
+        })
+        .map(|(id, _)| MessageId::of(*id))
+        .collect()
+}
+
+async fn remove_bodies(
+    connection: &mut PgConnection,
+    messages: &[MessageId],
+) -> Result<u64, Fault> {
+    if messages.is_empty() {
+        return Ok(0);
+    }
+    // Index bodies (primary key).
+    let removed = sqlx::query("DELETE FROM bodies WHERE message = ANY($1)")
+        .bind(uuids(messages))
+        .execute(connection)
+        .await?;
+    Ok(removed.rows_affected())
+}
+
+/// Removes messages with all that hangs on them, whatever their state.
+async fn remove_messages(
+    connection: &mut PgConnection,
+    messages: &[MessageId],
+) -> Result<u64, Fault> {
+    if messages.is_empty() {
+        return Ok(0);
+    }
+    let ids = uuids(messages);
+    // Index recipients (primary key). Locked in the order in which all do: who settles one of them
+    // now comes before or after, not between.
+    let recipients: Vec<Uuid> = sqlx::query_scalar(
+        "SELECT id FROM recipients WHERE message = ANY($1) ORDER BY message, id FOR UPDATE",
+    )
+    .bind(&ids)
+    .fetch_all(&mut *connection)
+    .await?;
+    // Indexes queue, events, bodies, recipients and messages (primary keys).
+    for (statement, keys) in [
+        ("DELETE FROM queue WHERE recipient = ANY($1)", &recipients),
+        ("DELETE FROM events WHERE recipient = ANY($1)", &recipients),
+        ("DELETE FROM bodies WHERE message = ANY($1)", &ids),
+        ("DELETE FROM recipients WHERE message = ANY($1)", &ids),
+    ] {
+        sqlx::query(statement)
+            .bind(keys)
+            .execute(&mut *connection)
+            .await?;
+    }
+    let removed = sqlx::query("DELETE FROM messages WHERE id = ANY($1)")
+        .bind(&ids)
+        .execute(connection)
+        .await?;
+    Ok(removed.rows_affected())
+}
+
+async fn remove_claims(connection: &mut PgConnection, now: Timestamp) -> Result<u64, Fault> {
+    // Index idempotency_until. Passed over where somebody uses the key anew at this moment.
+    let removed = sqlx::query(
+        "DELETE FROM idempotency WHERE (tenant, endpoint, key) IN (
+             SELECT tenant, endpoint, key FROM idempotency WHERE until <= $1
+             ORDER BY until LIMIT $2 FOR UPDATE SKIP LOCKED)",
+    )
+    .bind(now.as_micros())
+    .bind(CLAIMS_MOST)
+    .execute(connection)
+    .await?;
+    Ok(removed.rows_affected())
+}
+
+/// One step of an erasure: the doors close at the first, the tenant itself goes at the last,
+/// which removes nothing else.
+async fn erase(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    messages: &[MessageId],
+) -> Result<Removed, Fault> {
+    // Index tenants (primary key).
+    let closed = sqlx::query(
+        "UPDATE tenants SET status = 'suspended' WHERE id = $1 AND status <> 'suspended'",
+    )
+    .bind(tenant.uuid())
+    .execute(&mut *connection)
+    .await?;
+    if closed.rows_affected() > 0 {
+        raise_generation(connection).await?;
+    }
+    // Index idempotency (primary key).
+    let claims = sqlx::query(
+        "DELETE FROM idempotency WHERE (tenant, endpoint, key) IN (
+             SELECT tenant, endpoint, key FROM idempotency WHERE tenant = $1 LIMIT $2)",
+    )
+    .bind(tenant.uuid())
+    .bind(CLAIMS_MOST)
+    .execute(&mut *connection)
+    .await?;
+    let removed = Removed {
+        bodies: 0,
+        messages: remove_messages(connection, messages).await?,
+        claims: claims.rows_affected(),
+    };
+    if removed.is_nothing() {
+        erase_directory(connection, tenant).await?;
+    }
+    Ok(removed)
+}
+
+async fn erase_directory(connection: &mut PgConnection, tenant: TenantId) -> Result<(), Fault> {
+    // Indexes usage and bucket_levels (primary keys), credentials_tenant, reply_addresses_tenant,
+    // tenants (primary key); all of the few controls. `names` stays.
+    for statement in [
+        "DELETE FROM usage WHERE tenant = $1",
+        "DELETE FROM bucket_levels WHERE tenant = $1",
+        "DELETE FROM controls WHERE tenant = $1",
+        "DELETE FROM credentials WHERE tenant = $1",
+        "DELETE FROM reply_addresses WHERE tenant = $1",
+    ] {
+        sqlx::query(statement)
+            .bind(tenant.uuid())
+            .execute(&mut *connection)
+            .await?;
+    }
+    let gone = sqlx::query("DELETE FROM tenants WHERE id = $1")
+        .bind(tenant.uuid())
+        .execute(&mut *connection)
+        .await?;
+    if gone.rows_affected() > 0 {
+        raise_generation(connection).await?;
+    }
+    Ok(())
+}
