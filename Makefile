@@ -4,7 +4,7 @@ export CARGO_TERM_COLOR ?= never
 TOOLS := $(CURDIR)/target/tools
 export PATH := $(TOOLS)/bin:$(PATH)
 
-.PHONY: help run test check fmt lint floors deny migrations tools
+.PHONY: help run test bench check fmt lint floors deny migrations tools
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -12,10 +12,14 @@ run: ## build in release and start the sandbox: a relay and a fake internet, no 
 	cargo build --release --locked -p postrider
 	./target/release/postrider dev
 
-test: tools ## run all tests; names at the end what could not run
+test: tools ## run all tests, on both databases; names at the end what could not run
 	.ci/test
 
 check: fmt lint test deny migrations ## all that CI runs
+
+bench: ## load scenarios, SCENARIO="flow nodes" or all of loadtests/scenarios; findings in target/
+	cargo build --release --locked -p postrider
+	cargo run --release --locked -p postrider-loadtests -- $(SCENARIO)
 
 fmt: ## the format is rustfmt's
 	cargo fmt --all --check

@@ -1,0 +1,234 @@
+//! The near end: clients that hand mail over by HTTP, as fast as they are answered or at a rate.
+
+mod client;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use postrider_model::{MessageId, Stream};
+use tokio::task::JoinSet;
+
+pub(crate) use client::{Client, Door};
+
+use crate::ledger::Ledger;
+use crate::sink::recipient;
+use crate::stock::Tenant;
+
+/// Before a request is made again whose outcome is not known, or that was told to come back.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Mail to be sent.
+#[derive(Clone)]
+pub(crate) struct Load {
+    /// Taken in turn.
+    pub(crate) tenants: Vec<Arc<Tenant>>,
+    pub(crate) phase: u16,
+    pub(crate) stream: Stream,
+    /// Of the text, in bytes.
+    pub(crate) size: usize,
+    pub(crate) sites: u8,
+    pub(crate) clients: usize,
+    /// Messages per second over all; `None`: as fast as they are answered.
+    pub(crate) rate: Option<f64>,
+    /// No more than so many messages.
+    pub(crate) most: u64,
+    /// With idempotency keys: what is not answered is asked again until it is.
+    pub(crate) keys: bool,
+}
+
+/// What clients were told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub(crate) struct Told {
+    pub(crate) accepted: u64,
+    /// 429, 503: come back later.
+    pub(crate) put_off: u64,
+    /// Any other answer.
+    pub(crate) refused: u64,
+    /// No answer: it may have been accepted.
+    pub(crate) unanswered: u64,
+}
+
+/// A load under way.
+pub(crate) struct Sending {
+    clients: JoinSet<()>,
+    shared: Arc<Shared>,
+    began: Instant,
+}
+
+struct Shared {
+    load: Load,
+    doors: Vec<Door>,
+    ledger: Ledger,
+    text: String,
+    next: AtomicU64,
+    stops: AtomicBool,
+    told: [AtomicU64; 4],
+    began: tokio::time::Instant,
+}
+
+/// Begins to send to these doors, in turn over the clients.
+pub(crate) fn send(load: Load, doors: &[Door], ledger: &Ledger) -> Sending {
+    let shared = Arc::new(Shared {
+        doors: doors.to_vec(),
+        ledger: ledger.clone(),
+        text: "All work and no play makes mail dull. "
+            .chars()
+            .cycle()
+            .take(load.size)
+            .collect(),
+        next: AtomicU64::new(0),
+        stops: AtomicBool::new(false),
+        told: Default::default(),
+        began: tokio::time::Instant::now(),
+        load,
+    });
+    let mut clients = JoinSet::new();
+    for number in 0..shared.load.clients {
+        clients.spawn(client(number, Arc::clone(&shared)));
+    }
+    Sending {
+        clients,
+        shared,
+        began: Instant::now(),
+    }
+}
+
+impl Sending {
+    /// Waits until all is sent.
+    pub(crate) async fn done(mut self) -> (Told, Duration) {
+        while self.clients.join_next().await.is_some() {}
+        (self.shared.told(), self.began.elapsed())
+    }
+
+    /// Begins no more requests and waits for those that were begun.
+    pub(crate) async fn stop(self) -> (Told, Duration) {
+        self.shared.stops.store(true, Ordering::Relaxed);
+        self.done().await
+    }
+}
+
+async fn client(number: usize, shared: Arc<Shared>) {
+    let mut doors = shared
+        .doors
+        .iter()
+        .cycle()
+        .skip(number % shared.doors.len().max(1));
+    let Some(mut connection) = doors.next().map(|door| Client::new(*door)) else {
+        return;
+    };
+    loop {
+        let ticket = shared.next.fetch_add(1, Ordering::Relaxed);
+        if ticket >= shared.load.most {
+            return;
+        }
+        shared.await_turn(ticket).await;
+        if shared.stops.load(Ordering::Relaxed) {
+            return;
+        }
+        shared.post(ticket, &mut connection).await;
+        if connection.is_closed()
+            && let Some(door) = doors.next()
+        {
+            connection = Client::new(*door);
+        }
+    }
+}
+
+impl Shared {
+    async fn await_turn(&self, ticket: u64) {
+        if let Some(rate) = self.load.rate {
+            #[expect(clippy::cast_precision_loss, reason = "a number of messages")]
+            let due = self.began + Duration::from_secs_f64(ticket as f64 / rate);
+            tokio::time::sleep_until(due).await;
+        }
+    }
+
+    async fn post(&self, ticket: u64, connection: &mut Client) {
+        let count = self.load.tenants.len().max(1) as u64;
+        let tenant = usize::try_from(ticket % count).ok();
+        let Some(tenant) = tenant.and_then(|at| self.load.tenants.get(at)) else {
+            return;
+        };
+        let number = self.ledger.posted(tenant.number, self.load.phase);
+        let key = self.load.keys.then(|| format!("key-{number}"));
+        let body = self.body(number);
+        loop {
+            let answer = connection
+                .post(tenant.token.expose(), &body, key.as_deref())
+                .await;
+            if let Ok(answer) = &answer
+                && let (200, Some(id)) = (answer.status, id_of(&answer.body))
+            {
+                self.ledger.acknowledged(number, id);
+                self.tell(0);
+                return;
+            }
+            let told = match answer {
+                Ok(answer) if matches!(answer.status, 429 | 503) => 1,
+                // A request under the same key is still under way.
+                Ok(answer) if answer.status == 409 && key.is_some() => 1,
+                Ok(_) => 2,
+                Err(_) => 3,
+            };
+            self.tell(told);
+            if told != 2 {
+                tokio::time::sleep(PAUSE).await;
+            }
+            // Without a key a second request would be a second message.
+            if key.is_none() || told == 2 {
+                return;
+            }
+        }
+    }
+
+    fn body(&self, number: u64) -> String {
+        let (to, text) = (recipient(number, self.load.sites), &self.text);
+        let stream = self.load.stream;
+        format!(
+            r#"{{"to":"{to}","subject":"Your estimate {number}","text":"{text}","stream":"{stream}"}}"#
+        )
+    }
+
+    fn tell(&self, what: usize) {
+        if let Some(counter) = self.told.get(what) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn told(&self) -> Told {
+        let [accepted, put_off, refused, unanswered] = self
+            .told
+            .each_ref()
+            .map(|counter| counter.load(Ordering::Relaxed));
+        Told {
+            accepted,
+            put_off,
+            refused,
+            unanswered,
+        }
+    }
+}
+
+fn id_of(body: &[u8]) -> Option<MessageId> {
+    #[derive(serde::Deserialize)]
+    struct Accepted {
+        id: MessageId,
+    }
+    serde_json::from_slice::<Accepted>(body)
+        .ok()
+        .map(|accepted| accepted.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_gives_its_id_or_none() {
+        let id = "0190a6b8-7c2e-7000-8000-000000000001";
+        let body = format!(r#"{{"id":"{id}"}}"#);
+        assert_eq!(id_of(body.as_bytes()), Some(id.parse().unwrap()));
+        assert_eq!(id_of(br#"{"name":"validation_error"}"#), None);
+    }
+}
