@@ -1,0 +1,121 @@
+//! A database that an older release made.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::Path;
+
+use postrider_model::{Limits, RecipientState, Stream, Timestamp, WaitCause};
+use postrider_store::Scope;
+use postrider_store::conformance::Ports;
+use postrider_store::conformance::fixture::live;
+use postrider_store_sqlite::{SqliteOptions, SqliteStore};
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{ConnectOptions as _, Connection as _};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
+
+/// One recipient that was deferred, one of a bulk message that is fresh, one that is held.
+const OLD_ROWS: &str = r#"
+        INSERT INTO tenants VALUES (zeroblob(16), 'Joe', 'joe', 'joe@send.example',
+            'joe@home.example', 'active', 10, 600, 100, 1);
+        INSERT INTO messages VALUES (x'01000000000000000000000000000000', zeroblob(16), 1000, 9000,
+            5, 'transactional', 0, '["r1"]', '{"from":"","original_from":null,
+            "reply_to":[],"to":[],"cc":[],"bcc":[],"subject":"","message_id":"",
+            "stream":"transactional","tags":[],"attachments":[],"scheduled_at":null}');
+        INSERT INTO messages VALUES (x'02000000000000000000000000000000', zeroblob(16), 2000, 9000,
+            5, 'bulk', 0, '["r1"]', '{}');
+        INSERT INTO bodies VALUES (x'01000000000000000000000000000000', x'68656c6c6f');
+        INSERT INTO recipients VALUES (x'01000000000000000000000000000000',
+            x'11000000000000000000000000000000', 0, 'a@x.example', 'b+1@bounce.example', 'queued',
+            2, 3, 451, NULL, 'busy', 1500);
+        INSERT INTO recipients VALUES (x'01000000000000000000000000000000',
+            x'12000000000000000000000000000000', 1, 'b@x.example', 'b+2@bounce.example', 'held',
+            1, 3, NULL, NULL, NULL, 1600);
+        INSERT INTO recipients VALUES (x'02000000000000000000000000000000',
+            x'21000000000000000000000000000000', 0, 'c@y.example', 'b+3@bounce.example', 'queued',
+            0, 1, NULL, NULL, NULL, 2000);
+        INSERT INTO queue VALUES (7, x'11000000000000000000000000000000',
+            x'01000000000000000000000000000000', zeroblob(16), 220, 'x.example', 1000, 5000, 9000,
+            2, 'greylisting');
+        INSERT INTO queue VALUES (9, x'21000000000000000000000000000000',
+            x'02000000000000000000000000000000', zeroblob(16), 220, 'y.example', 2000, 2000, 9000,
+            0, 'turn');"#;
+
+async fn made_by(release: usize, path: &Path) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(path);
+    let mut connection = options.create_if_missing(true).connect().await.unwrap();
+    let mut known = Migrator::DEFAULT;
+    known.migrations = MIGRATIONS.iter().take(release).cloned().collect();
+    known
+        .run_direct(None, &mut connection, false)
+        .await
+        .unwrap();
+    connection
+}
+
+#[tokio::test]
+async fn what_waits_in_a_database_of_the_first_release_still_waits() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("relay.db");
+    let mut old = made_by(1, &path).await;
+    sqlx::raw_sql(OLD_ROWS).execute(&mut old).await.unwrap();
+    old.close().await.unwrap();
+
+    let store = SqliteStore::open(&path, SqliteOptions::default())
+        .await
+        .unwrap();
+    let ports = Ports::of(store, ());
+    let rows = live(&ports).await;
+    let [deferred, fresh] = &rows[..] else {
+        unreachable!("two rows: {rows:?}")
+    };
+    let time = Timestamp::from_micros;
+    assert_eq!(deferred.stream, Stream::Transactional);
+    assert_eq!(
+        (deferred.since, deferred.due_at),
+        (time(1_500), time(5_000))
+    );
+    assert_eq!(
+        (deferred.attempts, deferred.cause),
+        (2, WaitCause::Greylisting)
+    );
+    assert_eq!((fresh.stream, fresh.since), (Stream::Bulk, time(2_000)));
+
+    let opened = ports
+        .queue
+        .open(deferred.message, &[deferred.recipient])
+        .await;
+    let opened = opened.unwrap().unwrap();
+    assert_eq!(opened.selectors, ["r1"]);
+    assert_eq!(
+        opened.sealed_until,
+        time(0),
+        "to be sealed before its next attempt"
+    );
+    let stored = ports.mail.email(deferred.tenant, deferred.message).await;
+    let recipients = stored.unwrap().unwrap().recipients;
+    let found: Vec<_> = recipients.iter().map(|r| (r.state, r.cause)).collect();
+    let wanted = [
+        (RecipientState::Queued, Some(WaitCause::Greylisting)),
+        (RecipientState::Held, None),
+    ];
+    assert_eq!(found, wanted);
+    assert!(
+        recipients
+            .iter()
+            .all(|recipient| recipient.waits.is_empty())
+    );
+    let scope = Scope::Tenant(deferred.tenant);
+    assert_eq!(ports.controls.held(&scope, None, 9).await.unwrap().len(), 1);
+
+    let found = ports.directory.snapshot().await.unwrap();
+    let limits = found.tenants.first().map(|tenant| tenant.limits);
+    let wanted = Limits {
+        requests_per_second: 10,
+        per_minute: 600,
+        burst: 100,
+        ..Limits::default()
+    };
+    assert_eq!(limits, Some(wanted));
+}
