@@ -14,6 +14,7 @@
 
 mod http;
 mod refusal;
+mod suspension;
 
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ use postrider_tls::Acceptor;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+pub use suspension::{Suspension, Suspensions};
+
 /// What the doors work with.
 #[derive(Clone)]
 pub struct Ports {
@@ -32,6 +35,7 @@ pub struct Ports {
     /// Room for bodies, shared by all doors of the process.
     pub budget: Budget,
     pub mail: Arc<dyn Mail>,
+    pub suspensions: Arc<dyn Suspensions>,
     pub upkeep: Arc<dyn Upkeep>,
     pub clock: Clock,
     pub rng: Rng,

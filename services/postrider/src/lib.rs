@@ -22,6 +22,7 @@ pub mod relay;
 mod sandbox;
 mod seals;
 mod signals;
+mod suspended;
 
 use std::process::ExitCode;
 

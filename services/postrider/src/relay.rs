@@ -23,6 +23,7 @@ use crate::core::Core;
 use crate::database::{Database, Location};
 use crate::metrics::MetricsDoor;
 use crate::seals::Seals;
+use crate::suspended::Suspended;
 
 /// How long a request waits for room in memory before it is told to come back.
 const ROOM_WAIT: Duration = Duration::from_secs(30);
@@ -181,6 +182,7 @@ impl Relay {
             access: Arc::clone(&core.access),
             budget: Budget::new(config.limits.memory_bytes, ROOM_WAIT),
             mail: Arc::clone(&core.database.mail),
+            suspensions: Arc::new(Suspended(Arc::clone(&core.database.controls))),
             upkeep: Arc::clone(&core.database.upkeep),
             clock: machine.clock.clone(),
             rng: machine.rng.clone(),

@@ -7,13 +7,19 @@ use postrider_store::{StoredEmail, StoredEvent};
 use serde::Serialize;
 
 use crate::http::recipient::RecipientObject;
+use crate::suspension::{self, Suspension};
 
 /// `GET /emails/{id}`, with the message's texts where they were read.
-pub(crate) fn object(email: &StoredEmail, texts: Texts, now: Timestamp) -> Answer {
+pub(crate) fn object(
+    email: &StoredEmail,
+    texts: Texts,
+    suspensions: &[Suspension],
+    now: Timestamp,
+) -> Answer {
     let object = Email {
         html: texts.html,
         text: texts.text,
-        ..Email::of(email, now)
+        ..Email::of(email, suspensions, now)
     };
     Answer::json(200, &object)
 }
@@ -61,7 +67,7 @@ struct Email<'a> {
 }
 
 impl<'a> Email<'a> {
-    fn of(email: &'a StoredEmail, now: Timestamp) -> Self {
+    fn of(email: &'a StoredEmail, suspensions: &[Suspension], now: Timestamp) -> Self {
         let summary = &email.summary;
         Self {
             object: "email",
@@ -88,7 +94,10 @@ impl<'a> Email<'a> {
             recipients: email
                 .recipients
                 .iter()
-                .map(|recipient| RecipientObject::of(recipient, now))
+                .map(|recipient| {
+                    let suspended = suspension::since(suspensions, &recipient.address);
+                    RecipientObject::of(recipient, suspended, now)
+                })
                 .collect(),
         }
     }

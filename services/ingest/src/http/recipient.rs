@@ -28,8 +28,17 @@ pub(crate) struct RecipientObject<'a> {
 struct Waited(Waits);
 
 impl<'a> RecipientObject<'a> {
-    pub(crate) fn of(recipient: &'a StoredRecipient, now: Timestamp) -> Self {
-        let cause = cause(recipient, now);
+    /// `suspended`: since when an operator's suspension stands over it, where one does.
+    pub(crate) fn of(
+        recipient: &'a StoredRecipient,
+        suspended: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Self {
+        let turn = cause(recipient, now);
+        let (cause, reason) = match (turn, suspended) {
+            (Some(WaitCause::Turn), Some(_)) => (Some(WaitCause::Held), Some(SUSPENDED)),
+            _ => (turn, turn.map(reason)),
+        };
         Self {
             id: recipient.id.to_string(),
             address: recipient.address.to_string(),
@@ -37,8 +46,8 @@ impl<'a> RecipientObject<'a> {
             attempts: recipient.attempts,
             due_at: recipient.due_at,
             cause,
-            reason: cause.map(reason),
-            waited: Waited(waited(recipient, now)),
+            reason,
+            waited: Waited(waited(recipient, suspended, now)),
             last_reply: recipient.last_reply.as_ref(),
             updated_at: recipient.updated_at,
         }
@@ -65,7 +74,8 @@ fn until_due(recipient: &StoredRecipient) -> WaitCause {
 }
 
 // What is stored ends with the last settlement; of a live recipient the time since then is open.
-fn waited(recipient: &StoredRecipient, now: Timestamp) -> Waits {
+// Once due it waits for its turn, or for the end of a suspension, from the moment that began.
+fn waited(recipient: &StoredRecipient, suspended: Option<Timestamp>, now: Timestamp) -> Waits {
     let mut waits = recipient.waits.clone();
     if recipient.state.is_final() {
         return waits;
@@ -73,9 +83,14 @@ fn waited(recipient: &StoredRecipient, now: Timestamp) -> Waits {
     let since = recipient.updated_at;
     let due_at = recipient.due_at.unwrap_or(now);
     waits.add(until_due(recipient), due_at.min(now).since(since));
-    waits.add(WaitCause::Turn, now.since(due_at.max(since)));
+    let due_since = due_at.max(since);
+    let held_since = suspended.map_or(now, |from| from.clamp(due_since.min(now), now));
+    waits.add(WaitCause::Turn, held_since.since(due_since));
+    waits.add(WaitCause::Held, now.since(held_since.max(due_since)));
     waits
 }
+
+const SUSPENDED: &str = "Its queue is suspended by the operator; it goes on when that ends.";
 
 fn reason(cause: WaitCause) -> &'static str {
     match cause {

@@ -33,7 +33,15 @@ impl HttpDoor {
                 .map(|body| postrider_message::texts(&body))
                 .unwrap_or_default();
         }
-        Ok(email::object(&email, texts, self.ports.clock.now()))
+        // Of what has ended nothing waits.
+        let suspensions = if email.recipients.iter().all(|one| one.state.is_final()) {
+            Vec::new()
+        } else {
+            let known = self.ports.suspensions.concerning(tenant, message).await;
+            known.map_err(|error| fault(id, &error))?
+        };
+        let now = self.ports.clock.now();
+        Ok(email::object(&email, texts, &suspensions, now))
     }
 
     /// `GET /emails/{id}/events`.

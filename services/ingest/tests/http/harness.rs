@@ -7,10 +7,12 @@ use std::time::Duration;
 use postrider_gate::{
     Access, Budget, Gate, GateConfig, GatePorts, MasterKey, Provision, Service, TenantDefaults,
 };
-use postrider_ingest::{Config, Listener, Ports, run};
-use postrider_model::{Domain, EmailAddress, Limits, Tenant, TenantStatus, Timestamp};
+use postrider_ingest::{Config, Listener, Ports, Suspension, Suspensions, run};
+use postrider_model::{
+    Domain, EmailAddress, Limits, MessageId, Tenant, TenantId, TenantStatus, Timestamp,
+};
 use postrider_runtime::{Clock, Rng, Shutdown};
-use postrider_store::Roster;
+use postrider_store::{Roster, StoreError};
 use postrider_store_sqlite::{SqliteOptions, SqliteStore};
 use postrider_telemetry::Registry;
 use serde_json::Value;
@@ -74,6 +76,7 @@ impl Relay {
             access: Arc::new(Access::new(roster.clone(), clock.clone())),
             budget: Budget::new(256 * 1024 * 1024, Duration::from_secs(30)),
             mail: Arc::new(store.clone()),
+            suspensions: Arc::new(NothingSuspended),
             upkeep: Arc::new(store.clone()),
             clock: clock.clone(),
             rng,
@@ -261,4 +264,14 @@ async fn add_tenant(
 /// A complete request with these members more.
 pub(crate) fn mail(members: &str) -> String {
     format!(r#"{{"to":"ann@example.org","subject":"Your car","text":"is ready"{members}}}"#)
+}
+
+/// No operator is here.
+struct NothingSuspended;
+
+#[async_trait::async_trait]
+impl Suspensions for NothingSuspended {
+    async fn concerning(&self, _: TenantId, _: MessageId) -> Result<Vec<Suspension>, StoreError> {
+        Ok(Vec::new())
+    }
 }

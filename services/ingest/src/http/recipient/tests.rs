@@ -27,8 +27,9 @@ fn recipient(state: RecipientState, due: Option<i64>, cause: Option<WaitCause>) 
 }
 
 // `retry turn=1.5 retry=30000`: why it waits now, and the ledger.
-fn told(recipient: &StoredRecipient, now: i64) -> String {
-    let object = serde_json::to_value(RecipientObject::of(recipient, at(now))).unwrap();
+fn told(recipient: &StoredRecipient, suspended: Option<i64>, now: i64) -> String {
+    let object = RecipientObject::of(recipient, suspended.map(at), at(now));
+    let object = serde_json::to_value(object).unwrap();
     assert_eq!(object["reason"].is_null(), object["cause"].is_null());
     let mut waited: Vec<_> = object["waited"].as_object().unwrap().iter().collect();
     waited.sort_by_key(|(cause, _)| WaitCause::parse(cause).unwrap());
@@ -64,7 +65,32 @@ fn the_open_interval_is_its_causes_until_it_is_due_and_then_its_turns() {
         (&held, 25, "held turn=1.5 held=15000 attempt=9998.5"),
         (&delivered, 99, "- turn=1.5 attempt=9998.5"),
     ] {
-        assert_eq!(told(recipient, now), want, "{} at {now}", recipient.state);
+        assert_eq!(
+            told(recipient, None, now),
+            want,
+            "{} at {now}",
+            recipient.state
+        );
+    }
+}
+
+#[test]
+fn once_due_it_waits_for_the_end_of_a_suspension_from_the_moment_that_began() {
+    let retry = recipient(RecipientState::Queued, Some(70), Some(WaitCause::Retry));
+    for (suspended, now, want) in [
+        (20, 40, "retry turn=1.5 retry=30000 attempt=9998.5"),
+        (20, 73, "held turn=1.5 retry=60000 held=3000 attempt=9998.5"),
+        (
+            72,
+            73,
+            "held turn=2001.5 retry=60000 held=1000 attempt=9998.5",
+        ),
+    ] {
+        assert_eq!(
+            told(&retry, Some(suspended), now),
+            want,
+            "{suspended} {now}"
+        );
     }
 }
 
@@ -72,7 +98,16 @@ fn the_open_interval_is_its_causes_until_it_is_due_and_then_its_turns() {
 fn what_a_live_recipient_waited_for_sums_to_its_age() {
     for now in [10, 11, 69, 70, 71, 100_000] {
         let recipient = recipient(RecipientState::Queued, Some(70), Some(WaitCause::NoRoute));
-        assert_eq!(waited(&recipient, at(now)).total(), at(now).since(at(0)));
+        for suspended in [
+            None,
+            Some(at(0)),
+            Some(at(20)),
+            Some(at(75)),
+            Some(at(999_999)),
+        ] {
+            let waited = waited(&recipient, suspended, at(now));
+            assert_eq!(waited.total(), at(now).since(at(0)), "{suspended:?} {now}");
+        }
     }
 }
 

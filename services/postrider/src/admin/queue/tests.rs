@@ -83,10 +83,7 @@ async fn a_suspension_stands_once_and_ends_once() {
     let domain = About::Domain("example.org".parse().unwrap());
     let fault = office.queue(QueueAct::Resume, domain).await.unwrap_err();
     assert!(fault.to_string().contains("queue list"), "{fault:#}");
-    office
-        .queue(QueueAct::Resume, about(tenant))
-        .await
-        .unwrap();
+    office.queue(QueueAct::Resume, about(tenant)).await.unwrap();
     assert_eq!(standing(&core).await, []);
     let again = office.queue(QueueAct::Resume, about(tenant)).await;
     assert!(again.is_err());
