@@ -1,0 +1,189 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn at_most(per_minute: u32, burst: u32) -> Limits {
+    Limits {
+        per_minute,
+        burst,
+        ..FREE
+    }
+}
+
+#[test]
+fn first_attempts_keep_the_pace_and_later_ones_pass() {
+    let mut schedule = started();
+    let now = at(3_600);
+    for n in 0..20 {
+        schedule.add(row(n, 1));
+    }
+    schedule.add(again(row(50, 1), START, WaitCause::Retry));
+    let pace = at_most(6, 3);
+    assert_eq!(schedule.run(now, pace).len(), 4); // the burst and the retry
+    assert_eq!(schedule.causes(now), causes([(WaitCause::TenantPace, 17)]));
+    // Looked at within a second, should the limits change.
+    let second = Duration::from_secs(1);
+    assert_eq!(schedule.next_due(), Some(now.after(second)));
+    assert_eq!(schedule.run(now.after(second * 9), pace).len(), 0);
+    assert_eq!(schedule.next_due(), Some(now.after(second * 10)));
+    assert_eq!(schedule.run(now.after(second * 10), pace).len(), 1);
+    // A retry does not wait for the pace of first attempts.
+    schedule.add(again(row(51, 1), now.after(second * 11), WaitCause::Retry));
+    let retried = schedule.run(now.after(second * 11), pace).concat();
+    assert_eq!(retried[0].row.attempts, 1);
+    // After a long pause there is the burst and no more.
+    assert_eq!(schedule.run(at(20_000), pace).len(), 3);
+    // Limits that are lifted are seen within a second.
+    assert_eq!(schedule.run(at(20_001), FREE).len(), 13);
+}
+
+#[test]
+fn a_bucket_is_empty_at_the_start_and_a_burst_of_0_is_ten_seconds_worth() {
+    for (per_minute, burst, after, want) in [
+        (60, 5, 0, 0),
+        (60, 5, 3, 3),
+        (60, 5, 100, 5),
+        (60, 0, 100, 10),
+        (3, 0, 100, 1),
+        (0, 0, 0, 30),
+    ] {
+        let mut schedule = started();
+        (0..30).for_each(|n| schedule.add(row(n, 1)));
+        let got = schedule.run(at(after), at_most(per_minute, burst));
+        assert_eq!(got.len(), want, "{per_minute} {burst} {after}");
+    }
+}
+
+#[test]
+fn the_bulk_lane_has_a_pace_of_its_own_inside_that_of_the_tenant() {
+    let mut schedule = started();
+    (0..40).for_each(|n| schedule.add(bulk(row(n, 1))));
+    let limits = Limits {
+        bulk_per_minute: 6,
+        ..at_most(60, 10)
+    };
+    assert_eq!(schedule.run(at(600), limits).len(), 1);
+    (40..80).for_each(|n| schedule.add(row(n, 1)));
+    assert_eq!(schedule.run(at(600), limits).len(), 9);
+    let seen = schedule.run(at(610), limits).concat();
+    let bulk = seen.iter().filter(|due| due.row.stream == Stream::Bulk);
+    assert_eq!((seen.len(), bulk.count()), (10, 0));
+}
+
+#[test]
+fn a_tenant_has_no_more_attempts_under_way_than_connections() {
+    let mut schedule = started();
+    (0..10).for_each(|n| schedule.add(to(row(n, 1), n)));
+    let limits = Limits {
+        connections: 3,
+        ..FREE
+    };
+    let pace = |_| Pace::At(limits);
+    let mut under_way: Vec<_> = std::iter::from_fn(|| schedule.next(START, &pace)).collect();
+    assert_eq!(under_way.len(), 3);
+    assert_eq!(schedule.causes(START), causes([(WaitCause::TenantPace, 7)]));
+    let one = under_way.pop().unwrap();
+    schedule.ended(one.ticket, Health::Served, at(1));
+    assert!(schedule.next(at(1), &pace).is_some());
+    assert!(schedule.next(at(1), &pace).is_none());
+}
+
+#[test]
+fn levels_are_handed_over_and_without_them_a_bucket_starts_empty() {
+    let limits = at_most(60, 10);
+    let shard = Shard::of(tenant(1));
+    let mut before = started();
+    (0..30).for_each(|n| before.add(row(n, 1)));
+    assert_eq!(before.run(at(100), limits).len(), 10);
+    let levels = before.let_go_shard(shard, at(103));
+    assert_eq!((before.len(), before.lanes()), (0, 0));
+    assert_eq!(
+        levels.iter().map(|level| level.all).collect::<Vec<_>>(),
+        [180_000_000]
+    );
+    for (levels, want) in [(levels, 5), (Vec::new(), 2)] {
+        let mut after = schedule_with(100, 100);
+        after.let_go_shard(shard, START);
+        after.take_shard(shard, at(200));
+        for level in levels {
+            after.set_level(level, at(200));
+        }
+        (0..30).for_each(|n| after.add(row(n, 1)));
+        assert_eq!(after.run(at(202), limits).len(), want);
+    }
+}
+
+#[test]
+fn a_clock_that_goes_back_an_hour_stops_no_pace() {
+    let pace = |_| Pace::At(at_most(60, 1));
+    let mut schedule = started();
+    (1..=3).for_each(|n| schedule.add(row(n, 1)));
+    schedule.run(at(7_200), at_most(60, 1));
+    assert!(schedule.next(at(7_201), &pace).is_some());
+    assert!(schedule.next(at(7_201), &pace).is_none());
+    assert!(schedule.next(at(3_600), &pace).is_none());
+    assert!(schedule.next(at(3_601), &pace).is_some());
+}
+
+#[test]
+fn who_came_back_from_a_destination_at_its_cap_pays_once() {
+    let pace = |_| Pace::At(at_most(1, 1));
+    let mut schedule = started();
+    schedule.add(row(1, 1));
+    let taken = schedule.next(at(60), &pace).unwrap();
+    let Due { row, waits } = taken.rows.into_iter().next().unwrap();
+    schedule.ended(taken.ticket, Health::Nothing, at(60));
+    let back = QueueRow {
+        due_at: at(61),
+        cause: WaitCause::DestinationCap,
+        ..row
+    };
+    schedule.insert(back, waits, at(60));
+    assert_eq!(
+        schedule.causes(at(60)),
+        causes([(WaitCause::DestinationCap, 1)])
+    );
+    assert!(schedule.next(at(61), &pace).is_some());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn in_any_window_no_more_start_than_its_rate_and_the_burst(
+        per_minute in 1_u32..2_000, burst in 1_u32..50, bulk_per_minute in 1_u32..500,
+        waits in proptest::collection::vec(0_u64..3_000, 1..120)
+    ) {
+        let mut schedule = started();
+        let limits = Limits { bulk_per_minute, ..at_most(per_minute, burst) };
+        let bulk_burst = (bulk_per_minute / 6).max(1);
+        let mut starts = Vec::new();
+        let (mut now, mut n) = (START, 0);
+        for wait in waits {
+            now = now.after(Duration::from_millis(wait));
+            for _ in 0..20 {
+                n += 1;
+                let one = QueueRow { message: MessageId::new(START, random(n / 5)), ..row(n, 1) };
+                schedule.insert(if n / 5 % 2 == 0 { bulk(one) } else { one }, Waits::default(), now);
+            }
+            let out = schedule.run(now, limits).concat();
+            starts.extend(out.into_iter().map(|due| (now, due.row.stream)));
+        }
+        let both: Vec<_> = starts.iter().map(|(at, _)| *at).collect();
+        prop_assert!(keeps(&both, per_minute, burst));
+        let bulk = starts.iter().filter(|(_, stream)| *stream == Stream::Bulk);
+        prop_assert!(keeps(&bulk.map(|(at, _)| *at).collect::<Vec<_>>(), bulk_per_minute, bulk_burst));
+        // And no fewer: what could start by the rate has started, or there was nothing.
+        prop_assert!(!both.is_empty() || now < START.after(Duration::from_mins(1)) );
+    }
+}
+
+fn keeps(starts: &[Timestamp], per_minute: u32, burst: u32) -> bool {
+    (0..starts.len()).all(|from| {
+        (from..starts.len()).all(|to| {
+            let micros = u64::try_from(starts[to].since(starts[from]).as_micros()).unwrap();
+            let gained = (micros * u64::from(per_minute)).div_ceil(60_000_000);
+            (to - from + 1) as u64 <= u64::from(burst) + gained
+        })
+    })
+}
