@@ -193,3 +193,45 @@ pub struct SendArgs {
     #[command(flatten)]
     pub place: Place,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    // `postrider`, then each command below it, as `--help` prints it.
+    fn help(command: &mut clap::Command, path: &str, pages: &mut Vec<String>) {
+        pages.push(format!("$ {path} --help\n{}", command.render_help()));
+        for below in command.get_subcommands_mut() {
+            let path = format!("{path} {}", below.get_name());
+            help(below, &path, pages);
+        }
+    }
+
+    #[test]
+    fn the_help_of_each_command_is_what_it_is() {
+        let mut pages = Vec::new();
+        let mut command = Cli::command();
+        command.build();
+        help(&mut command, "postrider", &mut pages);
+        insta::assert_snapshot!(pages.join("\n"));
+    }
+
+    #[test]
+    fn a_verb_about_the_queue_is_about_exactly_one_thing() {
+        for (words, is_good) in [
+            (&["--tenant", "joes-garage-7k2f"][..], true),
+            (&["--domain", "example.org"], true),
+            (&["--message", "01890a5d-ac96-774b-bcce-b302099a8057"], true),
+            (&[], false),
+            (&["--tenant", "a", "--domain", "example.org"], false),
+            (&["--message", "latest"], false),
+            (&["--domain", "no domain"], false),
+        ] {
+            let line = [&["postrider", "queue", "hold"], words].concat();
+            let parsed = Cli::try_parse_from(line);
+            assert_eq!(parsed.is_ok(), is_good, "{words:?}");
+        }
+    }
+}

@@ -85,12 +85,8 @@ impl Relay {
         let address = tcp.local_addr().unwrap();
         let mut tasks = JoinSet::new();
         let shutdown = Shutdown::new(Duration::from_secs(5));
-        tasks.spawn(run(
-            ports,
-            Config::default(),
-            vec![Listener { tcp, tls: None }],
-            shutdown,
-        ));
+        let listeners = vec![Listener { tcp, tls: None }];
+        tasks.spawn(run(ports, Config::default(), listeners, shutdown));
         let (tenant, key) = add_tenant(&provision, &roster, "Joe's Garage", 10_000).await;
         Self {
             address,
