@@ -32,8 +32,6 @@ pub(crate) struct Committer<W: Work> {
     inbox: Arc<Mutex<Inbox<W>>>,
     crew: Crew,
     connection: Option<PgConnection>,
-    /// Since when the server is away, if it is.
-    away_since: Option<Instant>,
 }
 
 impl<W: Work> Committer<W> {
@@ -42,7 +40,6 @@ impl<W: Work> Committer<W> {
             inbox,
             crew,
             connection: None,
-            away_since: None,
         }
     }
 
@@ -114,7 +111,7 @@ impl<W: Work> Committer<W> {
         loop {
             let fault = match self.perform(batch).await {
                 Ok(done) => {
-                    self.away_since = None;
+                    *self.crew.away_since.lock() = None;
                     let took = began.elapsed().as_secs_f64();
                     self.crew.instruments.commit_seconds.observe(took);
                     self.crew.instruments.batch_size.observe(small(batch.len()));
@@ -134,9 +131,9 @@ impl<W: Work> Committer<W> {
         }
     }
 
-    fn is_long_away(&mut self) -> bool {
-        let since = *self.away_since.get_or_insert_with(Instant::now);
-        since.elapsed() > PATIENCE
+    fn is_long_away(&self) -> bool {
+        let mut away_since = self.crew.away_since.lock();
+        away_since.get_or_insert_with(Instant::now).elapsed() > PATIENCE
     }
 
     async fn perform(&mut self, batch: &Batch<W>) -> Result<Vec<W::Done>, Fault> {

@@ -171,6 +171,7 @@ fn start(
             news: news.clone(),
             instruments: Instruments::new(&options.registry),
             closing: closing.clone(),
+            away_since: Arc::default(),
         },
         &tasks,
     );

@@ -51,7 +51,7 @@ impl Day {
     }
 
     /// The first id past this day; `None` where there is none.
-    fn end(self) -> Option<Uuid> {
+    pub(crate) fn end(self) -> Option<Uuid> {
         let next = Self(self.0 + 1);
         (next.0.saturating_mul(Self::MILLIS) <= 0xffff_ffff_ffff).then(|| next.first_id())
     }

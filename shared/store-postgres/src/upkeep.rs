@@ -1,8 +1,8 @@
 //! The upkeep port: retention, erasure, health.
 //!
 //! What is past its life is looked for first; then only what was found is deleted, a bounded number
-//! of rows and bytes at a time. Whole days go as parts: nothing is deleted row by row but what shares
-//! its day with a live recipient, or with messages that are still kept.
+//! of rows and bytes at a time. Messages go by whole days, as parts; row by row only what shares its
+//! day with a live recipient.
 
 use std::time::Duration;
 
@@ -59,9 +59,9 @@ impl Upkeep for PostgresStore {
         message_life: Duration,
     ) -> Result<Removed, StoreError> {
         bounded(self.make_parts()).await?;
-        let dropped = bounded(self.drop_parts(now.before(message_life))).await?;
+        let parts = bounded(self.drop_parts(now.before(message_life))).await?;
         let bodies = bounded(self.old_bodies(now.before(body_life))).await?;
-        let messages = bounded(self.old_messages(now.before(message_life))).await?;
+        let messages = bounded(self.old_messages(&parts.living)).await?;
         let mut removed = self
             .alone(move |connection| {
                 Box::pin(async move {
@@ -73,7 +73,7 @@ impl Upkeep for PostgresStore {
                 })
             })
             .await?;
-        removed.messages += dropped;
+        removed.messages += parts.dropped;
         Ok(removed)
     }
 
@@ -94,6 +94,15 @@ impl Upkeep for PostgresStore {
     }
 }
 
+/// What became of the days that are over.
+#[derive(Default)]
+struct Parts {
+    /// Messages that went with their day.
+    dropped: u64,
+    /// Days that a live recipient keeps.
+    living: Vec<Day>,
+}
+
 impl PostgresStore {
     async fn make_parts(&self) -> Result<(), Fault> {
         let mut connection = self.lend().await?;
@@ -102,30 +111,26 @@ impl PostgresStore {
         Ok(())
     }
 
-    /// Drops the oldest day that lies wholly before `until` and in which nobody is alive. Returns
-    /// how many messages went.
-    async fn drop_parts(&self, until: Timestamp) -> Result<u64, Fault> {
+    /// Drops the oldest day that lies wholly before `until` and in which nobody is alive.
+    async fn drop_parts(&self, until: Timestamp) -> Result<Parts, Fault> {
         let mut connection = self.lend().await?;
-        let mut dropped = 0;
+        let mut parts = Parts::default();
         for day in partitions::list(&mut connection).await? {
-            if day >= Day::at(until) {
+            if day >= Day::at(until) || parts.dropped > 0 {
                 break;
             }
             if partitions::has_live(&mut connection, day).await? {
+                parts.living.push(day);
                 continue;
             }
-            if let Some(count) =
-                partitions::drop_day(&mut connection, self.partitions(), day).await?
-            {
+            let dropped = partitions::drop_day(&mut connection, self.partitions(), day).await?;
+            if let Some(count) = dropped {
                 tracing::info!(day = day.0, messages = count, "a day of mail was dropped");
-                dropped += count;
-                if count > 0 {
-                    break;
-                }
+                parts.dropped += count;
             }
         }
         connection.back();
-        Ok(dropped)
+        Ok(parts)
     }
 
     /// Messages whose body nobody needs any more. A final state is never older than its message,
@@ -149,24 +154,32 @@ impl PostgresStore {
         Ok(within(&rows, BYTES_MOST))
     }
 
-    async fn old_messages(&self, until: Timestamp) -> Result<Vec<MessageId>, Fault> {
+    /// Messages of days that are over, but for those that somebody in them keeps.
+    async fn old_messages(&self, days: &[Day]) -> Result<Vec<MessageId>, Fault> {
         let mut connection = self.lend().await?;
-        // Indexes messages and recipients (primary keys).
-        let rows: Vec<(Uuid, i64)> = sqlx::query_as(
-            "SELECT m.id, (SELECT count(*) FROM recipients AS r WHERE r.message = m.id)
-             FROM messages AS m
-             WHERE m.id < $1 AND m.accepted_at <= $2 AND NOT EXISTS (
-                 SELECT 1 FROM recipients AS r WHERE r.message = m.id
-                     AND r.state IN ('scheduled', 'queued', 'held'))
-             ORDER BY m.id LIMIT $3",
-        )
-        .bind(first_id(until))
-        .bind(until.as_micros())
-        .bind(MESSAGES_MOST)
-        .fetch_all(&mut *connection)
-        .await?;
+        let mut found = Vec::new();
+        for day in days {
+            // Indexes messages and recipients (primary keys), in the parts of that day.
+            let rows: Vec<(Uuid, i64)> = sqlx::query_as(
+                "SELECT m.id, (SELECT count(*) FROM recipients AS r WHERE r.message = m.id)
+                 FROM messages AS m
+                 WHERE m.id >= $1 AND ($2::uuid IS NULL OR m.id < $2) AND NOT EXISTS (
+                     SELECT 1 FROM recipients AS r WHERE r.message = m.id
+                         AND r.state IN ('scheduled', 'queued', 'held'))
+                 ORDER BY m.id LIMIT $3",
+            )
+            .bind(day.first_id())
+            .bind(day.end())
+            .bind(MESSAGES_MOST)
+            .fetch_all(&mut *connection)
+            .await?;
+            if !rows.is_empty() {
+                found = within(&rows, RECIPIENTS_MOST);
+                break;
+            }
+        }
         connection.back();
-        Ok(within(&rows, RECIPIENTS_MOST))
+        Ok(found)
     }
 
     async fn messages_of(&self, tenant: TenantId) -> Result<Vec<MessageId>, Fault> {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use postrider_store::{Committed, NewMessage, Settled, Settlement, StoreError};
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -35,6 +36,8 @@ pub(crate) struct Crew {
     pub(crate) news: News,
     pub(crate) instruments: Instruments,
     pub(crate) closing: CancellationToken,
+    /// Since when the server is away, if it is.
+    pub(crate) away_since: Arc<parking_lot::Mutex<Option<Instant>>>,
 }
 
 /// Work that waits, as the committers of a kind share it.

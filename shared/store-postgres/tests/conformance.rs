@@ -11,7 +11,8 @@ mod server;
 use postrider_store::conformance::Ports;
 
 async fn fresh() -> Ports {
-    server::ports().await
+    let database = server::shared().await.database().await.unwrap();
+    Ports::of(server::store_on(&database).await, database)
 }
 
 postrider_store::conformance_tests!(fresh);

@@ -2,7 +2,6 @@
 
 use std::io::Write as _;
 
-use postrider_store::conformance::Ports;
 use postrider_store_postgres::cluster::{Cluster, ClusterError, Database};
 use postrider_store_postgres::{PostgresOptions, PostgresStore};
 
@@ -52,9 +51,4 @@ pub(crate) fn options() -> PostgresOptions {
 pub(crate) async fn store_on(database: &Database) -> PostgresStore {
     let opened = PostgresStore::open(&database.url, options()).await;
     opened.unwrap_or_else(|error| panic!("{error:?}"))
-}
-
-pub(crate) async fn ports() -> Ports {
-    let database = shared().await.database().await.unwrap();
-    Ports::of(store_on(&database).await, database)
 }
