@@ -18,8 +18,8 @@ pub trait Upkeep: Send + Sync {
 
     /// Drops what is past its life at `now`, in one small batch that holds the writer no longer
     /// than about 50 ms: bodies `body_life` after their message's last final state, messages with
-    /// recipients and events `message_life` after they were accepted (never one with a live
-    /// recipient), claims past their time. Call again while it reports anything.
+    /// recipients and events `message_life` after they were accepted, or at the end of that day
+    /// (never one with a live recipient), claims past their time. Call again while it reports anything.
     async fn retain(
         &self,
         now: Timestamp,
