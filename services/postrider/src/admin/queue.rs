@@ -138,10 +138,13 @@ impl Office {
         let stops = matches!(verb, ControlVerb::Hold | ControlVerb::Cancel);
         if stops && !done.not_answered.is_empty() {
             let names: Vec<_> = done.not_answered.iter().map(String::as_str).collect();
+            let names = names.join(", ");
+            if self.stopping.has_begun() {
+                bail!("it was interrupted before an answer from {names}");
+            }
             bail!(
-                "no answer within {} s from {}: they may be about to send what this would stop. See `postrider nodes`, and try again",
-                ANSWER_MOST.as_secs(),
-                names.join(", ")
+                "no answer within {} s from {names}: what this would stop may be about to be sent there. See `postrider nodes`, and try again",
+                ANSWER_MOST.as_secs()
             );
         }
         let until = Instant::now() + ROUND;
