@@ -172,12 +172,15 @@ async fn known_among(
     messages: &[&NewMessage],
 ) -> Result<Vec<usize>, Fault> {
     let ids: Vec<Uuid> = messages.iter().map(|message| message.id.uuid()).collect();
-    // Index messages (primary key).
-    let rows: Vec<(Uuid, Uuid)> =
-        sqlx::query_as("SELECT id, tenant FROM messages WHERE id = ANY($1)")
-            .bind(ids)
-            .fetch_all(connection)
-            .await?;
+    // Index messages (primary key). Joined, each is looked for in the part of its day; with
+    // `= ANY` it would be in all of them.
+    let rows: Vec<(Uuid, Uuid)> = sqlx::query_as(
+        "SELECT m.id, m.tenant FROM unnest($1::uuid[]) AS x (id)
+         JOIN messages AS m ON m.id = x.id",
+    )
+    .bind(ids)
+    .fetch_all(connection)
+    .await?;
     let owners: HashMap<MessageId, TenantId> = rows
         .into_iter()
         .map(|(id, tenant)| (MessageId::of(id), TenantId::of(tenant)))

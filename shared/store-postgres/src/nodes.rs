@@ -37,7 +37,7 @@ impl Nodes for PostgresStore {
         _now: Timestamp,
     ) -> Result<Beat, StoreError> {
         let beat = async {
-            let mut connection = self.lend().await?;
+            let mut connection = self.lend_for_beat().await?;
             transaction::begin_cheap(&mut connection).await?;
             let beat = beat(&mut connection, node, report).await?;
             transaction::commit(&mut connection).await?;

@@ -8,7 +8,7 @@ use postrider_runtime::Rng;
 use postrider_telemetry::Registry;
 use sqlx::migrate::{Migrate as _, MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection, PgPool};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -45,7 +45,7 @@ DROP TABLE IF EXISTS acknowledgements, controls, bucket_levels, shards, nodes, u
 /// How the store is run.
 #[derive(Clone)]
 pub struct PostgresOptions {
-    /// Connections at most, all together; at least 6 are taken.
+    /// Connections at most, all together; at least 8 may be taken.
     pub connections: u32,
     /// Bytes of bodies just committed that are kept in memory for their first attempt.
     pub fresh_bytes: usize,
@@ -149,15 +149,11 @@ fn start(
     options: &PostgresOptions,
     partitions: Partitions,
 ) -> PostgresStore {
-    // One listens; each kind of batch has one or two to itself; the rest is for everybody.
+    // One listens, one tells, one beats; each kind of batch has one or two to itself; the rest is
+    // for everybody. A heartbeat must never wait behind anything else.
     let workers = if options.connections >= 12 { 2 } else { 1 };
-    let readers = options.connections.saturating_sub(3 * workers + 1).max(2);
-    let readers = PgPoolOptions::new()
-        .max_connections(readers)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .idle_timeout(Duration::from_mins(5))
-        .max_lifetime(None)
-        .connect_lazy_with(settings.clone());
+    let readers = options.connections.saturating_sub(3 * workers + 3).max(2);
+    let (readers, beats) = (pool(&settings, readers), pool(&settings, 1));
     let (closing, tasks) = (CancellationToken::new(), TaskTracker::new());
     let news = News::new(Uuid::from_bytes(Rng::system().bytes()));
     let fresh = Fresh::new(options.fresh_bytes);
@@ -184,6 +180,7 @@ fn start(
     PostgresStore::new(Parts {
         writer,
         readers,
+        beats,
         fresh,
         news,
         partitions,
@@ -191,6 +188,15 @@ fn start(
         closing,
         tasks,
     })
+}
+
+fn pool(settings: &PgConnectOptions, size: u32) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(size)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .idle_timeout(Duration::from_mins(5))
+        .max_lifetime(None)
+        .connect_lazy_with(settings.clone())
 }
 
 /// A server and the database on it that are meant.

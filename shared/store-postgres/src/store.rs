@@ -32,6 +32,8 @@ pub struct PostgresStore(Arc<Parts>);
 pub(crate) struct Parts {
     pub(crate) writer: Writer,
     pub(crate) readers: PgPool,
+    /// For heartbeats alone.
+    pub(crate) beats: PgPool,
     pub(crate) fresh: Fresh,
     pub(crate) news: News,
     pub(crate) partitions: Arc<Partitions>,
@@ -58,7 +60,11 @@ impl PostgresStore {
         self.0.tasks.close();
         self.0.tasks.wait().await;
         // A server that does not answer must not keep us from ending.
-        let _late = timeout(Duration::from_secs(3), self.0.readers.close()).await;
+        let pools = async {
+            self.0.readers.close().await;
+            self.0.beats.close().await;
+        };
+        let _late = timeout(Duration::from_secs(3), pools).await;
     }
 
     pub(crate) fn writer(&self) -> &Writer {
@@ -101,10 +107,19 @@ impl PostgresStore {
 
     /// A connection for one call.
     pub(crate) async fn lend(&self) -> Result<Lent, Fault> {
+        self.lend_from(&self.0.readers).await
+    }
+
+    /// The connection for heartbeats.
+    pub(crate) async fn lend_for_beat(&self) -> Result<Lent, Fault> {
+        self.lend_from(&self.0.beats).await
+    }
+
+    async fn lend_from(&self, pool: &PgPool) -> Result<Lent, Fault> {
         if self.0.closing.is_cancelled() {
             return Err(Fault::Closed);
         }
-        Ok(Lent(Some(self.0.readers.acquire().await?)))
+        Ok(Lent(Some(pool.acquire().await?)))
     }
 }
 

@@ -218,11 +218,14 @@ async fn remove_bodies(
     if messages.is_empty() {
         return Ok(0);
     }
-    // Index bodies (primary key).
-    let removed = sqlx::query("DELETE FROM bodies WHERE message = ANY($1)")
-        .bind(uuids(messages))
-        .execute(connection)
-        .await?;
+    // Index bodies (primary key). Joined, each is looked for in the part of its day; with `= ANY`
+    // it would be in all of them. So below, too.
+    let removed = sqlx::query(
+        "DELETE FROM bodies AS b USING unnest($1::uuid[]) AS x (id) WHERE b.message = x.id",
+    )
+    .bind(uuids(messages))
+    .execute(connection)
+    .await?;
     Ok(removed.rows_affected())
 }
 
@@ -238,27 +241,42 @@ async fn remove_messages(
     // Index recipients (primary key). Locked in the order in which all do: who settles one of them
     // now comes before or after, not between.
     let recipients: Vec<Uuid> = sqlx::query_scalar(
-        "SELECT id FROM recipients WHERE message = ANY($1) ORDER BY message, id FOR UPDATE",
+        "SELECT r.id FROM unnest($1::uuid[]) AS x (id) JOIN recipients AS r ON r.message = x.id
+         ORDER BY r.message, r.id FOR UPDATE OF r",
     )
     .bind(&ids)
     .fetch_all(&mut *connection)
     .await?;
     // Indexes queue, events, bodies, recipients and messages (primary keys).
     for (statement, keys) in [
-        ("DELETE FROM queue WHERE recipient = ANY($1)", &recipients),
-        ("DELETE FROM events WHERE recipient = ANY($1)", &recipients),
-        ("DELETE FROM bodies WHERE message = ANY($1)", &ids),
-        ("DELETE FROM recipients WHERE message = ANY($1)", &ids),
+        (
+            "DELETE FROM queue AS q USING unnest($1::uuid[]) AS x (id) WHERE q.recipient = x.id",
+            &recipients,
+        ),
+        (
+            "DELETE FROM events AS e USING unnest($1::uuid[]) AS x (id) WHERE e.recipient = x.id",
+            &recipients,
+        ),
+        (
+            "DELETE FROM bodies AS b USING unnest($1::uuid[]) AS x (id) WHERE b.message = x.id",
+            &ids,
+        ),
+        (
+            "DELETE FROM recipients AS r USING unnest($1::uuid[]) AS x (id) WHERE r.message = x.id",
+            &ids,
+        ),
     ] {
         sqlx::query(statement)
             .bind(keys)
             .execute(&mut *connection)
             .await?;
     }
-    let removed = sqlx::query("DELETE FROM messages WHERE id = ANY($1)")
-        .bind(&ids)
-        .execute(connection)
-        .await?;
+    let removed = sqlx::query(
+        "DELETE FROM messages AS m USING unnest($1::uuid[]) AS x (id) WHERE m.id = x.id",
+    )
+    .bind(&ids)
+    .execute(connection)
+    .await?;
     Ok(removed.rows_affected())
 }
 
