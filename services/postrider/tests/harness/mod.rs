@@ -1,19 +1,22 @@
 //! What the black-box tests stand on: the real binary in its two arrangements (`place`), the relay
-//! inside the test with a clock that it holds (`inside`), and a client that can write anything
-//! (`client`). A thing is waited for by looking again until a deadline (`until`), never by a fixed
+//! inside the test with a clock that it holds (`inside`), a client that can write anything
+//! (`client`), each on the database of this run (`database`). A thing is waited for by looking again until a deadline (`until`), never by a fixed
 //! sleep.
 
 pub(crate) mod client;
+pub(crate) mod database;
 pub(crate) mod inside;
 pub(crate) mod mail;
 pub(crate) mod place;
 pub(crate) mod process;
+pub(crate) mod tools;
 
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
 pub(crate) use client::{Answer, Door};
+pub(crate) use database::Database;
 pub(crate) use inside::Inside;
 pub(crate) use mail::Timeline;
 pub(crate) use place::{Place, Sandbox, one_process, two_processes};

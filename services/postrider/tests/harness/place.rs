@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 use tokio::time::{Instant, sleep};
 
 use super::process::run;
-use super::{Answer, Door, PATIENCE, Process, Timeline, until};
+use super::{Answer, Database, Door, PATIENCE, Process, Timeline, until};
 
 /// Where a relay is and what is needed to use it. The same from one start to the next.
 #[derive(Clone)]
@@ -34,6 +34,7 @@ pub(crate) struct Sandbox {
     /// `dev`, or `serve`.
     pub(crate) relay: Option<Process>,
     pub(crate) internet: Option<Process>,
+    pub(crate) database: Database,
     folder: TempDir,
 }
 
@@ -51,14 +52,20 @@ pub(crate) async fn two_processes() -> &'static Place {
 
 impl Sandbox {
     pub(crate) async fn one_process() -> Self {
+        Self::on(Database::fresh().await).await
+    }
+
+    /// As `one_process`, on this database.
+    pub(crate) async fn on(database: Database) -> Self {
         let folder = TempDir::new().unwrap();
         let data = folder.path().join("relay");
-        let mut dev = start_dev(&data, &["--fast"]);
+        let mut dev = start_dev(&data, &database, &["--fast"]);
         let place = Place::announced(&data, &mut dev).await;
         Self {
             place,
             relay: Some(dev),
             internet: None,
+            database,
             folder,
         }
     }
@@ -71,8 +78,13 @@ impl Sandbox {
 
     /// A two-process sandbox whose relay does not run yet.
     pub(crate) async fn prepared() -> Self {
-        let mut sandbox = Self::one_process().await;
-        assert!(sandbox.relay.take().unwrap().stop().await.success());
+        Self::prepared_on(Database::fresh().await).await
+    }
+
+    /// As `prepared`, on this database.
+    pub(crate) async fn prepared_on(database: Database) -> Self {
+        let mut sandbox = Self::on(database).await;
+        sandbox.stop_relay().await;
         sandbox.start_internet().await;
         sandbox
     }
@@ -161,8 +173,10 @@ impl Sandbox {
     }
 
     pub(crate) async fn stop_relay(&mut self) {
-        let relay = self.relay.take().unwrap();
-        assert!(relay.stop().await.success());
+        let mut relay = self.relay.take().unwrap();
+        relay.terminate();
+        let status = relay.end().await;
+        assert!(status.success(), "{status}: {}", relay.printed());
     }
 
     /// Where the relay's folder and the logs lie.
@@ -172,10 +186,11 @@ impl Sandbox {
 }
 
 /// Starts `dev` in a folder, on a port that the system gives; its log lies beside the folder.
-pub(crate) fn start_dev(folder: &Path, more: &[&str]) -> Process {
+pub(crate) fn start_dev(folder: &Path, database: &Database, more: &[&str]) -> Process {
     let words = ["dev", "--http", "127.0.0.1:0", "--data"];
     let words = words.iter().map(AsRef::as_ref).chain([folder]);
-    let all: Vec<&Path> = words.chain(more.iter().map(AsRef::as_ref)).collect();
+    let more = database.words().into_iter().chain(more.iter().copied());
+    let all: Vec<&Path> = words.chain(more.map(Path::new)).collect();
     Process::start(folder.parent().unwrap(), "dev", all)
 }
 

@@ -81,9 +81,14 @@ impl Process {
         self.child.try_wait().unwrap()
     }
 
+    /// SIGTERM.
+    pub(crate) fn terminate(&self) {
+        signal("TERM", self.id());
+    }
+
     /// SIGTERM, and its end.
     pub(crate) async fn stop(mut self) -> ExitStatus {
-        signal("TERM", self.id());
+        self.terminate();
         self.end().await
     }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::harness::process::run;
-use crate::harness::{Place, Sandbox, unique};
+use crate::harness::{Database, Place, Sandbox, unique};
 
 in_both_arrangements!(
     a_new_tenant_is_shown_with_its_first_key_and_can_send_at_once,
@@ -169,7 +169,9 @@ async fn a_new_folder_is_made_once_and_never_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("relay");
     let data = data.to_str().unwrap();
-    let made = run(["init", data, "--json"]);
+    let database = Database::fresh().await;
+    let words = || ["init", data, "--json"].into_iter().chain(database.words());
+    let made = run(words());
     assert!(
         made.status.success(),
         "{}",
@@ -178,11 +180,14 @@ async fn a_new_folder_is_made_once_and_never_overwritten() {
     let records = run(["dkim", "show", "--json", "--data", data]);
     let records: Value = serde_json::from_slice(&records.stdout).unwrap();
     assert_eq!(records.as_array().unwrap().len(), 2);
-    let again = run(["init", data]);
+    let again = run(words());
     assert_eq!(again.status.code(), Some(1));
-    let default = run(["config", "--default"]);
-    let kept = std::fs::read(folder.path().join("relay/postrider.toml")).unwrap();
-    assert_eq!(default.stdout, kept);
+    let default = String::from_utf8(run(["config", "--default"]).stdout).unwrap();
+    let kept = std::fs::read_to_string(folder.path().join("relay/postrider.toml")).unwrap();
+    assert_eq!(
+        default.replace("sqlite://postrider.db", database.url()),
+        kept
+    );
     let nowhere = run(["tenant", "list", "--data", "/nonexistent"]);
     let fault = String::from_utf8(nowhere.stderr).unwrap();
     assert!(fault.contains("postrider init"), "{fault}");

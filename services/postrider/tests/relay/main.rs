@@ -9,6 +9,7 @@
 )]
 
 #[path = "../harness/mod.rs"]
+#[expect(dead_code, reason = "other test programs use the rest")]
 mod harness;
 
 /// Makes tests of functions over a `Place`: each runs against both arrangements of the binary.
@@ -32,7 +33,6 @@ macro_rules! in_both_arrangements {
 mod bad_input;
 mod commands;
 mod delivered;
-mod durable;
 mod habits;
 mod idempotency;
 mod identity;
@@ -42,4 +42,3 @@ mod promises;
 mod raw;
 mod remotes;
 mod sandbox;
-mod storage;

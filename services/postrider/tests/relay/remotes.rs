@@ -21,7 +21,7 @@ const NEXT: Duration = Duration::from_mins(10);
 async fn relay() -> Inside {
     Inside::start_with(Setup {
         more: QUICK_DNS,
-        clock: held(),
+        ..Setup::by(held())
     })
     .await
 }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::harness::place::start_dev;
 use crate::harness::process::run;
-use crate::harness::{Answer, Place, Sandbox, unique, until};
+use crate::harness::{Database, Place, Sandbox, unique, until};
 
 in_both_arrangements!(
     the_mailbox_is_listed_for_programs_and_shown_to_people,
@@ -145,7 +145,7 @@ async fn a_restart_on_the_same_folder_accepts_within_two_seconds_with_the_same_k
         "nobody is told of what is gone"
     );
     let began = Instant::now();
-    let mut dev = start_dev(&place.folder, &["--fast"]);
+    let mut dev = start_dev(&place.folder, &sandbox.database, &["--fast"]);
     let again = Place::announced(&place.folder, &mut dev).await;
     let took = began.elapsed();
     assert!(took < Duration::from_secs(2), "{took:?}");
@@ -166,10 +166,17 @@ async fn fresh_forgets_everything_and_touches_no_foreign_folder() {
     let place = sandbox.place.clone();
     let id = place.send_to("ann@example.org").await;
     sandbox.stop_relay().await;
-    let mut dev = start_dev(&place.folder, &["--fast", "--fresh"]);
+    let mut dev = start_dev(&place.folder, &sandbox.database, &["--fast", "--fresh"]);
     let fresh = Place::announced(&place.folder, &mut dev).await;
     assert_ne!(fresh.key, place.key);
     assert_eq!(fresh.get(&format!("/emails/{id}")).await.status, 404);
+    let forgotten = fresh.as_tenant(&place.key, &place.tenant);
+    assert_eq!(forgotten.get(&format!("/emails/{id}")).await.status, 403);
+    let again = fresh.send_to("ann@example.org").await;
+    assert_eq!(
+        fresh.settled(&again).await.end().unwrap()["type"],
+        "delivered"
+    );
     let foreign = TempDir::new().unwrap();
     let thesis = foreign.path().join("thesis.txt");
     std::fs::write(&thesis, "years of work").unwrap();
@@ -184,7 +191,9 @@ async fn a_real_relays_folder_is_no_sandbox() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("relay");
     let data = data.to_str().unwrap();
-    assert!(run(["init", data, "--host", "mail.test"]).status.success());
+    let database = Database::fresh().await;
+    let words = ["init", data, "--host", "mail.test"].into_iter();
+    assert!(run(words.chain(database.words())).status.success());
     let config = folder.path().join("relay/postrider.toml");
     let before = std::fs::read_to_string(&config).unwrap();
     assert!(before.contains("send_domain = \"send.mail.test\""));
@@ -193,18 +202,15 @@ async fn a_real_relays_folder_is_no_sandbox() {
         assert_eq!(refused.status.code(), Some(1));
         assert_eq!(std::fs::read_to_string(&config).unwrap(), before);
     }
-    std::fs::remove_file(folder.path().join("relay/postrider.db")).unwrap();
-    let gone = run(["tenant", "list", "--data", data]);
-    let fault = String::from_utf8(gone.stderr).unwrap();
-    assert!(fault.contains("there is no database"), "{fault}");
-    assert!(!folder.path().join("relay/postrider.db").exists());
 }
 
 #[tokio::test]
 async fn a_public_sandbox_speaks_https_with_a_certificate_by_its_ca() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("relay");
-    let mut dev = start_public(&data);
+    let database = Database::fresh().await;
+    let more = ["--fast", "--public", "relay.sandbox.test"];
+    let mut dev = start_dev(&data, &database, &more);
     let place = Place::announced(&data, &mut dev).await;
     let (_, name) = place.http.tls.as_ref().unwrap();
     assert_eq!(name, "relay.sandbox.test");
@@ -213,15 +219,12 @@ async fn a_public_sandbox_speaks_https_with_a_certificate_by_its_ca() {
     assert!(dev.stop().await.success());
 }
 
-fn start_public(data: &std::path::Path) -> crate::harness::Process {
-    start_dev(data, &["--fast", "--public", "relay.sandbox.test"])
-}
-
 #[tokio::test]
 async fn once_sends_one_message_shows_what_arrived_and_exits_with_0() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("relay");
-    let mut dev = start_dev(&data, &["--fast", "--once"]);
+    let database = Database::fresh().await;
+    let mut dev = start_dev(&data, &database, &["--fast", "--once"]);
     let status = dev.end().await;
     let printed = dev.printed();
     assert!(status.success(), "{printed}");
@@ -236,16 +239,4 @@ async fn once_sends_one_message_shows_what_arrived_and_exits_with_0() {
         assert!(printed.contains(line), "{line}: {printed}");
     }
     assert!(!data.join("dev.json").exists());
-}
-
-#[tokio::test]
-async fn two_relays_in_one_folder_are_one_too_many() {
-    let sandbox = Sandbox::one_process().await;
-    let config = sandbox.place.config();
-    let second = run([std::path::Path::new("serve"), "--config".as_ref(), &config]);
-    assert_eq!(second.status.code(), Some(1));
-    let fault = String::from_utf8(second.stderr).unwrap();
-    assert!(fault.contains("database"), "{fault}");
-    let answer: Answer = sandbox.place.http.get("/readyz").await;
-    assert_eq!(answer.status, 200);
 }

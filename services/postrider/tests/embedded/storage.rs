@@ -2,11 +2,11 @@
 //! that was acknowledged is lost.
 
 use crate::durable::strace;
-use crate::harness::{Sandbox, unique, until};
+use crate::harness::{Database, Sandbox, unique, until};
 
 #[tokio::test]
 async fn below_the_free_space_mark_the_doors_are_closed_and_open_again_above_it() {
-    let mut sandbox = Sandbox::prepared().await;
+    let mut sandbox = Sandbox::prepared_on(Database::file()).await;
     let place = sandbox.place.clone();
     sandbox.configure(
         "[log]",
@@ -85,7 +85,7 @@ async fn a_disk_whose_sync_fails_acknowledges_nothing_more_and_ends_the_process(
     let Some(mut strace) = strace("a disk whose sync fails") else {
         return;
     };
-    let mut sandbox = Sandbox::prepared().await;
+    let mut sandbox = Sandbox::prepared_on(Database::file()).await;
     strace.extend(["-e".into(), "trace=fdatasync".into()]);
     strace.extend(["-e".into(), "inject=fdatasync:error=EIO:when=12+".into()]);
     sandbox.serve_under("strace", &strace).await;
@@ -107,7 +107,7 @@ async fn a_full_disk_is_a_503_and_what_was_taken_stays() {
     let Some(mut strace) = strace("a full disk") else {
         return;
     };
-    let mut sandbox = Sandbox::prepared().await;
+    let mut sandbox = Sandbox::prepared_on(Database::file()).await;
     strace.extend(["-e".into(), "trace=pwrite64".into()]);
     strace.extend(["-e".into(), "inject=pwrite64:error=ENOSPC:when=150+".into()]);
     sandbox.serve_under("strace", &strace).await;

@@ -6,7 +6,8 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::harness::{Sandbox, unique};
+use crate::harness::tools::missing;
+use crate::harness::{Database, Sandbox, unique};
 
 const MESSAGES: usize = 100;
 
@@ -21,24 +22,10 @@ pub(crate) fn strace(what: &str) -> Option<Vec<String>> {
     if works.is_ok_and(|status| status.success()) {
         return Some(["-D", "-f", "-qq"].map(str::to_owned).to_vec());
     }
-    let hint = format!("{what}: strace is missing or not permitted; apt-get install strace");
-    assert!(
-        environment("POSTRIDER_REQUIRE_ALL").is_none_or(|all| all != "1"),
-        "{hint}"
-    );
-    eprintln!("NOT RUN: {hint}");
-    if let Some(list) = environment("POSTRIDER_NOT_RUN") {
-        use std::io::Write;
-        let mut options = std::fs::OpenOptions::new();
-        let mut file = options.append(true).create(true).open(list).unwrap();
-        writeln!(file, "{hint}").unwrap();
-    }
+    missing(&format!(
+        "{what}: strace is missing or not permitted; apt-get install strace"
+    ));
     None
-}
-
-#[expect(clippy::disallowed_methods, reason = "says what the test run requires")]
-fn environment(name: &str) -> Option<String> {
-    std::env::var(name).ok()
 }
 
 #[tokio::test]
@@ -46,7 +33,7 @@ async fn each_message_is_synced_before_its_answer_is_written() {
     let Some(strace) = strace("the order of write, sync and answer") else {
         return;
     };
-    let sandbox = Sandbox::prepared().await;
+    let sandbox = Sandbox::prepared_on(Database::file()).await;
     let trace = traced(sandbox, strace).await;
     assert_eq!(trace.violations(), Vec::<String>::new());
 }
@@ -56,7 +43,7 @@ async fn the_same_look_finds_that_a_weaker_setting_does_not_sync() {
     let Some(strace) = strace("the order of write, sync and answer, where it is wrong") else {
         return;
     };
-    let sandbox = Sandbox::prepared().await;
+    let sandbox = Sandbox::prepared_on(Database::file()).await;
     let weaker = "[database]\nurl = \"sqlite://postrider.db?synchronous=normal\"\n[log]";
     sandbox.configure("[log]", weaker);
     let trace = traced(sandbox, strace).await;
