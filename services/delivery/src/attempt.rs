@@ -2,101 +2,137 @@
 //!
 //! Thin: where to go is `route`'s, what a reply means is `outcome`'s, when again is `retry`'s.
 
-use std::collections::HashMap;
+mod open;
+mod trouble;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use postrider_model::{Event, EventKind, RecipientId, Timestamp, WaitCause};
-use postrider_runtime::Shutdown;
-use postrider_store::{OpenMessage, Outcome, QueueRow, Settlement, StoreError};
+use parking_lot::Mutex;
+use postrider_model::{Event, EventKind, Timestamp, WaitCause, Waits};
+use postrider_store::{Lease, OpenMessage, Outcome, QueueRow, Settlement};
 
+use self::open::Opened;
+use self::trouble::Trouble;
 use crate::Shared;
+use crate::halt::Halt;
 use crate::route::{self, Host, NoRoute, Route};
+use crate::schedule::{Due, Health};
 pub(crate) use crate::settle::Left;
 use crate::settle::{Fate, Party, Report, settle};
-use crate::visit::{Stop, Visit, Visited, Waiting};
+use crate::visit::{Stop, Visit, Visited};
 
 /// An attempt that lasts longer than this gets an event of its own while it lasts; the others
 /// have their result only.
 const WORTH_AN_EVENT: Duration = Duration::from_secs(2);
-/// How long rows rest when the database cannot open their message.
-const DATABASE_REST: Duration = Duration::from_secs(1);
-/// The same where that is no passing trouble.
-const DAMAGE_REST: Duration = Duration::from_mins(5);
 /// How long rows rest when their exchangers have all the connections from us that we allow.
 const CAP_REST: Duration = Duration::from_millis(200);
 /// Sessions in one attempt that may get as far as a greeting.
 const SESSIONS_MOST: u32 = 3;
 
+/// What an attempt is about.
+pub(crate) struct Order {
+    pub(crate) rows: Vec<Due>,
+    pub(crate) lease: Lease,
+    pub(crate) begun: Timestamp,
+    pub(crate) halt: Halt,
+}
+
+/// What an attempt came to.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) left: Vec<Left>,
+    pub(crate) health: Health,
+    /// Where the mail of its domain is taken, if that was found out.
+    pub(crate) site: Option<Site>,
+}
+
+/// The hosts that take a domain's mail, as one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Site {
+    /// The names of the best exchangers.
+    pub(crate) name: String,
+    /// Attempts at once that it may be given.
+    pub(crate) cap: usize,
+}
+
 /// Runs one attempt and records its results. What it gives back waits again.
-pub(crate) async fn run(shared: Arc<Shared>, rows: Vec<QueueRow>, shutdown: Shutdown) -> Vec<Left> {
-    let begun = shared.clock.now();
-    let Some(first) = rows.first() else {
-        return Vec::new();
+pub(crate) async fn run(shared: Arc<Shared>, order: Order) -> Ended {
+    let Order {
+        rows,
+        lease,
+        begun,
+        halt,
+    } = order;
+    let opened = tokio::select! {
+        biased;
+        opened = open::open(&shared, rows.clone(), (lease, begun)) => opened,
+        () = halt.begun() => Opened {
+            left: untouched(rows.into_iter().map(|due| due.row)),
+            ready: None,
+        },
     };
-    let ids: Vec<RecipientId> = rows.iter().map(|row| row.recipient).collect();
-    let message = match shared.queue.open(first.message, &ids).await {
-        Ok(Some(message)) => message,
-        // Erased, or past retention: there is nothing to send.
-        Ok(None) => {
-            tracing::info!(message.id = %first.message, "a message is not there any more");
-            return Vec::new();
-        }
-        Err(fault @ StoreError::Corrupt { .. }) => {
-            tracing::error!(%fault, message.id = %first.message, "a message cannot be read");
-            return rest(rows, begun.after(DAMAGE_REST), None);
-        }
-        Err(fault) => {
-            tracing::error!(%fault, message.id = %first.message, "a message cannot be opened");
-            return rest(rows, begun.after(DATABASE_REST), None);
-        }
+    let mut left = opened.left;
+    let Some((message, parties)) = opened.ready else {
+        return Ended {
+            left,
+            health: Health::Nothing,
+            site: None,
+        };
     };
-    let parties = parties(rows, &message);
     let attempt = Attempt {
         shared: &shared,
         message: &message,
-        shutdown: &shutdown,
+        halt: &halt,
         begun,
+        lease,
+        site: Mutex::default(),
+        served: AtomicBool::new(false),
+        unreachable: AtomicBool::new(false),
     };
-    let left = attempt.with_event(&parties).await;
+    left.extend(attempt.with_event(&parties).await);
     shared
         .instruments
         .attempt_seconds
         .observe(shared.clock.now().since(begun).as_secs_f64());
-    left
+    Ended {
+        left,
+        health: attempt.health(),
+        site: attempt.site.into_inner(),
+    }
 }
 
-fn rest(rows: Vec<QueueRow>, due_at: Timestamp, cause: Option<WaitCause>) -> Vec<Left> {
-    let again = |row: QueueRow| {
-        let cause = cause.unwrap_or(row.cause);
-        Left::Again(Box::new(QueueRow {
-            due_at,
-            cause,
-            ..row
-        }))
-    };
-    rows.into_iter().map(again).collect()
+/// As they are: nothing was learned of them.
+fn untouched(rows: impl IntoIterator<Item = QueueRow>) -> Vec<Left> {
+    let rows = rows.into_iter();
+    rows.map(|row| Left::Back(Box::new(row))).collect()
 }
 
-// Rows whose recipient is not live any more fall away here.
-fn parties(rows: Vec<QueueRow>, message: &OpenMessage) -> Vec<Party> {
-    let mut rows: HashMap<_, _> = rows.into_iter().map(|row| (row.recipient, row)).collect();
-    let live = message.recipients.iter();
-    live.filter_map(|recipient| {
-        Some(Party {
-            row: rows.remove(&recipient.id)?,
-            recipient: recipient.clone(),
-        })
-    })
-    .collect()
+/// Not before `due_at`, for this reason.
+fn rest(
+    rows: impl IntoIterator<Item = QueueRow>,
+    due_at: Timestamp,
+    cause: Option<WaitCause>,
+) -> Vec<Left> {
+    let rows = rows.into_iter().map(|row| QueueRow {
+        due_at,
+        cause: cause.unwrap_or(row.cause),
+        ..row
+    });
+    untouched(rows)
 }
 
 struct Attempt<'a> {
     shared: &'a Shared,
     message: &'a OpenMessage,
-    shutdown: &'a Shutdown,
+    halt: &'a Halt,
     begun: Timestamp,
+    lease: Lease,
+    site: Mutex<Option<Site>>,
+    served: AtomicBool,
+    unreachable: AtomicBool,
 }
 
 impl Attempt<'_> {
@@ -125,6 +161,8 @@ impl Attempt<'_> {
                 outcome: Outcome::Noted,
                 reply: None,
                 events: vec![event],
+                waits: Waits::default(),
+                lease: None,
             };
             // Worth showing, not worth waiting for.
             if let Err(fault) = self.shared.queue.settle(settlement).await {
@@ -146,10 +184,19 @@ impl Attempt<'_> {
             return left;
         };
         let age = self.begun.since(first.row.accepted_at);
-        match route::route(&self.shared.router, &first.row.domain, age).await {
+        let route = tokio::select! {
+            biased;
+            route = route::route(&self.shared.router, &first.row.domain, age) => route,
+            () = self.halt.begun() => {
+                left.extend(untouched(live.into_iter().map(|party| party.row)));
+                return left;
+            }
+        };
+        match route {
             Route::Never(why) => left.extend(self.no_route(live, Fate::Bounced, &why).await),
             Route::NotNow(why) => left.extend(self.no_route(live, Fate::NoRoute, &why).await),
             Route::Hosts(hosts) => {
+                *self.site.lock() = Some(self.site_of(&hosts));
                 for together in by_return_path(live) {
                     left.extend(self.deliver(&hosts, together).await);
                 }
@@ -167,8 +214,9 @@ impl Attempt<'_> {
         let visit = Visit {
             shared: self.shared,
             message: self.message,
-            shutdown: self.shutdown,
+            halt: self.halt,
             begun: self.begun,
+            lease: self.lease,
         };
         let mut waiting = parties;
         let mut left = Vec::new();
@@ -178,7 +226,7 @@ impl Attempt<'_> {
             if waiting.is_empty() || trouble.sessions >= SESSIONS_MOST {
                 break;
             }
-            if self.shutdown.has_begun() || self.is_past(&waiting) {
+            if self.is_stopped() || self.is_past(&waiting) {
                 trouble.untried = true;
                 break;
             }
@@ -193,11 +241,17 @@ impl Attempt<'_> {
                 other_family,
             };
             let seen = visit.one(stop, waiting).await;
+            self.note_health(&seen.waiting, seen.served);
             left.extend(seen.left);
             waiting = trouble.note(host, seen.waiting);
         }
         left.extend(self.give_up(hosts, waiting, &trouble).await);
         left
+    }
+
+    // Where no dot may be sent, no host is worth a visit.
+    fn is_stopped(&self) -> bool {
+        self.halt.has_begun() || !self.shared.standing.may_dot(self.lease)
     }
 
     // No try is begun past its end, at the next host neither.
@@ -207,21 +261,24 @@ impl Attempt<'_> {
     }
 
     async fn give_up(&self, hosts: &[Host], waiting: Vec<Party>, trouble: &Trouble) -> Vec<Left> {
-        let mut untouched = Vec::new();
+        // Whoever stopped it has been told that nothing more is recorded of these.
+        if self.halt.was_called() {
+            return untouched(waiting.into_iter().map(|party| party.row));
+        }
+        let mut unasked = Vec::new();
         let mut settled = Vec::new();
         for party in &waiting {
             match trouble.fate(party.row.recipient, hosts) {
                 Some((fate, report)) => settled.push(settle(self.shared, party, fate, report)),
-                None => untouched.push(party.row.clone()),
+                None => unasked.push(party.row.clone()),
             }
         }
         let mut left = futures_util::future::join_all(settled).await;
         left.extend(if trouble.capped {
             let due_at = self.shared.clock.now().after(CAP_REST);
-            rest(untouched, due_at, Some(WaitCause::DestinationCap))
+            rest(unasked, due_at, Some(WaitCause::DestinationCap))
         } else {
-            // Stopped before anything was learned: the rows are due as they were.
-            rest(untouched, self.begun, None)
+            untouched(unasked)
         });
         left
     }
@@ -241,70 +298,40 @@ impl Attempt<'_> {
             ..Report::default()
         }
     }
-}
 
-/// What went wrong on the way to the hosts.
-#[derive(Default)]
-struct Trouble {
-    /// For each recipient what it met last.
-    last: HashMap<RecipientId, (Visited, Report)>,
-    /// Hosts that cannot take a message like this one (its size, SMTPUTF8), and what was seen of
-    /// the last of them.
-    cannot: Vec<String>,
-    cannot_report: Option<Report>,
-    sessions: u32,
-    capped: bool,
-    /// Not every address was asked that could have been.
-    untried: bool,
-}
-
-impl Trouble {
-    /// Notes what a visit met; gives back who still waits.
-    fn note(&mut self, host: &Host, seen: Vec<Waiting>) -> Vec<Party> {
-        let greeted = |waiting: &Waiting| match waiting.why.0 {
-            Visited::AtCap | Visited::Stopped | Visited::Unreachable => false,
-            Visited::NotServed | Visited::RefusedForGood | Visited::CannotTake => true,
-        };
-        self.sessions += u32::from(seen.iter().any(greeted));
-        let mut parties = Vec::with_capacity(seen.len());
-        for Waiting { party, why } in seen {
-            match why.0 {
-                Visited::AtCap => self.capped = true,
-                Visited::Stopped => self.untried = true,
-                Visited::CannotTake => {
-                    self.cannot.push(host.name.clone());
-                    self.cannot_report = Some(why.1.clone());
-                    self.last.insert(party.row.recipient, why);
-                }
-                Visited::RefusedForGood | Visited::NotServed | Visited::Unreachable => {
-                    self.last.insert(party.row.recipient, why);
-                }
-            }
-            parties.push(party);
-        }
-        parties
-    }
-
-    /// What becomes of a recipient that no host took; `None` where none was asked about it.
-    fn fate(&self, recipient: RecipientId, hosts: &[Host]) -> Option<(Fate, Report)> {
-        let (visited, report) = self.last.get(&recipient)?;
-        if let Some(cannot) = self.cannot_report.as_ref()
-            && self.best_all_cannot(hosts)
-        {
-            return Some((Fate::Bounced, cannot.clone()));
-        }
-        let fate = match visited {
-            Visited::RefusedForGood if !self.capped && !self.untried => Fate::Bounced,
-            _ => Fate::Unreachable,
-        };
-        Some((fate, report.clone()))
-    }
-
-    /// RFC 1870 §6.1, RFC 6531 §3.4: limits differ between hosts, so one of them does not decide.
-    fn best_all_cannot(&self, hosts: &[Host]) -> bool {
+    fn site_of(&self, hosts: &[Host]) -> Site {
         let best = hosts.iter().map(|host| host.preference).min();
-        let mut best_hosts = hosts.iter().filter(|host| Some(host.preference) == best);
-        best_hosts.all(|host| self.cannot.contains(&host.name))
+        let best = hosts.iter().filter(|host| Some(host.preference) == best);
+        let addresses: usize = best.clone().map(|host| host.addresses.len()).sum();
+        let mut names: Vec<_> = best.map(|host| host.name.as_str()).collect();
+        names.sort_unstable();
+        let config = &self.shared.config;
+        let each = config
+            .site_connections
+            .clamp(1, config.pool.per_address.max(1));
+        Site {
+            name: names.join(" "),
+            cap: each.saturating_mul(addresses.max(1)),
+        }
+    }
+
+    fn note_health(&self, waiting: &[crate::visit::Waiting], served: bool) {
+        let unreachable = |why: Visited| matches!(why, Visited::Unreachable | Visited::NotServed);
+        if served {
+            self.served.store(true, Ordering::Relaxed);
+        } else if waiting.iter().any(|waiting| unreachable(waiting.why.0)) {
+            self.unreachable.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn health(&self) -> Health {
+        if self.served.load(Ordering::Relaxed) {
+            Health::Served
+        } else if self.unreachable.load(Ordering::Relaxed) {
+            Health::Unreachable
+        } else {
+            Health::Nothing
+        }
     }
 }
 

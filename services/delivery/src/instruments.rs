@@ -14,6 +14,7 @@ pub(crate) struct Instruments {
     pub(crate) attempt_seconds: Histogram,
     pub(crate) connections: Counter,
     pub(crate) settle_failures: Counter,
+    pub(crate) owner: OwnerInstruments,
 }
 
 impl Instruments {
@@ -62,6 +63,54 @@ impl Instruments {
             settle_failures: registry.counter(
                 "postrider_delivery_settle_failures_total",
                 "Results that the database did not take at once.",
+            ),
+            owner: OwnerInstruments::new(registry),
+        }
+    }
+}
+
+/// What a node counts as an owner of shards.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnerInstruments {
+    pub(crate) shards: Gauge,
+    pub(crate) beat_age: Gauge,
+    pub(crate) spilled_lanes: Gauge,
+    pub(crate) refills: Counter,
+    pub(crate) sweep_found: Counter,
+    pub(crate) controls: Counter,
+    pub(crate) resealed: Counter,
+}
+
+impl OwnerInstruments {
+    fn new(registry: &Registry) -> Self {
+        Self {
+            shards: registry.gauge(
+                "postrider_delivery_shards",
+                "Shards of the queue that this node works on.",
+            ),
+            beat_age: registry.gauge(
+                "postrider_delivery_heartbeat_age_milliseconds",
+                "How long ago the last heartbeat that arrived was sent; -1 before the first.",
+            ),
+            spilled_lanes: registry.gauge(
+                "postrider_delivery_spilled_lanes",
+                "Lanes of tenants that have more rows than their share of memory.",
+            ),
+            refills: registry.counter(
+                "postrider_delivery_refills_total",
+                "Pages read of spilled lanes.",
+            ),
+            sweep_found: registry.counter(
+                "postrider_delivery_sweep_found_total",
+                "Recipients that only the sweep found: a fault, each of them.",
+            ),
+            controls: registry.counter(
+                "postrider_delivery_controls_total",
+                "Verbs about the queue that were obeyed.",
+            ),
+            resealed: registry.counter(
+                "postrider_delivery_resealed_total",
+                "Messages that were sealed again before an attempt.",
             ),
         }
     }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use postrider_model::{
     Event, EventKind, MessageId, MxHost, RecipientId, RecipientState, Reply, Timestamp, TlsFacts,
-    WaitCause,
+    WaitCause, Waits,
 };
-use postrider_store::{Outcome, Settlement};
+use postrider_store::{Epoch, Lease, Outcome, Settlement, Shard};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -16,6 +16,11 @@ struct Kept {
     outcome: KeptOutcome,
     reply: Option<Reply>,
     events: Vec<KeptEvent>,
+    #[serde(default)]
+    waits: Waits,
+    /// The shard's number and the epoch of its lease.
+    #[serde(default)]
+    lease: Option<(u16, i64)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -69,6 +74,10 @@ pub(crate) fn to_value(settlement: &Settlement) -> Value {
         },
         reply: settlement.reply.clone(),
         events: settlement.events.iter().map(KeptEvent::of).collect(),
+        waits: settlement.waits.clone(),
+        lease: settlement
+            .lease
+            .map(|lease| (lease.shard.number(), lease.epoch.0)),
     };
     // Structs of strings and numbers: there is nothing in them that JSON has not.
     serde_json::to_value(kept).unwrap_or_default()
@@ -105,6 +114,11 @@ pub(crate) fn from_value(
             .into_iter()
             .map(|event| event.into_event(recipient))
             .collect(),
+        waits: kept.waits,
+        lease: kept.lease.and_then(|(shard, epoch)| {
+            let (shard, epoch) = (Shard::new(shard)?, Epoch(epoch));
+            Some(Lease { shard, epoch })
+        }),
     })
 }
 
@@ -143,15 +157,8 @@ impl KeptEvent {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_settlement_comes_back_as_it_went() {
-        let (message, recipient) = (
-            MessageId::from_bytes([1; 16]),
-            RecipientId::from_bytes([2; 16]),
-        );
-        let at = Timestamp::from_micros(1_700_000_000_123_456);
-        let reply = Reply::new(451, None, b"later");
-        let event = Event {
+    fn event(recipient: RecipientId, at: Timestamp, reply: &Reply) -> Event {
+        Event {
             attempt: 2,
             reply: Some(reply.clone()),
             mx: Some(MxHost {
@@ -167,7 +174,24 @@ mod tests {
             cause: Some(WaitCause::Retry),
             note: Some("note".into()),
             ..Event::new(recipient, at, EventKind::Deferred)
-        };
+        }
+    }
+
+    #[test]
+    fn a_settlement_comes_back_as_it_went() {
+        let (message, recipient) = (
+            MessageId::from_bytes([1; 16]),
+            RecipientId::from_bytes([2; 16]),
+        );
+        let at = Timestamp::from_micros(1_700_000_000_123_456);
+        let reply = Reply::new(451, None, b"later");
+        let event = event(recipient, at, &reply);
+        let mut waits = Waits::default();
+        waits.add(WaitCause::TenantPace, Duration::from_micros(7));
+        let lease = Shard::new(1_023).map(|shard| Lease {
+            shard,
+            epoch: Epoch(9),
+        });
         for outcome in [
             Outcome::Final {
                 state: RecipientState::Delivered,
@@ -188,6 +212,8 @@ mod tests {
                 outcome,
                 reply: Some(reply.clone()),
                 events: vec![event.clone()],
+                waits: waits.clone(),
+                lease,
             };
             let back = from_value(message, recipient, to_value(&given)).unwrap();
             assert_eq!(back.outcome, given.outcome);
@@ -195,6 +221,7 @@ mod tests {
                 (back.at, back.reply, back.events),
                 (given.at, given.reply, given.events)
             );
+            assert_eq!((back.waits, back.lease), (given.waits, given.lease));
         }
         assert!(from_value(message, recipient, Value::Null).is_none());
     }

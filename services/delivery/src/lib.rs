@@ -1,8 +1,11 @@
 //! From the queue to the remote mail exchanger.
 //!
 //! ```text
-//! runner      loads what is live in change order, keeps it in memory, starts attempts
-//!   schedule  who is next: round robin over tenants, a token bucket each         (pure)
+//! ownership   which shards are this node's: heartbeat, leases; `standing` is what it may do now
+//! runner      the owner's loop: rows in, attempts out
+//!   loader    which rows come into memory, and from where
+//!   controls  an operator's verbs, obeyed and acknowledged
+//!   schedule  who is next: in turn over tenants, at their pace, sites at their cap (pure)
 //!   attempt   the recipients of one message at one domain
 //!     route   domain → exchangers and addresses that passed the filter
 //!     visit   one address: connection, transactions, what each reply comes to
@@ -16,50 +19,70 @@
 //! No keys, no policy about who may send, no byte of a message changed but for dot-stuffing.
 
 mod attempt;
+mod controls;
 mod dial;
 mod filter;
+mod flights;
+mod halt;
+mod identity;
 mod instruments;
 mod journal;
 mod kept;
+mod loader;
 mod outcome;
+mod ownership;
 mod pool;
 mod recover;
 mod reply;
+mod reseal;
 mod retry;
 mod route;
 mod runner;
 mod schedule;
 mod session;
 mod settle;
+mod shards;
+mod standing;
 mod visit;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use postrider_dns::Resolver;
 use postrider_runtime::{Clock, Rng, Shutdown};
-use postrider_store::{Queue, Roster};
+use postrider_store::{Controls, Nodes, Queue, Roster};
 use postrider_telemetry::Registry;
+use tokio::task::JoinSet;
 
 pub use dial::Dialer;
 pub use filter::{Network, NetworkError};
 pub use journal::JournalError;
+pub use ownership::Heartbeat;
 pub use pool::PoolLimits;
+pub use reseal::{Reseal, ResealFault};
 pub use session::Timeouts;
 
 use crate::filter::Filter;
+use crate::identity::{Identity, IdentityError};
 use crate::instruments::Instruments;
-use crate::journal::Journal;
+use crate::journal::{Journal, OpenEntry};
+use crate::ownership::{Enrolment, Ownership, Strings};
 use crate::pool::{Opener, PlaintextMemory, Pool};
 use crate::retry::RetryPolicy;
 use crate::route::{OwnNames, Router};
 use crate::runner::Runner;
+use crate::standing::Standing;
 
 /// What delivery works with.
 pub struct Ports {
     pub queue: Arc<dyn Queue>,
+    pub nodes: Arc<dyn Nodes>,
+    pub controls: Arc<dyn Controls>,
+    /// Seals what has waited for long; keys are not delivery's.
+    pub seals: Arc<dyn Reseal>,
     /// Kept fresh by somebody else.
     pub roster: Roster,
     pub resolver: Resolver,
@@ -74,6 +97,8 @@ pub struct Ports {
 pub struct Config {
     /// What we greet with, and by what we know ourselves in MX records.
     pub hello: String,
+    /// What operators call this node. No two that live may have the same name.
+    pub node: String,
     /// Addresses that are ours, so that mail is never sent back to us.
     pub own_addresses: Vec<IpAddr>,
     /// 25, but for tests and closed networks.
@@ -82,6 +107,14 @@ pub struct Config {
     pub allow_destinations: Vec<Network>,
     /// Attempts under way at once.
     pub in_flight: usize,
+    /// About how many recipients may wait in memory; more stay in the database until their turn
+    /// comes.
+    pub rows_in_memory: usize,
+    /// Attempts at once at one site, for each address of its best exchangers.
+    pub site_connections: usize,
+    pub heartbeat: Heartbeat,
+    /// A node whose clock differs from the database's by more owns nothing.
+    pub clock_offset_most: Duration,
     /// Divides the waits between attempts.
     pub retry_divisor: u32,
     /// How long mail has waited before a host whose TLS fails may get it in plain text; divided
@@ -89,7 +122,8 @@ pub struct Config {
     pub plaintext_after: Duration,
     pub timeouts: Timeouts,
     pub pool: PoolLimits,
-    /// The in-flight journal's file.
+    /// The in-flight journal's file. Beside it, as `.node`, is the file that keeps this node's
+    /// key and says that no other process uses the journal.
     pub journal: PathBuf,
 }
 
@@ -97,11 +131,16 @@ impl Config {
     /// The settings of a relay that calls itself `hello` and keeps its journal there.
     pub fn new(hello: String, journal: PathBuf) -> Self {
         Self {
+            node: hello.clone(),
             hello,
             own_addresses: Vec::new(),
             port: 25,
             allow_destinations: Vec::new(),
             in_flight: 200,
+            rows_in_memory: 300_000,
+            site_connections: 10,
+            heartbeat: Heartbeat::default(),
+            clock_offset_most: Duration::from_millis(500),
             retry_divisor: 1,
             plaintext_after: Duration::from_mins(5),
             timeouts: Timeouts::default(),
@@ -111,15 +150,42 @@ impl Config {
     }
 }
 
+/// Why delivery did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Two processes with one journal would undo each other's.
+    #[error("another process delivers with the journal {path}")]
+    JournalInUse { path: PathBuf },
+    #[error("cannot keep this node's key beside the journal {path}")]
+    Key {
+        path: PathBuf,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Its shards would be taken from it by the other.
+    #[error(
+        "another node with the name {name} is alive: each needs a name of its own (delivery.node)"
+    )]
+    NameTaken { name: String },
+}
+
 /// What all attempts share.
 pub(crate) struct Shared {
     queue: Arc<dyn Queue>,
+    nodes: Arc<dyn Nodes>,
+    controls: Arc<dyn Controls>,
+    seals: Arc<dyn Reseal>,
     roster: Roster,
     router: Router,
     dialer: Dialer,
     pool: Pool,
     plaintext: PlaintextMemory,
     journal: Journal,
+    standing: Standing,
+    /// Results that wait for the database.
+    unsettled: AtomicUsize,
     retry: RetryPolicy,
     clock: Clock,
     instruments: Instruments,
@@ -127,43 +193,100 @@ pub(crate) struct Shared {
 }
 
 /// Delivers until shutdown begins; returns when its tasks are gone.
-pub async fn run(ports: Ports, config: Config, shutdown: Shutdown) -> Result<(), JournalError> {
+pub async fn run(ports: Ports, config: Config, shutdown: Shutdown) -> Result<(), RunError> {
     for network in &config.allow_destinations {
         tracing::warn!(%network, "delivery.allow_destinations: this network is dialled although it is not public");
     }
+    let identity = Identity::open(&config.journal, &ports.rng).map_err(|error| {
+        let path = config.journal.clone();
+        match error {
+            IdentityError::InUse(_) => RunError::JournalInUse { path },
+            IdentityError::Io { .. } => RunError::Key {
+                path,
+                source: Box::new(error),
+            },
+        }
+    })?;
     let (journal, open) = Journal::open(&config.journal)?;
-    let own = OwnNames {
-        hosts: vec![config.hello.to_ascii_lowercase()],
-        addresses: config.own_addresses.clone(),
+    let enrolment = Enrolment {
+        nodes: Arc::clone(&ports.nodes),
+        clock: ports.clock.clone(),
+        rng: ports.rng.clone(),
+        name: config.node.clone(),
+        key: identity.key,
+        heartbeat: config.heartbeat,
+        clock_offset_most: config.clock_offset_most,
     };
-    let opener = Opener {
-        hello: config.hello.clone(),
-        timeouts: config.timeouts.clone(),
-        connector: postrider_tls::opportunistic(),
+    let Some((ownership, strings)) = ownership::join(enrolment, &shutdown).await? else {
+        return Ok(());
     };
-    let shared = Arc::new(Shared {
-        queue: ports.queue,
-        roster: ports.roster,
-        router: Router {
-            resolver: ports.resolver,
-            filter: Filter::new(
-                config.allow_destinations.clone(),
-                config.own_addresses.clone(),
-            ),
-            own,
-            rng: ports.rng,
-        },
-        dialer: ports.dialer,
-        pool: Pool::new(opener, config.pool.clone()),
-        plaintext: PlaintextMemory::default(),
-        journal,
-        retry: RetryPolicy {
-            divisor: config.retry_divisor,
-        },
-        clock: ports.clock,
-        instruments: Instruments::new(&ports.metrics),
-        config,
-    });
-    Runner::new(shared).run(open, shutdown).await;
+    let standing = Standing::new(strings.state.clone(), config.heartbeat.fresh);
+    let shared = Arc::new(Shared::new(ports, config, journal, standing));
+    deliver(shared, ownership, strings, open, shutdown).await;
+    // Until here: no other process may use the journal.
+    drop(identity);
     Ok(())
+}
+
+async fn deliver(
+    shared: Arc<Shared>,
+    ownership: Ownership,
+    strings: Strings,
+    open: Vec<OpenEntry>,
+    shutdown: Shutdown,
+) {
+    // Before a shard is taken: what the last process left open must not be sent again unsaid.
+    recover::settle_open_entries(&shared, open, &shutdown).await;
+    let mut owner = JoinSet::new();
+    owner.spawn(ownership.run(shutdown.clone()));
+    // It lets go of all shards at its end; then their owner leaves.
+    Runner::new(shared, strings, shutdown).run().await;
+    while let Some(ended) = owner.join_next().await {
+        if let Err(fault) = ended {
+            tracing::error!(%fault, "the heartbeat ended in a panic");
+        }
+    }
+}
+
+impl Shared {
+    fn new(ports: Ports, config: Config, journal: Journal, standing: Standing) -> Self {
+        let own = OwnNames {
+            hosts: vec![config.hello.to_ascii_lowercase()],
+            addresses: config.own_addresses.clone(),
+        };
+        let opener = Opener {
+            hello: config.hello.clone(),
+            timeouts: config.timeouts.clone(),
+            connector: postrider_tls::opportunistic(),
+        };
+        let filter = Filter::new(
+            config.allow_destinations.clone(),
+            config.own_addresses.clone(),
+        );
+        Self {
+            queue: ports.queue,
+            nodes: ports.nodes,
+            controls: ports.controls,
+            seals: ports.seals,
+            roster: ports.roster,
+            router: Router {
+                resolver: ports.resolver,
+                filter,
+                own,
+                rng: ports.rng,
+            },
+            dialer: ports.dialer,
+            pool: Pool::new(opener, config.pool.clone()),
+            plaintext: PlaintextMemory::default(),
+            journal,
+            standing,
+            unsettled: AtomicUsize::new(0),
+            retry: RetryPolicy {
+                divisor: config.retry_divisor,
+            },
+            clock: ports.clock,
+            instruments: Instruments::new(&ports.metrics),
+            config,
+        }
+    }
 }

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use postrider_model::{Event, EventKind};
+use postrider_model::{Event, EventKind, Waits};
 use postrider_runtime::Shutdown;
-use postrider_store::{Outcome, Settlement, StoreError};
+use postrider_store::{Outcome, Settled, Settlement, StoreError};
 
 use crate::journal::OpenEntry;
-use crate::settle::{Again, offer, said};
+use crate::settle::{Offered, note_double, offer, said};
 use crate::{Shared, kept};
 
 /// A recipient that was in flight at so many unclean starts in a row may be what ends the process.
@@ -23,7 +23,7 @@ pub(crate) async fn settle_open_entries(
 ) {
     for entry in entries {
         let mut settled = settle_entry(shared, &entry).await;
-        while let Again::Later = settled {
+        while settled == Entry::Waits {
             tokio::select! {
                 biased;
                 () = shutdown.begun() => return,
@@ -34,11 +34,18 @@ pub(crate) async fn settle_open_entries(
     }
 }
 
-async fn settle_entry(shared: &Shared, entry: &OpenEntry) -> Again {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entry {
+    Done,
+    /// For the database.
+    Waits,
+}
+
+async fn settle_entry(shared: &Shared, entry: &OpenEntry) -> Entry {
     match is_recorded(shared, entry).await {
         Ok(true) => {
             said(shared.journal.close(entry.recipient));
-            return Again::No;
+            return Entry::Done;
         }
         Ok(false) => {}
         // It will not be read better later, and the mail of all others waits for this.
@@ -47,24 +54,32 @@ async fn settle_entry(shared: &Shared, entry: &OpenEntry) -> Again {
         }
         Err(fault) => {
             tracing::error!(%fault, "the journal waits for the database");
-            return Again::Later;
+            return Entry::Waits;
         }
     }
     let settlement = settlement(shared, entry);
-    if let Again::Later = offer(shared, &settlement).await {
-        return Again::Later;
+    match offer(shared, &settlement).await {
+        Offered::Later => return Entry::Waits,
+        // Another node had its shard and has ended it meanwhile.
+        Offered::Settled(Settled::TooLate) => note_double(shared, &settlement).await,
+        Offered::Settled(_) | Offered::Useless => {}
     }
     said(match settlement.outcome {
         // Its count goes on until an attempt ends well.
         Outcome::Noted => shared.journal.noted(entry.recipient),
         _ => shared.journal.close(entry.recipient),
     });
-    Again::No
+    Entry::Done
 }
 
 /// Whether the database has this attempt's result: the process ended after the commit and before
-/// the entry was closed. Then there is no doubt to note.
+/// the entry was closed. Then there is no doubt to note. Where there are other nodes, one of them
+/// may have recorded an attempt of its own, so that nothing is known and the doubt stands.
 async fn is_recorded(shared: &Shared, entry: &OpenEntry) -> Result<bool, StoreError> {
+    let nodes = shared.nodes.nodes(shared.clock.now()).await?;
+    if nodes.iter().any(|node| node.name != shared.config.node) {
+        return Ok(false);
+    }
     let opened = shared.queue.open(entry.message, &[entry.recipient]).await?;
     let live = opened.and_then(|message| message.recipients.into_iter().next());
     Ok(live.is_none_or(|recipient| recipient.attempts >= entry.attempt))
@@ -120,5 +135,7 @@ fn settlement(shared: &Shared, entry: &OpenEntry) -> Settlement {
         outcome,
         reply: None,
         events,
+        waits: Waits::default(),
+        lease: None,
     }
 }

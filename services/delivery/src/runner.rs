@@ -1,250 +1,329 @@
-//! The queue's owner in this process: loads what is live, keeps it in memory, starts attempts.
+//! The owner's loop: rows come into memory, attempts go out, what they leave comes back.
 //!
-//! A row is in exactly one place: in the schedule, or in flight. What the database says of a row
-//! in flight is not looked at: its attempt gives it back.
+//! It never waits for the database: questions and writes are tasks of their own, and what they
+//! bring is put in place here. So nothing but this loop changes what is in memory.
 
-use std::collections::HashMap;
+mod holdings;
+mod jobs;
+
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use postrider_model::{RecipientId, TenantStatus, Timestamp, WaitCause};
+use postrider_model::{RecipientId, TenantId, TenantStatus, Timestamp, WaitCause};
 use postrider_runtime::Shutdown;
-use postrider_store::{ChangeSeq, QueueRow};
+use postrider_store::{Lease, News, QueueRow};
+use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::MissedTickBehavior;
 
-use crate::attempt::{self, Left};
-use crate::journal::OpenEntry;
-use crate::schedule::{Pace, Schedule};
+use self::jobs::{Done, Jobs};
+use crate::attempt::{self, Ended, Left, Order};
+use crate::controls::Verbs;
+use crate::flights::{Flight, Flights};
+use crate::halt::Halt;
+use crate::loader::{Loader, Memory};
+use crate::ownership::{LetGo, Strings};
+use crate::schedule::{Due, Group, Health, Pace, Schedule, Settings};
+use crate::shards::Shards;
+use crate::standing::Standing;
 use crate::{Shared, recover};
 
 /// How often the database is asked although nobody said that it changed.
 const POLL: Duration = Duration::from_millis(250);
-/// Rows read at once.
-const PAGE: u32 = 1_000;
 /// How long the rows of an attempt that ended in a panic rest.
 const AFTER_PANIC: Duration = Duration::from_mins(5);
-/// How far apart rows come back to a destination whose connections were all in use.
+/// How far apart rows come back that found all connections of an address in use: sites may share
+/// their addresses, and all at once they would be opened and put back without end.
 const CAP_SPACING: Duration = Duration::from_micros(250);
 const CAP_REST_MOST: Duration = Duration::from_secs(10);
 /// How often the gauges are set.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
+/// At so many results that wait for the database no new attempt is begun.
+const UNSETTLED_MOST: usize = 10_000;
 
 pub(crate) struct Runner {
     shared: Arc<Shared>,
-    schedule: Schedule,
-    seen: ChangeSeq,
-    attempts: JoinSet<Vec<Left>>,
-    /// The rows of each attempt, should it end in a panic.
-    in_flight: HashMap<Id, Vec<QueueRow>>,
-    flying: HashMap<RecipientId, Id>,
-    ahead: Ahead,
-}
-
-/// What is known of the queue beyond what was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ahead {
-    /// Nothing; a change can be waited for.
-    Nothing,
-    /// Perhaps a change that no row shows. The next poll tells.
-    Unseen,
-    AnotherPage,
-    /// Its changes cannot be waited for. The next poll tells.
-    DatabaseAway,
+    shutdown: Shutdown,
+    memory: Memory,
+    loader: Loader,
+    standing: Standing,
+    let_go: mpsc::Sender<LetGo>,
+    attempts: JoinSet<Ended>,
+    jobs: Jobs,
+    /// When the last row comes back that found its destination's connections in use.
+    capped_until: Timestamp,
+    /// The roster's generation that the schedule has been told of.
+    generation: u64,
 }
 
 /// Why the loop goes on.
 enum Wake {
     Stop,
-    Ended(Result<(Id, Vec<Left>), JoinError>),
-    Look,
-    Changed,
+    Ended(Result<(Id, Ended), JoinError>),
+    Done(Result<Done, JoinError>),
+    Holdings,
+    News(News),
     Due,
+    Poll,
     Count,
 }
 
 impl Runner {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, strings: Strings, shutdown: Shutdown) -> Self {
+        let now = shared.clock.now();
+        let config = &shared.config;
+        let settings = Settings {
+            site_cap: config.site_connections.max(1),
+            // Whoever has all it may have leaves a quarter to the others.
+            tenant_most: (config.in_flight - config.in_flight / 4).max(1),
+            retry_divisor: config.retry_divisor.max(1),
+        };
+        let instruments = shared.instruments.clone();
         Self {
-            shared,
-            schedule: Schedule::default(),
-            seen: ChangeSeq::START,
+            memory: Memory {
+                schedule: Schedule::new(settings, now),
+                flights: Flights::default(),
+                shards: Shards::default(),
+                verbs: Verbs::default(),
+            },
+            loader: Loader::new(instruments, config.rows_in_memory, now),
+            standing: Standing::new(strings.state, config.heartbeat.fresh),
+            let_go: strings.let_go,
             attempts: JoinSet::new(),
-            in_flight: HashMap::new(),
-            flying: HashMap::new(),
-            ahead: Ahead::Nothing,
+            jobs: Jobs::default(),
+            capped_until: now,
+            generation: shared.roster.generation(),
+            shared,
+            shutdown,
         }
     }
 
     /// Runs until shutdown begins, then waits for what is under way as long as shutdown allows.
-    pub(crate) async fn run(mut self, open: Vec<OpenEntry>, shutdown: Shutdown) {
-        recover::settle_open_entries(&self.shared, open, &shutdown).await;
-        self.load().await;
+    pub(crate) async fn run(mut self) {
         let mut count = tokio::time::interval(COUNT_EVERY);
         let mut poll = tokio::time::interval(POLL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        count.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            self.dispatch(&shutdown);
-            let may_start = self.attempts.len() < self.shared.config.in_flight;
-            let due = if may_start {
-                self.schedule.next_due()
-            } else {
-                None
-            };
-            let since = (self.ahead == Ahead::Nothing).then_some(self.seen);
+            self.begin_jobs();
+            self.dispatch();
+            let due = self.may_begin().then(|| self.memory.schedule.next_due());
+            let listens = !self.loader.is_away();
             let wake = tokio::select! {
                 biased;
-                () = shutdown.begun() => Wake::Stop,
+                () = self.shutdown.begun() => Wake::Stop,
+                () = self.standing.changed() => Wake::Holdings,
                 Some(ended) = self.attempts.join_next_with_id() => Wake::Ended(ended),
-                () = std::future::ready(()), if self.ahead == Ahead::AnotherPage => Wake::Look,
-                wake = next_wake(&self.shared, due, since) => wake,
-                // Not begun anew at each turn: on a busy node it would never end.
-                _ = poll.tick() => Wake::Look,
+                Some(done) = self.jobs.next() => Wake::Done(done),
+                // Not begun anew at each turn: on a busy node they would never end.
+                _ = poll.tick() => Wake::Poll,
                 _ = count.tick() => Wake::Count,
+                news = self.shared.queue.news(), if listens => Wake::News(news),
+                () = wait_until(&self.shared, due.flatten()) => Wake::Due,
             };
+            let now = self.shared.clock.now();
             match wake {
                 Wake::Stop => break,
-                Wake::Ended(ended) => self.take_back(ended, &shutdown),
-                Wake::Look => self.load().await,
-                Wake::Changed => self.load_told().await,
-                Wake::Count => self.count(),
+                Wake::Holdings => self.take_stock(now),
+                Wake::Ended(ended) => self.take_back(ended, now),
+                Wake::Done(done) => self.take_in(done, now),
+                Wake::News(news) => self.hear(news, now),
+                Wake::Poll => {
+                    self.loader.poll(now, &self.memory);
+                    self.try_again();
+                    self.give_back_shards(now);
+                }
+                Wake::Count => self.count(now),
                 Wake::Due => {}
             }
         }
-        self.drain(&shutdown).await;
+        self.drain().await;
     }
 
-    fn has_room(&self) -> bool {
-        self.attempts.len() < self.shared.config.in_flight
-    }
-
-    /// Reads a page of what was added or rescheduled since the last time.
-    async fn load(&mut self) {
-        let rows = match self.shared.queue.load_changed(self.seen, PAGE).await {
-            Ok(rows) => rows,
-            Err(fault) => {
-                if self.ahead != Ahead::DatabaseAway {
-                    tracing::error!(%fault, "the queue cannot be read; what is in memory goes on");
+    fn hear(&mut self, news: News, now: Timestamp) {
+        match news {
+            News::Rows(rows) => {
+                for row in rows {
+                    self.loader.hand(row, &mut self.memory, now);
                 }
-                self.ahead = Ahead::DatabaseAway;
-                return;
             }
-        };
-        if self.ahead == Ahead::DatabaseAway {
-            tracing::info!("the queue can be read again");
-        }
-        self.ahead = match rows.len() {
-            read if read == PAGE as usize => Ahead::AnotherPage,
-            _ => Ahead::Nothing,
-        };
-        for row in rows {
-            self.seen = self.seen.max(row.seq);
-            if !self.flying.contains_key(&row.recipient) {
-                self.schedule.insert(row);
-            }
+            News::Look => self.loader.look(),
+            News::Control => self.loader.look_at_verbs(),
         }
     }
 
-    /// The same on word of a change. Where its row is gone again (erased), asking at once would
-    /// give the same.
-    async fn load_told(&mut self) {
-        let before = self.seen;
-        self.load().await;
-        if self.ahead == Ahead::Nothing && self.seen == before {
-            self.ahead = Ahead::Unseen;
-        }
+    /// Whether one more attempt may be begun now.
+    fn may_begin(&self) -> bool {
+        self.attempts.len() < self.shared.config.in_flight
+            && self.standing.is_fresh()
+            && self.shared.unsettled.load(Ordering::Relaxed) < UNSETTLED_MOST
     }
 
     /// Starts attempts while there is room and something is due.
-    fn dispatch(&mut self, shutdown: &Shutdown) {
+    fn dispatch(&mut self) {
         let now = self.shared.clock.now();
-        while self.has_room() {
+        self.look_at_limits(now);
+        while self.may_begin() {
             let roster = &self.shared.roster;
-            let pace = |tenant| match roster.tenant(tenant) {
-                Some(tenant) if tenant.status == TenantStatus::Active => Pace::of(tenant.limits),
+            let pace = |tenant: TenantId| match roster.tenant(tenant) {
+                Some(tenant) if tenant.status == TenantStatus::Active => Pace::At(tenant.limits),
                 // Suspended, or not there any more: nothing of it leaves.
                 _ => Pace::Stopped,
             };
-            let Some(rows) = self.schedule.next(now, &pace) else {
+            let Some(group) = self.memory.schedule.next(now, &pace) else {
                 break;
             };
-            let ids: Vec<_> = rows.iter().map(|row| row.recipient).collect();
-            let work = attempt::run(Arc::clone(&self.shared), rows.clone(), shutdown.clone());
-            let task = self.attempts.spawn(work).id();
-            self.flying.extend(ids.into_iter().map(|id| (id, task)));
-            self.in_flight.insert(task, rows);
+            self.begin(group, now);
         }
-        self.shared
-            .instruments
-            .in_flight
-            .set(i64::try_from(self.attempts.len()).unwrap_or(i64::MAX));
+        let in_flight = i64::try_from(self.attempts.len()).unwrap_or(i64::MAX);
+        self.shared.instruments.in_flight.set(in_flight);
     }
 
-    fn take_back(&mut self, ended: Result<(Id, Vec<Left>), JoinError>, shutdown: &Shutdown) {
-        let (task, left) = match ended {
-            Ok(ended) => ended,
-            Err(fault) => return self.after_panic(&fault, shutdown),
-        };
-        for row in self.in_flight.remove(&task).unwrap_or_default() {
-            self.flying.remove(&row.recipient);
+    // Whoever waits under an old limit is asked again under the new one.
+    fn look_at_limits(&mut self, now: Timestamp) {
+        let generation = self.shared.roster.generation();
+        if std::mem::replace(&mut self.generation, generation) != generation {
+            self.memory.schedule.limits_changed(now);
         }
-        for left in left {
-            if let Left::Again(mut row) = left {
-                if row.cause == WaitCause::DestinationCap {
-                    row.due_at = row.due_at.max(self.behind_the_cap());
+    }
+
+    fn begin(&mut self, group: Group, now: Timestamp) {
+        let Group { rows, ticket } = group;
+        let tenant = rows.first().map(|due| due.row.tenant);
+        let lease = tenant.and_then(|tenant| self.memory.shards.lease_for(tenant));
+        // Its rows left memory with its shard, so that there always is one.
+        let Some(lease) = lease else {
+            return self.memory.schedule.ended(ticket, Health::Nothing, now);
+        };
+        let halt = Halt::new(self.shutdown.clone());
+        let order = Order {
+            rows: rows.clone(),
+            lease,
+            begun: now,
+            halt: halt.clone(),
+        };
+        let work = attempt::run(Arc::clone(&self.shared), order);
+        let task = self.attempts.spawn(work).id();
+        let flight = Flight {
+            rows,
+            ticket,
+            lease,
+            halt,
+            begun: now,
+        };
+        self.memory.flights.begin(task, flight);
+    }
+
+    fn take_back(&mut self, ended: Result<(Id, Ended), JoinError>, now: Timestamp) {
+        let (task, ended) = match ended {
+            Ok(ended) => ended,
+            Err(fault) => return self.after_panic(&fault, now),
+        };
+        let Some(flight) = self.memory.flights.end(task) else {
+            return;
+        };
+        let first = flight.rows.first().map(|due| &due.row);
+        if let (Some(site), Some(row)) = (&ended.site, first) {
+            let schedule = &mut self.memory.schedule;
+            schedule.learn(&row.domain, &site.name, site.cap, now);
+        }
+        let lane = first.map(QueueRow::lane);
+        for due in &flight.rows {
+            self.loader.has_ended(due.row.recipient);
+        }
+        let ours = self.is_ours(flight.lease);
+        for left in ended.left {
+            self.put_back(left, &flight.rows, ours.then_some(flight.begun), now);
+        }
+        let schedule = &mut self.memory.schedule;
+        schedule.ended(flight.ticket, ended.health, now);
+        if let Some(lane) = lane {
+            self.loader.has_room(lane, &self.memory.schedule);
+        }
+    }
+
+    fn is_ours(&mut self, lease: Lease) -> bool {
+        use crate::shards::Phase;
+        let mine = self.memory.shards.get(lease.shard);
+        mine.is_some_and(|mine| {
+            mine.epoch == lease.epoch && matches!(mine.phase, Phase::Loading | Phase::Ready)
+        })
+    }
+
+    /// `begun`: when the attempt began, where its shard was ours all the time.
+    fn put_back(&mut self, left: Left, rows: &[Due], begun: Option<Timestamp>, now: Timestamp) {
+        let (loader, memory) = (&mut self.loader, &mut self.memory);
+        match (left, begun) {
+            (Left::Done, _) => {}
+            (Left::Again(row), Some(_)) => loader.again(*row, memory, now),
+            (Left::Back(mut row), Some(begun)) => {
+                let was = rows.iter().find(|due| due.row.recipient == row.recipient);
+                let mut waits = was.map(|due| due.waits.clone()).unwrap_or_default();
+                waits.add(WaitCause::Attempt, now.since(begun));
+                if row.cause == WaitCause::DestinationCap && row.due_at > now {
+                    row.due_at = behind_the_cap(&mut self.capped_until, row.due_at, now);
                 }
-                self.schedule.insert(*row);
+                memory.back(*row, waits, now);
+            }
+            // The shard may be ours again, and another node may have been at it meanwhile.
+            (Left::Stale(row), _) | (Left::Again(row) | Left::Back(row), None) => {
+                if memory.shards.lease_for(row.tenant).is_some() {
+                    loader.read_again(row.lane());
+                }
             }
         }
-    }
-
-    // Rows behind a destination's cap come back one by one: all at once they would be opened and
-    // put back without end.
-    fn behind_the_cap(&self) -> Timestamp {
-        let waiting = self.schedule.waiting_for(WaitCause::DestinationCap);
-        let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
-        let wait = CAP_SPACING.saturating_mul(waiting).min(CAP_REST_MOST);
-        self.shared.clock.now().after(wait)
     }
 
     // A panic ends one attempt only. Its rows rest in memory: the database still has them as due.
     // Those past their dot are in doubt, and that is recorded first.
-    fn after_panic(&mut self, fault: &JoinError, shutdown: &Shutdown) {
+    fn after_panic(&mut self, fault: &JoinError, now: Timestamp) {
         tracing::error!(%fault, "an attempt ended in a panic; its recipients are tried again later");
-        let due_at = self.shared.clock.now().after(AFTER_PANIC);
-        let rows = self.in_flight.remove(&fault.id()).unwrap_or_default();
-        let rows: Vec<_> = rows
-            .into_iter()
-            .map(|row| QueueRow { due_at, ..row })
-            .collect();
-        let ids: Vec<_> = rows.iter().map(|row| row.recipient).collect();
+        let Some(flight) = self.memory.flights.end(fault.id()) else {
+            return;
+        };
+        let due_at = now.after(AFTER_PANIC);
+        let rows: Vec<_> = flight.rows.iter().map(|due| due.row.clone()).collect();
+        let ids: Vec<RecipientId> = rows.iter().map(|row| row.recipient).collect();
         let open = self.shared.journal.open_among(&ids);
-        let (shared, shutdown) = (Arc::clone(&self.shared), shutdown.clone());
-        let again = rows.clone();
+        let (shared, shutdown) = (Arc::clone(&self.shared), self.shutdown.clone());
         let task = self.attempts.spawn(async move {
             recover::settle_open_entries(&shared, open, &shutdown).await;
-            let again = again.into_iter();
-            again.map(|row| Left::Again(Box::new(row))).collect()
+            let again = rows.into_iter().map(|row| QueueRow { due_at, ..row });
+            Ended {
+                left: again.map(|row| Left::Back(Box::new(row))).collect(),
+                health: Health::Nothing,
+                site: None,
+            }
         });
-        self.flying
-            .extend(ids.into_iter().map(|id| (id, task.id())));
-        self.in_flight.insert(task.id(), rows);
+        // Whoever was past a dot is settled now.
+        flight.halt.is_known(ids.into_iter());
+        self.memory.flights.begin(task.id(), flight);
     }
 
-    fn count(&mut self) {
-        let now = self.shared.clock.now();
-        let waiting = self.schedule.causes(now);
+    fn count(&mut self, now: Timestamp) {
+        self.loader.second(&self.memory);
+        let instruments = &self.shared.instruments;
+        let waiting = self.memory.schedule.causes(now);
         // All of them: a cause that nobody waits for any more is 0, not what it was.
         for cause in WaitCause::ALL {
             let count = waiting.get(cause).copied().unwrap_or(0);
             let count = i64::try_from(count).unwrap_or(i64::MAX);
-            self.shared.instruments.waiting.set(cause.as_str(), count);
+            instruments.waiting.set(cause.as_str(), count);
         }
+        let shards = i64::try_from(self.memory.shards.count()).unwrap_or(i64::MAX);
+        instruments.owner.shards.set(shards);
+        let age = self.standing.beat_age();
+        let age = age.map_or(-1, |age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
+        instruments.owner.beat_age.set(age);
     }
 
-    async fn drain(mut self, shutdown: &Shutdown) {
+    async fn drain(mut self) {
         let ended = async { while self.attempts.join_next().await.is_some() {} };
-        if tokio::time::timeout(shutdown.drain(), ended).await.is_err() {
+        if tokio::time::timeout(self.shutdown.drain(), ended)
+            .await
+            .is_err()
+        {
             // What is past its dot has an entry in the journal, which the next start reads.
             tracing::warn!(
                 left = self.attempts.len(),
@@ -252,27 +331,25 @@ impl Runner {
             );
         }
         self.attempts.shutdown().await;
+        self.jobs.shut_down().await;
+        let now = self.shared.clock.now();
+        self.let_go_of_all(now).await;
         self.shared.pool.close_all().await;
     }
 }
 
+// Rows behind an address's connections come back one by one.
+fn behind_the_cap(until: &mut Timestamp, due_at: Timestamp, now: Timestamp) -> Timestamp {
+    let most = now.after(CAP_REST_MOST);
+    let at = due_at.max(until.after(CAP_SPACING)).min(most.max(due_at));
+    *until = at;
+    at
+}
+
 // Only waits: may be dropped at any time.
-async fn next_wake(shared: &Shared, due: Option<Timestamp>, since: Option<ChangeSeq>) -> Wake {
-    let due = async {
-        match due {
-            Some(at) => shared.clock.sleep_until(at).await,
-            None => std::future::pending().await,
-        }
-    };
-    let changed = async {
-        match since {
-            Some(since) => shared.queue.changed(since).await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        biased;
-        () = changed => Wake::Changed,
-        () = due => Wake::Due,
+async fn wait_until(shared: &Shared, due: Option<Timestamp>) {
+    match due {
+        Some(at) => shared.clock.sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }

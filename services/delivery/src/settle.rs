@@ -1,11 +1,12 @@
 //! From what an attempt learned of a recipient to what is recorded, and what is left in memory.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use postrider_model::{
-    Event, EventKind, MxHost, RecipientState, Reply, Timestamp, TlsFacts, WaitCause,
+    Event, EventKind, MxHost, RecipientState, Reply, Timestamp, TlsFacts, WaitCause, Waits,
 };
-use postrider_store::{OpenRecipient, Outcome, QueueRow, Settled, Settlement, StoreError};
+use postrider_store::{Lease, OpenRecipient, Outcome, QueueRow, Settled, Settlement, StoreError};
 
 use crate::journal::JournalError;
 use crate::outcome::Hint;
@@ -20,6 +21,12 @@ const AGAIN_AFTER_MOST: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub(crate) struct Party {
     pub(crate) row: QueueRow,
+    /// What it waited for until the attempt began.
+    pub(crate) waits: Waits,
+    /// When that was.
+    pub(crate) begun: Timestamp,
+    /// Under which the attempt was begun.
+    pub(crate) lease: Lease,
     pub(crate) recipient: OpenRecipient,
 }
 
@@ -28,8 +35,12 @@ pub(crate) struct Party {
 pub(crate) enum Left {
     /// Nothing: the recipient is settled, held or not there any more.
     Done,
-    /// It waits again.
+    /// It was rescheduled.
     Again(Box<QueueRow>),
+    /// Nothing was learned of it: it waits on, as the row says.
+    Back(Box<QueueRow>),
+    /// What is known of it here is old: the database knows more, or it is another node's.
+    Stale(Box<QueueRow>),
 }
 
 /// What became of a recipient in this attempt.
@@ -72,6 +83,8 @@ pub(crate) async fn settle(shared: &Shared, party: &Party, fate: Fate, report: R
     for event in &events {
         shared.instruments.results.add(event.kind.as_str(), 1);
     }
+    let mut waits = party.waits.clone();
+    waits.add(WaitCause::Attempt, at.since(party.begun));
     let settlement = Settlement {
         message: party.row.message,
         recipient: party.row.recipient,
@@ -79,17 +92,24 @@ pub(crate) async fn settle(shared: &Shared, party: &Party, fate: Fate, report: R
         outcome: decided.outcome.clone(),
         reply: report.reply,
         events,
+        waits,
+        lease: Some(party.lease),
     };
-    record(shared, settlement).await;
-    match decided.outcome {
-        Outcome::Retry {
+    let settled = record(shared, settlement).await;
+    match (decided.outcome, settled) {
+        (_, Some(Settled::NotOwner)) => Left::Stale(Box::new(party.row.clone())),
+        (
+            Outcome::Retry {
+                due_at,
+                attempts,
+                cause,
+            },
+            Some(Settled::Recorded) | None,
+        ) => Left::Again(Box::new(QueueRow {
             due_at,
             attempts,
             cause,
-        } => Left::Again(Box::new(QueueRow {
-            due_at,
-            attempts,
-            cause,
+            since: at,
             ..party.row.clone()
         })),
         _ => Left::Done,
@@ -194,45 +214,121 @@ fn log(party: &Party, decided: &Decided, report: &Report) {
 }
 
 /// What offering a settlement to the database came to.
-pub(crate) enum Again {
-    /// It is on disk, or nothing will ever come of it.
-    No,
+pub(crate) enum Offered {
+    Settled(Settled),
+    /// Nothing will ever come of it.
+    Useless,
+    /// The database is away: the same may succeed later.
     Later,
 }
 
 /// Offers a settlement to the database, once.
-pub(crate) async fn offer(shared: &Shared, settlement: &Settlement) -> Again {
+pub(crate) async fn offer(shared: &Shared, settlement: &Settlement) -> Offered {
     let recipient = settlement.recipient;
     match shared.queue.settle(settlement.clone()).await {
-        Ok(Settled::Recorded | Settled::TooLate | Settled::Gone) => Again::No,
+        Ok(settled) => Offered::Settled(settled),
         // Repeating it is useless, and it must not hold up the rest.
         Err(fault @ (StoreError::Rejected { .. } | StoreError::Corrupt { .. })) => {
             tracing::error!(%fault, recipient.id = %recipient, "a result cannot be recorded");
-            Again::No
+            Offered::Useless
         }
         Err(fault) => {
             shared.instruments.settle_failures.add(1);
             tracing::error!(%fault, recipient.id = %recipient, "a result waits for the database");
-            Again::Later
+            Offered::Later
         }
     }
 }
 
 /// Offers a settlement until it is taken. Meanwhile the journal has it: should we die, the next
-/// start settles from there instead of sending again.
-async fn record(shared: &Shared, settlement: Settlement) {
+/// start settles from there instead of sending again. `None` where it can never be recorded.
+async fn record(shared: &Shared, settlement: Settlement) -> Option<Settled> {
     postrider_runtime::failpoint::reach("delivery.before_settle");
     let mut pause = AGAIN_AFTER;
-    let mut kept = false;
-    while let Again::Later = offer(shared, &settlement).await {
-        if !std::mem::replace(&mut kept, true) {
+    let mut unsettled = None;
+    let settled = loop {
+        match offer(shared, &settlement).await {
+            Offered::Settled(settled) => break Some(settled),
+            Offered::Useless => break None,
+            Offered::Later => {}
+        }
+        if unsettled.is_none() {
+            unsettled = Some(Unsettled::new(&shared.unsettled));
             let value = kept::to_value(&settlement);
             said(shared.journal.record(settlement.recipient, value));
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(AGAIN_AFTER_MOST);
+    };
+    let ours = settlement
+        .lease
+        .is_some_and(|lease| shared.standing.holds(lease));
+    // Offered again, it may have been recorded the first time, unless another had the shard.
+    let by_another = !ours || unsettled.is_none();
+    if settled == Some(Settled::TooLate) && by_another {
+        note_double(shared, &settlement).await;
     }
     said(shared.journal.close(settlement.recipient));
+    settled
+}
+
+/// Counts a result that waits for the database.
+struct Unsettled<'a>(&'a AtomicUsize);
+
+impl<'a> Unsettled<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Unsettled<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The remote took it from us, and another node, which had the shard before or meanwhile, has
+/// ended it: so it may have been sent twice, and that is said. What a retry came to is not of interest any
+/// more.
+pub(crate) async fn note_double(shared: &Shared, settlement: &Settlement) {
+    let Outcome::Final {
+        state: RecipientState::Delivered,
+        attempts,
+    } = settlement.outcome
+    else {
+        return;
+    };
+    let event = Event {
+        attempt: attempts,
+        note: Some(
+            "the remote took it from this node, and another node has ended it as well: it may have arrived twice"
+                .to_owned(),
+        ),
+        ..Event::new(settlement.recipient, settlement.at, EventKind::Ambiguous)
+    };
+    tracing::warn!(
+        message.id = %settlement.message,
+        recipient.id = %settlement.recipient,
+        "delivered by this node, and ended by another one as well"
+    );
+    let noted = Settlement {
+        outcome: Outcome::Noted,
+        reply: None,
+        events: vec![event],
+        waits: Waits::default(),
+        lease: None,
+        ..settlement.clone()
+    };
+    shared
+        .instruments
+        .results
+        .add(EventKind::Ambiguous.as_str(), 1);
+    let mut pause = AGAIN_AFTER;
+    while let Offered::Later = offer(shared, &noted).await {
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(AGAIN_AFTER_MOST);
+    }
 }
 
 // A journal that cannot be written costs at worst a doubt without its event.

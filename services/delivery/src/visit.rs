@@ -9,11 +9,11 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use postrider_model::{EmailAddress, Reply, Timestamp};
-use postrider_runtime::Shutdown;
-use postrider_store::OpenMessage;
+use postrider_model::{EmailAddress, RecipientId, Reply, Timestamp};
+use postrider_store::{self as store, OpenMessage};
 
 use crate::Shared;
+use crate::halt::Halt;
 use crate::outcome::{Context, Hint, OtherFamily, Phase, Verdict, WithoutOther, closes, judge};
 use crate::pool::Lease;
 use crate::route::Host;
@@ -29,9 +29,10 @@ const STALE_MOST: u32 = 3;
 pub(crate) struct Visit<'a> {
     pub(crate) shared: &'a Shared,
     pub(crate) message: &'a OpenMessage,
-    pub(crate) shutdown: &'a Shutdown,
-    /// When the attempt began.
+    pub(crate) halt: &'a Halt,
+    /// When the attempt began, and under which lease.
     pub(crate) begun: Timestamp,
+    pub(crate) lease: store::Lease,
 }
 
 /// Where a visit goes, and what could come after it.
@@ -51,6 +52,8 @@ pub(crate) struct Seen {
     pub(crate) left: Vec<Left>,
     /// Recipients for whom the next address may be tried.
     pub(crate) waiting: Vec<Waiting>,
+    /// Whether the host talked to us.
+    pub(crate) served: bool,
 }
 
 /// A recipient that is not done with, and why: each has its own answer.
@@ -92,6 +95,7 @@ impl Visit<'_> {
         let mut seen = Seen {
             left: Vec::new(),
             waiting: Vec::new(),
+            served: false,
         };
         let mut batch = waiting;
         let mut stale = 0;
@@ -105,6 +109,7 @@ impl Visit<'_> {
             };
             let was_kept = lease.connection.facts().opening.0.is_empty();
             let rest = self.all_over(&mut lease, stop, batch, &mut seen).await;
+            seen.served |= !was_kept || matches!(rest, Rest::Nobody);
             self.shared.pool.give_back(lease);
             batch = match rest {
                 // A kept connection had died: nothing was heard on it, so this says nothing.
@@ -179,12 +184,19 @@ impl Visit<'_> {
         };
         let dotted = AtomicBool::new(false);
         let mut before_dot = |accepted: &[usize]| -> io::Result<()> {
-            if self.shutdown.has_begun() {
-                return Err(io::Error::other("the relay is stopping"));
+            if self.halt.has_begun() {
+                return Err(io::Error::other("the attempt was stopped"));
+            }
+            if !self.shared.standing.may_dot(self.lease) {
+                return Err(io::Error::other("it may be another node's by now"));
             }
             // A host that was slow until now does not make it any less late.
             if self.shared.clock.now() >= first.row.expires_at {
                 return Err(io::Error::other("its time has passed"));
+            }
+            // All of them are settled by this transaction's end, the refused as well.
+            if !self.halt.pass(ids(parties)) {
+                return Err(io::Error::other("the attempt was stopped"));
             }
             dotted.store(true, Ordering::Relaxed);
             let chosen = accepted.iter().filter_map(|place| parties.get(*place));
@@ -197,7 +209,7 @@ impl Visit<'_> {
             begun.try_for_each(|begun| begun.map_err(io::Error::other))
         };
         let stopped = async {
-            self.shutdown.begun().await;
+            self.halt.begun().await;
             // Past its dot a transaction is not broken off: its reply is worth the wait.
             if dotted.load(Ordering::Relaxed) {
                 std::future::pending::<()>().await;
@@ -215,6 +227,7 @@ impl Visit<'_> {
                     tracing::error!(%fault, "the journal cannot be written");
                 }
             }
+            self.halt.is_known(ids(parties));
         }
         Some(transaction)
     }
@@ -227,6 +240,7 @@ impl Visit<'_> {
         (parties, report): (Vec<Party>, Report),
         seen: &mut Seen,
     ) -> Vec<Party> {
+        let all: Vec<_> = ids(&parties).collect();
         let mut again = Vec::new();
         let mut settled = Vec::new();
         for (party, answer) in parties.into_iter().zip(&transaction.answers) {
@@ -252,6 +266,7 @@ impl Visit<'_> {
             .iter()
             .map(|(party, fate, mine)| settle(self.shared, party, *fate, mine.clone()));
         seen.left.extend(futures_util::future::join_all(work).await);
+        self.halt.is_known(all.into_iter());
         again
     }
 
@@ -283,7 +298,7 @@ impl Visit<'_> {
         match end {
             End::Ambiguous { .. } => Next::Settle(Fate::Ambiguous),
             End::TooLarge { .. } | End::NeedsSmtpUtf8 => Next::Wait(Visited::CannotTake),
-            End::NotJournaled(_) if self.shutdown.has_begun() => Next::Wait(Visited::Stopped),
+            End::NotJournaled(_) if self.is_stopped() => Next::Wait(Visited::Stopped),
             // Before the dot nothing is the remote's: the next host may be asked.
             End::NotJournaled(_) | End::Broken { .. } | End::Answered => {
                 Next::Wait(Visited::NotServed)
@@ -300,6 +315,11 @@ impl Visit<'_> {
         }
     }
 
+    /// Whether no dot may be sent now, whatever the host.
+    fn is_stopped(&self) -> bool {
+        self.halt.has_begun() || !self.shared.standing.may_dot(self.lease)
+    }
+
     fn age(&self, party: &Party) -> Duration {
         self.begun.since(party.row.accepted_at)
     }
@@ -313,6 +333,10 @@ impl Seen {
         });
         self.waiting.extend(waiting);
     }
+}
+
+fn ids(parties: &[Party]) -> impl Iterator<Item = RecipientId> {
+    parties.iter().map(|party| party.row.recipient)
 }
 
 fn is_unheard(transaction: &Transaction) -> bool {

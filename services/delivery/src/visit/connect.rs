@@ -59,7 +59,7 @@ impl Visit<'_> {
                 self.shared.instruments.connections.add(u64::from(opened.is_ok()));
                 Ok(opened)
             }
-            () = self.shutdown.begun() => Err((Visited::Stopped, Report::default())),
+            () = self.halt.begun() => Err((Visited::Stopped, Report::default())),
         }
     }
 

@@ -7,7 +7,12 @@
     reason = "a test fails by panicking"
 )]
 
+mod beats;
 mod ends;
 mod families;
+mod memory;
+mod owners;
 mod place;
 mod remotes;
+mod verbs;
+mod waits;

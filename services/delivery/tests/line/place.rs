@@ -1,19 +1,25 @@
 //! Delivery on a real database, towards the fake internet, with a clock that the test holds.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postrider_delivery::{Config, Dialer, Ports, Timeouts};
+use postrider_delivery::{Config, Dialer, Ports, Reseal, ResealFault, Timeouts};
 use postrider_dns::{DnsConfig, Resolver};
 use postrider_fakenet::{FakeInternet, Options};
-use postrider_model::{EventKind, TenantId, TenantStatus};
+use postrider_model::{ControlId, EventKind, MessageId, TenantId, TenantStatus, Timestamp};
 use postrider_runtime::{Clock, Rng, Shutdown};
 use postrider_store::conformance::fixture;
-use postrider_store::{Directory, Intake, Mail, NewMessage, Roster, StoredEmail, StoredEvent};
+use postrider_store::{
+    Acknowledged, ControlVerb, Controls, Directory, Intake, Mail, NewControl, NewMessage, Resealed,
+    Roster, Scope, Shard, StoredEmail, StoredEvent,
+};
 use postrider_store_sqlite::{SqliteOptions, SqliteStore};
 use postrider_telemetry::Registry;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
+
+use crate::beats::Beats;
 
 /// Longer than anything here may take.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -24,11 +30,18 @@ pub(crate) struct Place {
     pub(crate) net: FakeInternet,
     pub(crate) store: SqliteStore,
     pub(crate) clock: Clock,
-    tenant: TenantId,
-    shutdown: Shutdown,
+    pub(crate) tenant: TenantId,
     roster: Roster,
+    first: Node,
+    folder: tempfile::TempDir,
+}
+
+/// One delivery node of the place.
+pub(crate) struct Node {
+    pub(crate) metrics: Registry,
+    pub(crate) beats: Beats,
+    shutdown: Shutdown,
     running: Mutex<JoinSet<()>>,
-    _folder: tempfile::TempDir,
 }
 
 impl Place {
@@ -37,6 +50,14 @@ impl Place {
     }
 
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        Self::start_after(async |_, _| (), change).await
+    }
+
+    /// Does something to the database before delivery starts on it.
+    pub(crate) async fn start_after(
+        before: impl AsyncFnOnce(&SqliteStore, TenantId),
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
         let net = FakeInternet::start(Options::default()).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("relay.db");
@@ -45,43 +66,30 @@ impl Place {
         let tenant = add_tenant(&store).await;
         let roster = Roster::new();
         roster.refresh(&store).await.unwrap();
-
-        let mut config = Config::new("out.relay.example".into(), folder.path().join("inflight"));
-        config.port = net.smtp_port();
-        config.allow_destinations = vec!["127.0.0.0/8".parse().unwrap()];
-        config.timeouts = timeouts();
-        change(&mut config);
+        before(&store, tenant).await;
         let clock = Clock::held(fixture::at(0));
-        let shutdown = Shutdown::new(PHASE);
-        let resolver = Resolver::new(DnsConfig {
-            servers: vec![net.dns_addr()],
-            timeout: Duration::from_secs(2),
-            attempts: 1,
-        });
-        let ports = Ports {
-            queue: Arc::new(store.clone()),
-            roster: roster.clone(),
-            resolver: resolver.unwrap(),
-            dialer: Dialer::loopback_only(),
-            clock: clock.clone(),
-            rng: Rng::seeded(7),
-            metrics: Registry::new(),
-        };
-        let mut running = JoinSet::new();
-        let stop = shutdown.clone();
-        running.spawn(async move {
-            postrider_delivery::run(ports, config, stop).await.unwrap();
-        });
+        let ports = (&store, &roster, &clock);
+        let first = start_node(&net, ports, folder.path(), "one", change);
         Self {
             net,
             store,
             clock,
             tenant,
-            shutdown,
             roster,
-            running: Mutex::new(running),
-            _folder: folder,
+            first,
+            folder,
         }
+    }
+
+    /// Another node on the same database.
+    pub(crate) fn another(&self, name: &str, change: impl FnOnce(&mut Config)) -> Node {
+        let ports = (&self.store, &self.roster, &self.clock);
+        start_node(&self.net, ports, self.folder.path(), name, change)
+    }
+
+    /// The node that was there from the start.
+    pub(crate) fn node(&self) -> &Node {
+        &self.first
     }
 
     /// A message to these, not handed in yet.
@@ -112,6 +120,12 @@ impl Place {
 
     pub(crate) async fn email(&self, message: &NewMessage) -> StoredEmail {
         let found = self.store.email(self.tenant, message.id).await;
+        found.unwrap().unwrap()
+    }
+
+    /// The same of any tenant.
+    pub(crate) async fn email_of(&self, message: &NewMessage) -> StoredEmail {
+        let found = self.store.email(message.tenant, message.id).await;
         found.unwrap().unwrap()
     }
 
@@ -147,22 +161,71 @@ impl Place {
         self.commit(fixture::message_to(tenant, to)).await
     }
 
+    /// The same from a tenant whose mail lies in one of the first shards.
+    pub(crate) async fn send_from_shard_below(&self, shard: u16, to: &[&str]) -> NewMessage {
+        let mut tenant = add_tenant(&self.store).await;
+        while Shard::of(tenant).number() >= shard {
+            tenant = add_tenant(&self.store).await;
+        }
+        self.roster.refresh(&self.store).await.unwrap();
+        self.commit(fixture::message_to(tenant, to)).await
+    }
+
     pub(crate) async fn set_status(&self, status: TenantStatus) {
         self.store.set_status(self.tenant, status).await.unwrap();
         self.roster.refresh(&self.store).await.unwrap();
     }
 
     pub(crate) fn begin_to_stop(&self) {
-        self.shutdown.begin();
+        self.first.shutdown.begin();
     }
 
     /// Stops delivery, and returns when it is over; the database stays open.
     pub(crate) async fn end_delivery(&self) {
-        self.shutdown.begin();
-        let mut running = self.running.lock().await;
-        while let Some(ended) = running.join_next().await {
-            ended.unwrap();
-        }
+        self.first.stop().await;
+    }
+
+    /// Does a verb from its raising to its end.
+    pub(crate) async fn verb(&self, verb: ControlVerb, scope: Scope) -> Acknowledged {
+        let (id, acknowledged) = self.raise(verb, scope).await;
+        while self.store.enact(id, self.clock.now()).await.unwrap().more {}
+        self.close(id).await;
+        acknowledged
+    }
+
+    pub(crate) async fn close(&self, control: ControlId) {
+        Controls::close(&self.store, control).await.unwrap();
+    }
+
+    /// Raises a verb, and returns when all owners have acknowledged it.
+    pub(crate) async fn raise(&self, verb: ControlVerb, scope: Scope) -> (ControlId, Acknowledged) {
+        let control = NewControl {
+            id: ControlId::new(self.clock.now(), Rng::system().bytes()),
+            verb,
+            scope,
+            at: self.clock.now(),
+            note: None,
+        };
+        let id = self.store.raise(control).await.unwrap();
+        let acknowledged = self.until(async || {
+            let asked = self.store.acknowledged(id, self.clock.now()).await;
+            asked.ok().filter(|told| told.waiting_for.is_empty())
+        });
+        (id, acknowledged.await)
+    }
+
+    /// What `ask` gives, once it gives something.
+    pub(crate) async fn until<T>(&self, ask: impl AsyncFn() -> Option<T>) -> T {
+        let asked = async {
+            let mut again = tokio::time::interval(Duration::from_millis(5));
+            loop {
+                again.tick().await;
+                if let Some(found) = ask().await {
+                    return found;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, asked).await.unwrap()
     }
 
     /// Stops, and returns when all is over.
@@ -170,6 +233,101 @@ impl Place {
         self.end_delivery().await;
         self.store.close().await;
         self.net.shutdown().await;
+    }
+}
+
+impl Node {
+    /// Stops it, and returns when it is over.
+    pub(crate) async fn stop(&self) {
+        self.shutdown.begin();
+        let mut running = self.running.lock().await;
+        while let Some(ended) = running.join_next().await {
+            ended.unwrap();
+        }
+    }
+
+    /// A metric without labels, as its page shows it; -1 before it is there.
+    pub(crate) fn metric(&self, name: &str) -> i64 {
+        let page = self.metrics.page();
+        let value = page
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map_or(-1, |value| value.parse().unwrap())
+    }
+}
+
+fn start_node(
+    net: &FakeInternet,
+    (store, roster, clock): (&SqliteStore, &Roster, &Clock),
+    folder: &Path,
+    name: &str,
+    change: impl FnOnce(&mut Config),
+) -> Node {
+    let mut config = Config::new(
+        "out.relay.example".into(),
+        folder.join(format!("{name}.inflight")),
+    );
+    name.clone_into(&mut config.node);
+    config.port = net.smtp_port();
+    config.allow_destinations = vec!["127.0.0.0/8".parse().unwrap()];
+    config.timeouts = timeouts();
+    change(&mut config);
+    let shutdown = Shutdown::new(PHASE);
+    let resolver = Resolver::new(DnsConfig {
+        servers: vec![net.dns_addr()],
+        timeout: Duration::from_secs(2),
+        attempts: 1,
+    });
+    let (metrics, beats) = (Registry::new(), Beats::of(store));
+    let ports = Ports {
+        queue: Arc::new(store.clone()),
+        nodes: Arc::new(beats.clone()),
+        controls: Arc::new(store.clone()),
+        seals: Arc::new(Seals(store.clone())),
+        roster: roster.clone(),
+        resolver: resolver.unwrap(),
+        dialer: Dialer::loopback_only(),
+        clock: clock.clone(),
+        // No two nodes draw the same ids.
+        rng: Rng::seeded(name.bytes().map(u64::from).sum()),
+        metrics: metrics.clone(),
+    };
+    let mut running = JoinSet::new();
+    let stop = shutdown.clone();
+    running.spawn(async move {
+        postrider_delivery::run(ports, config, stop).await.unwrap();
+    });
+    Node {
+        metrics,
+        beats,
+        shutdown,
+        running: Mutex::new(running),
+    }
+}
+
+/// Seals by saying so: the bytes stay as they are, their signatures last two days longer.
+struct Seals(SqliteStore);
+
+#[async_trait::async_trait]
+impl Reseal for Seals {
+    async fn reseal(
+        &self,
+        tenant: TenantId,
+        message: MessageId,
+        was: Timestamp,
+    ) -> Result<bool, ResealFault> {
+        let Some(body) = self.0.body(tenant, message).await? else {
+            return Ok(false);
+        };
+        let resealed = Resealed {
+            id: message,
+            tenant,
+            body,
+            selectors: vec!["r2".to_owned(), "e2".to_owned()],
+            sealed_until: was.after(Duration::from_hours(48)),
+            was,
+        };
+        Ok(Intake::reseal(&self.0, resealed).await?)
     }
 }
 
@@ -192,21 +350,30 @@ pub(crate) fn words(stored: &StoredEvent) -> String {
     }
 }
 
+/// Remotes have all the time of the test.
+pub(crate) fn patient(config: &mut Config) {
+    config.timeouts = all_phases(PATIENCE);
+}
+
 fn timeouts() -> Timeouts {
+    all_phases(PHASE)
+}
+
+fn all_phases(span: Duration) -> Timeouts {
     Timeouts {
-        connect: PHASE,
-        connect_with_others: PHASE,
-        greeting: PHASE,
-        hello: PHASE,
-        starttls: PHASE,
-        handshake: PHASE,
-        mail: PHASE,
-        rcpt: PHASE,
-        data: PHASE,
-        data_block: PHASE,
-        final_dot: PHASE,
-        rset: PHASE,
-        quit: PHASE,
+        connect: span,
+        connect_with_others: span,
+        greeting: span,
+        hello: span,
+        starttls: span,
+        handshake: span,
+        mail: span,
+        rcpt: span,
+        data: span,
+        data_block: span,
+        final_dot: span,
+        rset: span,
+        quit: span,
         ..Timeouts::default()
     }
 }

@@ -1,0 +1,74 @@
+//! What an attempt met on its way from host to host, and what that comes to for who is left.
+
+use std::collections::HashMap;
+
+use postrider_model::RecipientId;
+
+use crate::route::Host;
+use crate::settle::{Fate, Party, Report};
+use crate::visit::{Visited, Waiting};
+
+/// What went wrong on the way to the hosts.
+#[derive(Default)]
+pub(super) struct Trouble {
+    /// For each recipient what it met last.
+    last: HashMap<RecipientId, (Visited, Report)>,
+    /// Hosts that cannot take a message like this one (its size, SMTPUTF8), and what was seen of
+    /// the last of them.
+    cannot: Vec<String>,
+    cannot_report: Option<Report>,
+    pub(super) sessions: u32,
+    pub(super) capped: bool,
+    /// Not every address was asked that could have been.
+    pub(super) untried: bool,
+}
+
+impl Trouble {
+    /// Notes what a visit met; gives back who still waits.
+    pub(super) fn note(&mut self, host: &Host, seen: Vec<Waiting>) -> Vec<Party> {
+        let greeted = |waiting: &Waiting| match waiting.why.0 {
+            Visited::AtCap | Visited::Stopped | Visited::Unreachable => false,
+            Visited::NotServed | Visited::RefusedForGood | Visited::CannotTake => true,
+        };
+        self.sessions += u32::from(seen.iter().any(greeted));
+        let mut parties = Vec::with_capacity(seen.len());
+        for Waiting { party, why } in seen {
+            match why.0 {
+                Visited::AtCap => self.capped = true,
+                Visited::Stopped => self.untried = true,
+                Visited::CannotTake => {
+                    self.cannot.push(host.name.clone());
+                    self.cannot_report = Some(why.1.clone());
+                    self.last.insert(party.row.recipient, why);
+                }
+                Visited::RefusedForGood | Visited::NotServed | Visited::Unreachable => {
+                    self.last.insert(party.row.recipient, why);
+                }
+            }
+            parties.push(party);
+        }
+        parties
+    }
+
+    /// What becomes of a recipient that no host took; `None` where none was asked about it.
+    pub(super) fn fate(&self, recipient: RecipientId, hosts: &[Host]) -> Option<(Fate, Report)> {
+        let (visited, report) = self.last.get(&recipient)?;
+        if let Some(cannot) = self.cannot_report.as_ref()
+            && self.best_all_cannot(hosts)
+        {
+            return Some((Fate::Bounced, cannot.clone()));
+        }
+        let fate = match visited {
+            Visited::RefusedForGood if !self.capped && !self.untried => Fate::Bounced,
+            _ => Fate::Unreachable,
+        };
+        Some((fate, report.clone()))
+    }
+
+    /// RFC 1870 §6.1, RFC 6531 §3.4: limits differ between hosts, so one of them does not decide.
+    fn best_all_cannot(&self, hosts: &[Host]) -> bool {
+        let best = hosts.iter().map(|host| host.preference).min();
+        let mut best_hosts = hosts.iter().filter(|host| Some(host.preference) == best);
+        best_hosts.all(|host| self.cannot.contains(&host.name))
+    }
+}

@@ -1,0 +1,182 @@
+//! An operator's verbs, as this owner obeys them.
+//!
+//! A verb is acknowledged when nothing it is about can leave any more: its rows are out of memory
+//! or stand still, its attempts have ended. Whoever is past a final dot by then is too late.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use postrider_model::{ControlId, NodeId, RecipientId, Timestamp};
+use postrider_store::{Control, ControlVerb, LaneKey, QueueRow, Scope};
+
+use crate::flights::{Flight, Flights, is_within};
+use crate::schedule::Schedule;
+
+/// The verbs that stand.
+#[derive(Debug, Default)]
+pub(crate) struct Verbs {
+    standing: BTreeMap<ControlId, Verb>,
+    /// Under which id they were acknowledged.
+    node: Option<NodeId>,
+}
+
+#[derive(Debug)]
+struct Verb {
+    does: ControlVerb,
+    scope: Scope,
+    /// From which rows were turned away: read again when the verb is closed.
+    lanes: BTreeSet<LaneKey>,
+    acknowledged: bool,
+}
+
+/// An acknowledgement to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Acknowledgement {
+    pub(crate) control: ControlId,
+    pub(crate) node: NodeId,
+    pub(crate) too_late: Vec<RecipientId>,
+}
+
+impl Verbs {
+    /// Obeys what is new among the controls that stand, and goes on where one was closed. Gives
+    /// the lanes whose rows have to be read again, and how many verbs were new.
+    pub(crate) fn obey(
+        &mut self,
+        controls: &[Control],
+        schedule: &mut Schedule,
+        flights: &Flights,
+        now: Timestamp,
+    ) -> (BTreeSet<LaneKey>, u64) {
+        let mut again = BTreeSet::new();
+        let stands = |id: &ControlId| controls.iter().any(|control| control.id == *id);
+        let closed: Vec<_> = self
+            .standing
+            .keys()
+            .copied()
+            .filter(|id| !stands(id))
+            .collect();
+        for id in closed {
+            again.extend(self.close(id, schedule, now));
+        }
+        let mut new = 0;
+        for control in controls {
+            if !self.standing.contains_key(&control.id) {
+                self.begin(control, schedule, flights, now);
+                new += 1;
+            }
+        }
+        (again, new)
+    }
+
+    fn begin(
+        &mut self,
+        control: &Control,
+        schedule: &mut Schedule,
+        flights: &Flights,
+        now: Timestamp,
+    ) {
+        let scope = control.scope.clone();
+        let mut lanes = BTreeSet::new();
+        match control.verb {
+            ControlVerb::Hold | ControlVerb::Cancel => lanes.extend(schedule.let_go(&scope)),
+            ControlVerb::Suspend => schedule.suspend(scope.clone(), now),
+            // They add rows or make them due sooner: what is here may go on meanwhile.
+            ControlVerb::Release | ControlVerb::RetryNow => {}
+        }
+        if stops(control.verb) {
+            for flight in flights.within(&scope) {
+                flight.halt.call();
+            }
+        }
+        tracing::info!(control = %control.id, verb = control.verb.as_str(), "a verb is obeyed");
+        let verb = Verb {
+            does: control.verb,
+            scope,
+            lanes,
+            acknowledged: false,
+        };
+        self.standing.insert(control.id, verb);
+    }
+
+    fn close(
+        &mut self,
+        id: ControlId,
+        schedule: &mut Schedule,
+        now: Timestamp,
+    ) -> BTreeSet<LaneKey> {
+        let Some(closed) = self.standing.remove(&id) else {
+            return BTreeSet::new();
+        };
+        let still = |verb: &Verb| verb.does == ControlVerb::Suspend && verb.scope == closed.scope;
+        if closed.does == ControlVerb::Suspend && !self.standing.values().any(still) {
+            schedule.resume(&closed.scope, now);
+        }
+        closed.lanes
+    }
+
+    /// Whether a verb keeps this row out of memory.
+    pub(crate) fn turns_away(&mut self, row: &QueueRow) -> bool {
+        let mut turned = false;
+        for verb in self.standing.values_mut() {
+            if keeps_out(verb.does) && is_within(row, &verb.scope) {
+                verb.lanes.insert(row.lane());
+                turned = true;
+            }
+        }
+        turned
+    }
+
+    /// The next verb that can be acknowledged. An attempt that is neither over nor past a dot is
+    /// waited for: it has been stopped.
+    pub(crate) fn next_acknowledgement(
+        &mut self,
+        node: NodeId,
+        flights: &Flights,
+    ) -> Option<Acknowledgement> {
+        if self.node.replace(node) != Some(node) {
+            self.standing
+                .values_mut()
+                .for_each(|verb| verb.acknowledged = false);
+        }
+        let waiting = self.standing.iter().filter(|(_, verb)| !verb.acknowledged);
+        for (control, verb) in waiting {
+            if let Some(too_late) = verb.too_late(flights) {
+                return Some(Acknowledgement {
+                    control: *control,
+                    node,
+                    too_late,
+                });
+            }
+        }
+        None
+    }
+
+    /// The database has it.
+    pub(crate) fn acknowledged(&mut self, done: &Acknowledgement) {
+        if let Some(verb) = self.standing.get_mut(&done.control) {
+            verb.acknowledged = true;
+        }
+    }
+}
+
+impl Verb {
+    /// Who is too late for it; `None` while an attempt has yet to stop.
+    fn too_late(&self, flights: &Flights) -> Option<Vec<RecipientId>> {
+        if !stops(self.does) {
+            return Some(Vec::new());
+        }
+        let past = |flight: &Flight| {
+            let past = flight.halt.past();
+            (!past.is_empty()).then_some(past)
+        };
+        let all: Option<Vec<_>> = flights.within(&self.scope).map(past).collect();
+        Some(all?.concat())
+    }
+}
+
+fn stops(verb: ControlVerb) -> bool {
+    keeps_out(verb) || verb == ControlVerb::Suspend
+}
+
+fn keeps_out(verb: ControlVerb) -> bool {
+    matches!(verb, ControlVerb::Hold | ControlVerb::Cancel)
+}

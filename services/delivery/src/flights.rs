@@ -1,0 +1,70 @@
+//! The attempts that are under way, and the rows they have.
+
+use std::collections::HashMap;
+
+use postrider_model::{RecipientId, Timestamp};
+use postrider_store::{Lease, QueueRow, Scope, Shard};
+use tokio::task::Id;
+
+use crate::halt::Halt;
+use crate::schedule::{Due, Ticket};
+
+/// One attempt.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    pub(crate) rows: Vec<Due>,
+    pub(crate) ticket: Ticket,
+    /// Under which it was begun.
+    pub(crate) lease: Lease,
+    pub(crate) halt: Halt,
+    pub(crate) begun: Timestamp,
+}
+
+/// All of them.
+#[derive(Debug, Default)]
+pub(crate) struct Flights {
+    by_task: HashMap<Id, Flight>,
+    tasks: HashMap<RecipientId, Id>,
+}
+
+impl Flights {
+    pub(crate) fn begin(&mut self, task: Id, flight: Flight) {
+        let ids = flight.rows.iter().map(|due| due.row.recipient);
+        self.tasks.extend(ids.map(|id| (id, task)));
+        self.by_task.insert(task, flight);
+    }
+
+    pub(crate) fn end(&mut self, task: Id) -> Option<Flight> {
+        let flight = self.by_task.remove(&task)?;
+        for due in &flight.rows {
+            self.tasks.remove(&due.row.recipient);
+        }
+        Some(flight)
+    }
+
+    pub(crate) fn has(&self, recipient: RecipientId) -> bool {
+        self.tasks.contains_key(&recipient)
+    }
+
+    pub(crate) fn of_shard(&self, shard: Shard) -> impl Iterator<Item = &Flight> {
+        let all = self.by_task.values();
+        all.filter(move |flight| flight.lease.shard == shard)
+    }
+
+    /// Attempts of what a verb is about. The rows of one have their message, domain and tenant in
+    /// common.
+    pub(crate) fn within<'a>(&'a self, scope: &'a Scope) -> impl Iterator<Item = &'a Flight> {
+        let first = |flight: &'a Flight| flight.rows.first().map(|due| &due.row);
+        let all = self.by_task.values();
+        all.filter(move |flight| first(flight).is_some_and(|row| is_within(row, scope)))
+    }
+}
+
+/// Whether a verb with this scope is about this row.
+pub(crate) fn is_within(row: &QueueRow, scope: &Scope) -> bool {
+    match scope {
+        Scope::Tenant(tenant) => row.tenant == *tenant,
+        Scope::Domain(domain) => row.domain == *domain,
+        Scope::Message(message) => row.message == *message,
+    }
+}

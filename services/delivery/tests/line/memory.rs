@@ -1,0 +1,105 @@
+//! More mail than memory, sites at their cap, sites that rest.
+
+use std::time::Duration;
+
+use postrider_fakenet::{Act, Gate, Phase, Script};
+use postrider_model::RecipientState;
+use postrider_store::Intake;
+use postrider_store::conformance::fixture;
+
+use crate::place::{Place, patient};
+
+#[tokio::test]
+async fn a_lane_with_more_than_its_share_of_memory_is_sent_page_by_page() {
+    const MANY: usize = 150;
+    let many = async |store: &postrider_store_sqlite::SqliteStore, tenant| {
+        for n in 0..MANY {
+            let mut message = fixture::message_to(tenant, &["ann@many.test"]);
+            message.due_at = message.accepted_at;
+            message.body = format!("Subject: {n}\r\n\r\nhello\r\n").into();
+            store.commit(message).await.unwrap();
+        }
+    };
+    let place = Place::start_after(many, |config| config.rows_in_memory = 16).await;
+    let host = place.net.domain("many.test").mx(Script::new());
+    for _ in 0..20 {
+        place.send(&["bob@many.test"]).await;
+    }
+    let other = place.send_as_another(&["cid@many.test"]).await;
+    host.wait_for(MANY + 21).await;
+    let delivered = place.until(async || {
+        let state = place.email_of(&other).await.recipients[0].state;
+        (state == RecipientState::Delivered).then_some(())
+    });
+    delivered.await;
+    assert_eq!(host.received().len(), MANY + 21);
+    let node = place.node();
+    assert!(node.metric("postrider_delivery_refills_total") > 5);
+    assert_eq!(node.metric("postrider_delivery_sweep_found_total"), 0);
+    place.stop().await;
+}
+
+#[tokio::test]
+async fn a_site_gets_no_more_attempts_at_once_than_its_cap_and_all_in_the_end() {
+    let place = Place::start_with(|config| {
+        patient(config);
+        config.site_connections = 2;
+    })
+    .await;
+    let gate = Gate::new();
+    let script = Script::new().gate(Phase::Data, &gate);
+    let host = place.net.domain("narrow.test").mx(script);
+    let other = place.net.domain("wide.test").mx(Script::new());
+    let mut sent = Vec::new();
+    for _ in 0..6 {
+        sent.push(place.send(&["ann@narrow.test"]).await);
+    }
+    host.wait_until(|counts| counts.connections >= 2).await;
+    gate.reached().await;
+    place.send(&["bob@wide.test"]).await;
+    other.wait_for(1).await;
+    assert_eq!(host.connections(), 2);
+    gate.open();
+    for message in &sent {
+        assert_eq!(place.words(message, 1).await, ["ann delivered 250"]);
+    }
+    assert_eq!(host.received().len(), 6);
+    place.stop().await;
+}
+
+#[tokio::test]
+async fn a_site_that_cannot_be_reached_rests_and_is_then_tried_by_one() {
+    let place = Place::start_with(|config| config.site_connections = 1).await;
+    let script = Script::new().times(3, Phase::Connect, Act::close());
+    let host = place.net.domain("down.test").mx(script);
+    let other = place.net.domain("up.test").mx(Script::new());
+    let mut sent = Vec::new();
+    for _ in 0..4 {
+        sent.push(place.send(&["ann@down.test"]).await);
+    }
+    for message in sent.iter().take(3) {
+        assert_eq!(place.words(message, 1).await, ["ann deferred"]);
+    }
+    place.send(&["bob@up.test"]).await;
+    other.wait_for(1).await;
+    assert_eq!(host.connections(), 3, "the fourth waits with the site");
+    assert_eq!(place.email(&sent[3]).await.recipients[0].attempts, 0);
+    place.clock.advance(Duration::from_secs(40));
+    assert_eq!(place.words(&sent[3], 1).await, ["ann delivered 250"]);
+    place.stop().await;
+}
+
+#[tokio::test]
+async fn mail_whose_signatures_are_about_to_end_is_sealed_again_before_it_is_sent() {
+    let place = Place::start().await;
+    let host = place.net.domain("old.test").mx(Script::new());
+    let mut message = place.to(&["ann@old.test"]);
+    message.sealed_until = message.accepted_at.after(Duration::from_mins(59));
+    let sent = place.commit(message).await;
+    assert_eq!(place.words(&sent, 1).await, ["ann delivered 250"]);
+    let fresh = place.send(&["bob@old.test"]).await;
+    assert_eq!(place.words(&fresh, 1).await, ["bob delivered 250"]);
+    assert_eq!(place.node().metric("postrider_delivery_resealed_total"), 1);
+    assert_eq!(host.received().len(), 2);
+    place.stop().await;
+}
