@@ -7,6 +7,7 @@
 //! task of its own; what it found is put in place by `Loader::found`.
 
 mod lanes;
+mod rows;
 mod sweep;
 mod work;
 
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_model::{RecipientId, Timestamp, Waits};
-use postrider_store::{Changes, Cursor, LaneKey, LanePage, Place, QueueRow, Shard, StoreError};
+use postrider_store::{Cursor, LaneKey, Place, QueueRow, Shard, StoreError};
 
 pub(crate) use self::work::{Found, Work, ask};
 
@@ -313,75 +314,6 @@ impl Loader {
         }
     }
 
-    fn put_pages(&mut self, pages: &[LanePage], memory: &mut Memory, now: Timestamp) {
-        for page in pages {
-            for row in &page.rows {
-                self.put(row.clone(), From::Lane, memory, now);
-            }
-            if let Some(last) = page.rows.last().filter(|_| page.more) {
-                self.lanes.spill(page.lane, last.place());
-            }
-        }
-    }
-
-    fn put_changes(&mut self, changes: Changes, memory: &mut Memory, now: Timestamp) {
-        self.cursor = Some(changes.next);
-        if changes.more {
-            self.ahead = Ahead::AnotherPage;
-        } else {
-            self.sweep.pass_ends();
-        }
-        for row in changes.rows {
-            self.put(row, From::Changes, memory, now);
-        }
-    }
-
-    fn put_near(&mut self, rows: Vec<QueueRow>, memory: &mut Memory, now: Timestamp) {
-        let last = rows.last().map(QueueRow::place);
-        self.moving = match (self.moving, last) {
-            (Some(moving), Some(last)) if rows.len() >= PAGE as usize => Some(Moving {
-                after: Some(last),
-                ..moving
-            }),
-            _ => None,
-        };
-        for row in rows {
-            self.put(row, From::Read, memory, now);
-        }
-    }
-
-    fn swept(
-        &mut self,
-        shards: Vec<Shard>,
-        pages: Vec<LanePage>,
-        memory: &mut Memory,
-        now: Timestamp,
-    ) {
-        let missing = |row: &QueueRow| {
-            !memory.schedule.contains(row.recipient)
-                && !memory.flights.has(row.recipient)
-                && !self.ended.contains(&row.recipient)
-                && self.lanes.has_in_memory(row)
-        };
-        let rows = pages.into_iter().flat_map(|page| page.rows);
-        let missing: Vec<_> = rows.filter(missing).collect();
-        let missing = missing.into_iter().filter(|row| {
-            memory.shards.lease_for(row.tenant).is_some() && !memory.verbs.turns_away(row)
-        });
-        let missing: Vec<_> = missing.collect();
-        let found = self.sweep.swept(shards, missing);
-        if !found.is_empty() {
-            tracing::error!(
-                recipients = found.len(),
-                "the sweep found recipients that nobody had told of"
-            );
-            self.instruments.owner.sweep_found.add(found.len() as u64);
-        }
-        for row in found {
-            self.put(row, From::Read, memory, now);
-        }
-    }
-
     /// A row that this process committed a moment ago.
     pub(crate) fn hand(&mut self, row: QueueRow, memory: &mut Memory, now: Timestamp) {
         self.put(row, From::Hand, memory, now);
@@ -417,37 +349,6 @@ impl Loader {
         self.lanes.forget(gone);
         if shards.survey().working.is_empty() {
             self.cursor = None;
-        }
-    }
-
-    fn put(&mut self, row: QueueRow, from: From, memory: &mut Memory, now: Timestamp) {
-        let recipient = row.recipient;
-        self.sweep.is_told(recipient);
-        if memory.shards.lease_for(row.tenant).is_none() || memory.flights.has(recipient) {
-            return;
-        }
-        // The answer was asked for before the attempt ended: it is older than what that left.
-        if from != From::Hand && self.ended.contains(&recipient) {
-            return;
-        }
-        if memory.verbs.turns_away(&row) {
-            return;
-        }
-        if memory.schedule.contains(recipient) {
-            match from {
-                From::Changes if row.due_at >= self.bound => {
-                    memory.schedule.remove(recipient);
-                }
-                From::Changes => memory.schedule.insert(row, Waits::default(), now),
-                From::Hand | From::Lane | From::Read => {}
-            }
-            return;
-        }
-        if row.due_at >= self.bound {
-            return;
-        }
-        if from == From::Lane || self.lanes.admits(&row, &memory.schedule) {
-            memory.schedule.insert(row, Waits::default(), now);
         }
     }
 }

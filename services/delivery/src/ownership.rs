@@ -87,11 +87,15 @@ pub(crate) async fn join(
     shutdown: &Shutdown,
 ) -> Result<Option<(Ownership, Strings)>, RunError> {
     let node = with.new_id();
+    let mut said = false;
     loop {
         match with.join(node).await {
             Ok(()) => break,
             Err(StoreError::Taken { .. }) => return Err(RunError::NameTaken { name: with.name }),
-            Err(fault) => tracing::error!(%fault, "this node cannot enrol yet"),
+            Err(fault) if !std::mem::replace(&mut said, true) => {
+                tracing::error!(%fault, "this node cannot enrol yet: it waits for the database");
+            }
+            Err(_) => {}
         }
         tokio::select! {
             biased;

@@ -16,7 +16,7 @@ const ROUND: usize = 60;
 /// Shards swept at once.
 const AT_ONCE: usize = 18;
 /// Rows of each lane that are looked at: what is stuck comes to its front.
-pub(super) const SWEPT: u32 = 100;
+pub(super) const SWEPT: u32 = 20;
 
 #[derive(Debug, Default)]
 pub(super) struct Sweep {

@@ -154,7 +154,10 @@ impl Runner {
             .obey(controls, &mut memory.schedule, &memory.flights, now);
         self.shared.instruments.owner.controls.add(new);
         for lane in again {
-            self.loader.read_again(lane);
+            // It may have been given away meanwhile.
+            if memory.shards.lease_for(lane.tenant).is_some() {
+                self.loader.read_again(lane);
+            }
         }
     }
 
