@@ -1,51 +1,70 @@
 //! Whose turn it is. Pure; the time is an argument.
 //!
 //! ```text
-//! insert → wheel      until it is due                                       `wheel`
-//!          line       of its tenant, by lane, kind and site                 `entry`, `berth`
-//!   tenants take turns, by recipients (deficit round robin)                 `turn`, `tenant`
-//!     the transactional lane before the bulk lane
-//!       first attempts as fast as the tenant's buckets fill, later ones     `bucket`
-//!       in turn with them
-//!         sites in turn, as many attempts as each takes                     `site`, `parking`
-//!           groups in the order in which they became due
-//! next   → a group    recipients of one message at one domain, and a ticket
-//! ended  ← the ticket
+//!  insert                 `entry`     the row of a waiting recipient: in `rows` until it leaves
+//!    │
+//!  the wheel              `wheel`     until it is due; then (`place`) it goes to its
+//!    │
+//!  berth                  `berth`     what one tenant has waiting for one site: a queue of groups
+//!    │                                for each of four lines (`line`): two lanes, transactional and
+//!    │                                bulk, each with first attempts and later ones
+//!    ├── full, or resting? ── site    `site`, `sites`: a cap on attempts at once; a rest where nobody
+//!    │                                answers. The berth is parked there, and called when a slot
+//!    │                                is free (`parking`)
+//!  tenant                 `tenant`    a ring of its open berths for each line
+//!    │     no token? ──── bucket      `bucket`: first attempts as fast as limits allow; it rests
+//!    │
+//!  the ring of tenants    `turn`      deficit round robin, counted in recipients
+//!    │                    `choice`    in its turn: transactional before bulk, first and later
+//!    │                                attempts in turn, sites in turn, groups as they came
+//!  next → a group         `dispatch`  recipients of one message at one domain, and a ticket
+//!  ended ← the ticket     `parking`   frees a slot of the tenant and one of the site
 //! ```
 //!
+//! Beside that line: rows past their expiry come out without a slot or a token (`expiry`), verbs
+//! of operators stop, take out and start rows (`verbs`), and what a row waited for is read off
+//! clocks that only run on (`ledger`, `waits`): no change of state touches the rows behind it.
+//!
 //! A row stands in exactly one place, and what is handed out is not here: who has it puts it back,
-//! or not. What a row waits for is added up by clocks that rows only read (`ledger`), so no change
-//! of state touches the rows behind it. Every call is a few steps, however many rows wait; the
-//! verbs of operators (`verbs`) take some for each row they are about.
+//! or not. Every call is a few steps, however many rows wait; a verb takes some for each row it is
+//! about. What limits a tenant now is in the roster, what is true of a row is in the database:
+//! nothing of this is kept beyond the process but the levels of buckets, at a hand-over.
 
 mod berth;
 mod bucket;
+mod choice;
+mod dispatch;
 mod entry;
+mod expiry;
+mod group;
 mod ledger;
 mod line;
 mod parking;
+mod place;
 mod rows;
 mod site;
+mod sites;
 mod slab;
 mod tenant;
 mod turn;
 mod verbs;
+mod waits;
 mod wheel;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
-use postrider_model::{
-    Domain, Limits, MessageId, RecipientId, TenantId, Timestamp, WaitCause, Waits,
-};
-use postrider_store::{LaneKey, Level, QueueRow, Shard};
+use postrider_model::{Domain, MessageId, RecipientId, TenantId, Timestamp, WaitCause};
+use postrider_store::{LaneKey, Level, Shard};
 
 use berth::Berths;
 use line::{Kind, Line};
 use rows::{Head, Rows};
-use site::{At, Sites, Visit};
+use sites::{At, Sites};
 use slab::Id;
 use tenant::{Tenant, Tenants};
 use wheel::Wheel;
+
+pub(crate) use group::{Due, Group, Health, Pace, Ticket};
 
 /// What the schedule goes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,57 +75,6 @@ pub(crate) struct Settings {
     pub(crate) tenant_most: usize,
     /// Divides the rests of sites.
     pub(crate) retry_divisor: u32,
-}
-
-/// How fast a tenant may go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Pace {
-    /// Nothing starts: its mail is kept until it is resumed.
-    Stopped,
-    /// As its limits say: first attempts by its buckets, for later ones have waited enough, and
-    /// as many attempts at once as it may have connections.
-    At(Limits),
-}
-
-/// A recipient that was handed out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Due {
-    pub(crate) row: QueueRow,
-    /// What it waited for from `row.since` until now, to the microsecond.
-    pub(crate) waits: Waits,
-}
-
-/// Recipients of one message at one domain, first attempts or later ones, at most 50.
-#[derive(Debug)]
-pub(crate) struct Group {
-    pub(crate) rows: Vec<Due>,
-    /// To be given back by `ended`, once.
-    pub(crate) ticket: Ticket,
-}
-
-/// The right to one attempt.
-#[derive(Debug)]
-pub(crate) struct Ticket {
-    /// `None` for rows past their expiry: they take nobody's slot.
-    slot: Option<Slot>,
-}
-
-#[derive(Debug)]
-struct Slot {
-    tenant: TenantId,
-    born: u64,
-    visit: Visit,
-}
-
-/// What an attempt says of its site.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Health {
-    /// It talked to us, whatever it said.
-    Served,
-    /// Nobody there would talk to us.
-    Unreachable,
-    /// Nothing: the attempt did not come to it.
-    Nothing,
 }
 
 /// How many rows of a lane are here.

@@ -11,7 +11,7 @@ use postrider_model::{MessageId, RecipientId, Stream, Timestamp, WaitCause, Wait
 use super::berth::Berth;
 use super::ledger::Spans;
 use super::line::{Kind, Line};
-use super::site::Destination;
+use super::sites::Destination;
 use super::slab::{Id, Slab};
 use super::tenant::Tenant;
 
