@@ -44,8 +44,8 @@ async fn the_same_look_finds_that_a_weaker_setting_does_not_sync() {
         return;
     };
     let sandbox = Sandbox::prepared_on(Database::file()).await;
-    let weaker = "[database]\nurl = \"sqlite://postrider.db?synchronous=normal\"\n[log]";
-    sandbox.configure("[log]", weaker);
+    let url = "sqlite://postrider.db";
+    sandbox.configure(url, &format!("{url}?synchronous=normal"));
     let trace = traced(sandbox, strace).await;
     let violations = trace.violations();
     assert!(violations.len() > MESSAGES / 2, "{violations:?}");
