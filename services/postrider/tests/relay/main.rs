@@ -42,3 +42,4 @@ mod promises;
 mod raw;
 mod remotes;
 mod sandbox;
+mod scheduled;
