@@ -43,3 +43,4 @@ mod raw;
 mod remotes;
 mod sandbox;
 mod scheduled;
+mod verbs;
