@@ -37,6 +37,7 @@ mod habits;
 mod idempotency;
 mod identity;
 mod keys;
+mod limits;
 mod memory;
 mod promises;
 mod raw;
