@@ -44,4 +44,6 @@ mod raw;
 mod remotes;
 mod sandbox;
 mod scheduled;
+mod spilled;
 mod verbs;
+mod waits;
