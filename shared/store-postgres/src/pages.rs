@@ -16,8 +16,9 @@ use crate::fault::Fault;
 use crate::rows::{Id as _, Place};
 use crate::store::bounded;
 
-/// Lanes that one statement reads.
+/// Lanes, and rows, that one statement reads at most: it has seconds for it.
 const LANES_AT_ONCE: usize = 256;
+const ROWS_AT_ONCE: usize = 50_000;
 
 macro_rules! columns {
     () => {
@@ -98,7 +99,9 @@ impl PostgresStore {
     ) -> Result<Vec<LanePage>, Fault> {
         let lanes = bounded(self.lane_keys(shards)).await?;
         let mut pages = Vec::with_capacity(lanes.len());
-        for lanes in lanes.chunks(LANES_AT_ONCE) {
+        let each = usize::try_from(limit).unwrap_or(usize::MAX).max(1);
+        let at_once = (ROWS_AT_ONCE / each).clamp(1, LANES_AT_ONCE);
+        for lanes in lanes.chunks(at_once) {
             let rows = bounded(self.lane_rows(lanes, until, limit)).await?;
             pages.extend(rows);
         }
