@@ -104,6 +104,30 @@ impl EventColumns {
     }
 }
 
+/// Whether all of these, and there are some, are written already.
+pub(crate) async fn are_there(
+    connection: &mut PgConnection,
+    events: &[Event],
+) -> Result<bool, Fault> {
+    for event in events {
+        // Index events (primary key), in the part of its day.
+        let found: Option<i32> = sqlx::query_scalar(
+            "SELECT 1 FROM events WHERE recipient = $1 AND at = $2 AND kind = $3 AND attempt = $4
+             LIMIT 1",
+        )
+        .bind(event.recipient.uuid())
+        .bind(event.at.as_micros())
+        .bind(event.kind.as_str())
+        .bind(i64::from(event.attempt))
+        .fetch_optional(&mut *connection)
+        .await?;
+        if found.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(!events.is_empty())
+}
+
 /// An event with its recipient's address, as `mail` selects it.
 #[derive(sqlx::FromRow)]
 pub(crate) struct StoredEventRow {

@@ -2,12 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use postrider_model::{Event, RecipientState};
+use postrider_model::{Event, RecipientId, RecipientState};
 use postrider_runtime::failpoint;
 use postrider_store::{Lease, Outcome, Settled, Settlement};
 use sqlx::PgConnection;
 
-use crate::events::EventColumns;
+use crate::events::{self, EventColumns};
 use crate::fault::Fault;
 use crate::standing::{self, Standing};
 use crate::transaction;
@@ -23,6 +23,7 @@ pub(crate) async fn record(
     transaction::begin(connection).await?;
     let keys = settlements.iter().map(|s| (s.message, s.recipient));
     let standing = standing::lock(connection, keys).await?;
+    let repeated = repeated(connection, settlements, &standing).await?;
     let mut record = Record {
         writes: Writes::default(),
         events: Vec::with_capacity(settlements.len()),
@@ -31,6 +32,7 @@ pub(crate) async fn record(
     let outcomes = settlements
         .iter()
         .map(|settlement| match standing.get(&settlement.recipient) {
+            Some(_) if repeated.contains(&settlement.recipient) => Settled::Recorded,
             Some(before) => record.add(before, settlement),
             None => Settled::Gone,
         })
@@ -48,6 +50,24 @@ pub(crate) async fn record(
         }
     }
     Ok(outcomes)
+}
+
+/// Those that stand recorded already: their commit was not heard of, and they are told again.
+async fn repeated(
+    connection: &mut PgConnection,
+    settlements: &[&Settlement],
+    standing: &HashMap<RecipientId, Standing>,
+) -> Result<HashSet<RecipientId>, Fault> {
+    let mut repeated = HashSet::new();
+    for settlement in settlements {
+        let before = standing.get(&settlement.recipient);
+        if before.is_some_and(|before| before.may_be_of(settlement))
+            && events::are_there(connection, &settlement.events).await?
+        {
+            repeated.insert(settlement.recipient);
+        }
+    }
+    Ok(repeated)
 }
 
 fn moves(settlement: &Settlement) -> bool {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use postrider_model::{MessageId, RecipientId, RecipientState, Timestamp, WaitCause, Waits};
+use postrider_store::{Outcome, Settlement};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -94,6 +95,17 @@ pub(crate) async fn read_queued(
 }
 
 impl Standing {
+    /// Whether the last thing that happened to it may be this very settlement. Its events tell.
+    pub(crate) fn may_be_of(&self, settlement: &Settlement) -> bool {
+        let attempts = match settlement.outcome {
+            Outcome::Final { attempts, .. }
+            | Outcome::Retry { attempts, .. }
+            | Outcome::Held { attempts } => attempts,
+            Outcome::Noted => return false,
+        };
+        self.updated_at == settlement.at && self.attempts == i64::from(attempts)
+    }
+
     /// The ledger up to `now`: what was waited for since it was last written, by what the
     /// database knows of it.
     pub(crate) fn waits_until(&self, now: Timestamp) -> Waits {

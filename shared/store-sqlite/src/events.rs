@@ -92,6 +92,30 @@ pub(crate) async fn insert(
     Ok(())
 }
 
+/// Whether all of these, and there are some, are written already.
+pub(crate) async fn are_there(
+    connection: &mut SqliteConnection,
+    events: &[Event],
+) -> Result<bool, Fault> {
+    for event in events {
+        // Index events (primary key).
+        let found: Option<i64> = sqlx::query_scalar(
+            "SELECT 1 FROM events WHERE recipient = ?1 AND at = ?2 AND kind = ?3 AND attempt = ?4
+             LIMIT 1",
+        )
+        .bind(event.recipient.as_bytes().as_slice())
+        .bind(event.at.as_micros())
+        .bind(event.kind.as_str())
+        .bind(event.attempt)
+        .fetch_optional(&mut *connection)
+        .await?;
+        if found.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(!events.is_empty())
+}
+
 /// An event with its recipient's address, as `mail` selects it.
 #[derive(sqlx::FromRow)]
 pub(crate) struct StoredEventRow {

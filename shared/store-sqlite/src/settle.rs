@@ -1,9 +1,12 @@
 //! Settlements inside the committer's transaction: what became of recipients, many at once.
 
-use postrider_model::{Event, RecipientState};
+use std::collections::{HashMap, HashSet};
+
+use postrider_model::{Event, RecipientId, RecipientState};
 use postrider_store::{Outcome, Settled, Settlement};
 use sqlx::SqliteConnection;
 
+use crate::events;
 use crate::fault::Fault;
 use crate::standing::{self, Key, Standing};
 use crate::writes::{self, RecipientRow, Rescheduled, Writes};
@@ -28,6 +31,7 @@ pub(crate) async fn record<'s>(
     }
     let keys: Vec<Key> = settlements.iter().map(|s| key(s)).collect();
     let standing = standing::read(connection, &keys).await?;
+    let repeated = repeated(connection, settlements, &standing).await?;
     let mut record = Record {
         writes: Writes::default(),
         events: Vec::with_capacity(settlements.len()),
@@ -36,6 +40,7 @@ pub(crate) async fn record<'s>(
     let outcomes = settlements
         .iter()
         .map(|settlement| match standing.get(&settlement.recipient) {
+            Some(_) if repeated.contains(&settlement.recipient) => Settled::Recorded,
             Some(before) => record.add(before, settlement),
             None => Settled::Gone,
         })
@@ -43,6 +48,24 @@ pub(crate) async fn record<'s>(
     let Record { writes, events, .. } = record;
     writes::write(connection, &writes).await?;
     Ok(Recorded { outcomes, events })
+}
+
+/// Those that stand recorded already: their commit was not heard of, and they are told again.
+async fn repeated(
+    connection: &mut SqliteConnection,
+    settlements: &[&Settlement],
+    standing: &HashMap<RecipientId, Standing>,
+) -> Result<HashSet<RecipientId>, Fault> {
+    let mut repeated = HashSet::new();
+    for settlement in settlements {
+        let before = standing.get(&settlement.recipient);
+        if before.is_some_and(|before| before.may_be_of(settlement))
+            && events::are_there(connection, &settlement.events).await?
+        {
+            repeated.insert(settlement.recipient);
+        }
+    }
+    Ok(repeated)
 }
 
 fn key(settlement: &Settlement) -> Key {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use postrider_model::{MessageId, RecipientId, RecipientState, Timestamp, WaitCause, Waits};
-use postrider_store::{Epoch, Shard};
+use postrider_store::{Epoch, Outcome, Settlement, Shard};
 use serde::Serialize;
 use sqlx::SqliteConnection;
 
@@ -133,6 +133,17 @@ fn standing(recipient: RecipientId, row: Row) -> Result<Standing, Fault> {
 }
 
 impl Standing {
+    /// Whether the last thing that happened to it may be this very settlement. Its events tell.
+    pub(crate) fn may_be_of(&self, settlement: &Settlement) -> bool {
+        let attempts = match settlement.outcome {
+            Outcome::Final { attempts, .. }
+            | Outcome::Retry { attempts, .. }
+            | Outcome::Held { attempts } => attempts,
+            Outcome::Noted => return false,
+        };
+        self.updated_at == settlement.at && self.attempts == attempts
+    }
+
     /// The ledger up to `now`: what was waited for since it was last written, by what the
     /// database knows of it.
     pub(crate) fn waits_until(&self, now: Timestamp) -> Waits {

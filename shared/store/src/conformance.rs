@@ -147,6 +147,8 @@ macro_rules! conformance_tests {
                 opening_gives_the_bytes_and_the_live_recipients,
                 opening_what_is_not_there_gives_nothing;
             settle: an_end_is_recorded_once,
+                a_settlement_that_is_repeated_is_recorded_once,
+                two_results_of_one_moment_are_told_apart,
                 a_retry_shows_when_and_why,
                 a_held_recipient_leaves_the_queue_and_is_not_attempted,
                 a_note_adds_its_events_and_changes_nothing_else,

@@ -86,7 +86,8 @@ pub trait Queue: Send + Sync {
     /// on disk when it returns. Many calls at once share one transaction. A final state is
     /// recorded once, whoever owns the shard: what comes later for that recipient is `TooLate`,
     /// its events are kept. A `Retry` under a lease that is lost is `NotOwner`: its events are
-    /// kept, and its row stays as it is.
+    /// kept, and its row stays as it is. Repeating the last settlement of a recipient, as one does
+    /// whose commit was not heard of, is `Recorded` and changes nothing.
     async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError>;
 }
 

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use postrider_model::EventKind;
 use postrider_store::conformance::Ports;
 use postrider_store::conformance::fixture::{
-    add_tenant, at, claiming, commit, commit_all, live, message,
+    add_tenant, at, claiming, commit, commit_all, deliver, kinds, live, message,
 };
-use postrider_store::{Committed, StoreError};
+use postrider_store::{Committed, Settled, StoreError};
 use postrider_store_postgres::PostgresStore;
 use postrider_store_postgres::cluster::{Cluster, Settings};
 
@@ -28,14 +29,16 @@ fn unsynced() -> Settings {
     }
 }
 
+/// Ends all connections of stores to this database.
+const CUT: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid()
+        AND application_name = 'postrider'";
+
 #[tokio::test]
 async fn a_commit_whose_outcome_is_unknown_is_stored_once() {
     let relay = Relay::start().await;
     let tenant = add_tenant(&relay.ports).await;
     let mut killer = relay.shell().await;
-    let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-        WHERE datname = current_database() AND pid <> pg_backend_pid()
-            AND application_name = 'postrider'";
     for round in 0..10 {
         let plain: Vec<_> = (0..40).map(|_| message(tenant)).collect();
         let keyed: Vec<_> = (0..40)
@@ -48,7 +51,7 @@ async fn a_commit_whose_outcome_is_unknown_is_stored_once() {
         };
         let cutting = async {
             for _ in 0..6 {
-                sqlx::raw_sql(cut).execute(&mut killer).await.unwrap();
+                sqlx::raw_sql(CUT).execute(&mut killer).await.unwrap();
                 tokio::task::yield_now().await;
             }
         };
@@ -60,6 +63,32 @@ async fn a_commit_whose_outcome_is_unknown_is_stored_once() {
     assert_eq!(live(&relay.ports).await.len(), 800);
     let usage = relay.ports.mail.usage(tenant, at(0)).await.unwrap();
     assert_eq!(usage.day, 800);
+}
+
+#[tokio::test]
+async fn a_result_whose_commit_was_not_heard_of_is_recorded_once() {
+    let relay = Relay::start().await;
+    let tenant = add_tenant(&relay.ports).await;
+    let mut killer = relay.shell().await;
+    for _ in 0..10 {
+        let messages: Vec<_> = (0..40).map(|_| message(tenant)).collect();
+        for done in commit_all(&relay.ports, &messages).await {
+            assert_eq!(done.unwrap(), Committed::Stored);
+        }
+        let settling = join_all(messages.iter().map(|given| deliver(&relay.ports, given, 5)));
+        let cutting = async {
+            for _ in 0..6 {
+                sqlx::raw_sql(CUT).execute(&mut killer).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        };
+        let (settled, ()) = futures_util::future::join(settling, cutting).await;
+        assert!(settled.iter().all(|settled| *settled == Settled::Recorded));
+        for given in &messages {
+            let told = kinds(&relay.ports, given).await;
+            assert_eq!(told, [EventKind::Accepted, EventKind::Delivered]);
+        }
+    }
 }
 
 trait ConcatAll<T> {

@@ -61,6 +61,50 @@ pub async fn an_end_is_recorded_once(ports: &Ports) {
     assert_eq!(kinds.len(), 6, "what came late is kept");
 }
 
+pub async fn a_settlement_that_is_repeated_is_recorded_once(ports: &Ports) {
+    let given = message(add_tenant(ports).await);
+    commit(ports, &given).await;
+    let outcomes = [(1, retry(99)), (99, delivered())];
+    for (at, (seconds, outcome)) in (2..).zip(outcomes) {
+        let kind = if at == 2 {
+            EventKind::Deferred
+        } else {
+            EventKind::Delivered
+        };
+        let mut told = settlement(&given, seconds, kind, outcome);
+        told.waits.add(WaitCause::Attempt, Duration::from_secs(1));
+        for _ in 0..3 {
+            assert_eq!(settle(ports, told.clone()).await, Settled::Recorded);
+        }
+        assert_eq!(kinds(ports, &given).await.len(), at);
+        let stored = recipient(ports, &given).await;
+        assert_eq!(stored.waits.total(), Duration::from_secs(at as u64 - 1));
+    }
+    assert_eq!(
+        recipient(ports, &given).await.state,
+        RecipientState::Delivered
+    );
+    assert_eq!(live(ports).await, []);
+}
+
+/// A clock may stand still between two of them.
+pub async fn two_results_of_one_moment_are_told_apart(ports: &Ports) {
+    let given = message(add_tenant(ports).await);
+    commit(ports, &given).await;
+    let results = [
+        (EventKind::Deferred, retry(0)),
+        (EventKind::Delivered, delivered()),
+        (EventKind::Complained, Outcome::Noted),
+        (EventKind::Complained, Outcome::Noted),
+    ];
+    for (kind, outcome) in results {
+        settle(ports, settlement(&given, 0, kind, outcome)).await;
+    }
+    let stored = recipient(ports, &given).await;
+    assert_eq!(stored.state, RecipientState::Delivered);
+    assert_eq!(kinds(ports, &given).await.len(), 5);
+}
+
 pub async fn a_retry_shows_when_and_why(ports: &Ports) {
     let given = message(add_tenant(ports).await);
     commit(ports, &given).await;
