@@ -214,7 +214,9 @@ fn no_crate_below_the_binary_knows_the_sandbox_command() {
         .filter(|package| package.name != "postrider");
     for file in below.flat_map(|package| sources(&package.folder.join("src"))) {
         let text = std::fs::read_to_string(&file).unwrap();
+        // The system's own folder is another matter.
         let knows = text
+            .replace("/dev/", "/")
             .split(|c: char| !c.is_ascii_alphanumeric())
             .any(|word| word == "dev");
         assert!(!knows, "{} says «dev»", file.display());
