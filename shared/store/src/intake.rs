@@ -18,6 +18,11 @@ pub trait Intake: Send + Sync {
     /// Repeating a commit with the same message id is safe: it is stored once.
     async fn commit(&self, message: NewMessage) -> Result<Committed, StoreError>;
 
+    /// Stores messages of one tenant together, all of them or none, in one transaction; on disk
+    /// when it returns. A claim, for the whole group, stands at the first and at no other. What
+    /// `commit` says of one holds for the group: over quota where one of them is. Not empty.
+    async fn commit_all(&self, messages: Vec<NewMessage>) -> Result<Committed, StoreError>;
+
     /// The answer that was given under this key, if its claim still stands at `now`. A look
     /// ahead that saves work; what decides is the claim inside `commit`.
     async fn answered(
@@ -30,6 +35,11 @@ pub trait Intake: Send + Sync {
     /// its signatures are not those of `was` any more (somebody else sealed it), or where it has
     /// no bytes any more: nothing is changed then.
     async fn reseal(&self, message: Resealed) -> Result<bool, StoreError>;
+
+    /// Gives a scheduled message another time, and the bytes that were sealed for it; on disk
+    /// when it returns. Of this, `Mail::cancel` and `Queue::start_scheduled` each sees what the
+    /// one before it left. Its summary tells the new time, each recipient gets its event.
+    async fn reschedule(&self, message: Rescheduled) -> Result<Rescheduling, StoreError>;
 }
 
 /// A message that was sealed again.
@@ -42,6 +52,32 @@ pub struct Resealed {
     pub sealed_until: Timestamp,
     /// Until when the signatures stood that are replaced.
     pub was: Timestamp,
+}
+
+/// A scheduled message that is to leave at another time.
+#[derive(Clone, Debug)]
+pub struct Rescheduled {
+    /// Sealed for the new time.
+    pub sealed: Resealed,
+    /// First attempts start here.
+    pub due_at: Timestamp,
+    /// Not attempted after this.
+    pub expires_at: Timestamp,
+    /// When that was asked for.
+    pub at: Timestamp,
+}
+
+/// What became of the wish for another time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rescheduling {
+    /// It leaves at the new time and not before.
+    Done,
+    /// It is not scheduled (any more): it was sent, is about to be, or was taken back.
+    NotScheduled,
+    /// Its signatures are not those of `was` any more: to be read and sealed again.
+    SealedByAnother,
+    /// This tenant has none of that id.
+    NotFound,
 }
 
 /// How many recipients a tenant may have accepted; 0 is no limit. Days and months are UTC's.

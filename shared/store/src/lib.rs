@@ -24,9 +24,12 @@ pub use directory::{Directory, DirectorySnapshot, NewTenant};
 pub use error::StoreError;
 pub use intake::{
     Answer, Claim, ClaimScope, Committed, Intake, NewMessage, NewRecipient, OverQuota, Period,
-    Quota, Resealed, Summary,
+    Quota, Rescheduled, Rescheduling, Resealed, Summary,
 };
-pub use mail::{Cancelled, Mail, StoredEmail, StoredEvent, StoredRecipient, Usage};
+pub use mail::{
+    Cancelled, ListedEmail, Listing, Mail, MailFilter, MailPage, PageStart, StoredEmail,
+    StoredEvent, StoredRecipient, Usage,
+};
 pub use nodes::{Beat, Level, NewNode, NodeReport, NodeStanding, Nodes, Taken};
 pub use queue::{
     Changes, Cursor, LaneKey, LanePage, News, OpenMessage, OpenRecipient, Outcome, Place, Queue,

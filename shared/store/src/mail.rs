@@ -4,8 +4,8 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use postrider_model::{
-    EmailAddress, Event, EventKind, MessageId, RecipientId, RecipientState, Reply, TenantId,
-    Timestamp, WaitCause, Waits,
+    EmailAddress, Event, EventKind, MessageId, RecipientId, RecipientState, Reply, Stream, Tag,
+    TenantId, Timestamp, WaitCause, Waits,
 };
 
 use crate::{StoreError, Summary};
@@ -20,6 +20,15 @@ pub trait Mail: Send + Sync {
         tenant: TenantId,
         id: MessageId,
     ) -> Result<Option<StoredEmail>, StoreError>;
+
+    /// A page of the tenant's messages, newest first; `None` where the page begins at a message
+    /// that this tenant does not have.
+    async fn list(
+        &self,
+        tenant: TenantId,
+        filter: &MailFilter,
+        page: MailPage,
+    ) -> Result<Option<Listing>, StoreError>;
 
     /// All events of a message, oldest first; `None` where this tenant has none of that id.
     async fn events(
@@ -42,6 +51,54 @@ pub trait Mail: Send + Sync {
 
     /// Recipients accepted on the UTC day of `at` and in its month.
     async fn usage(&self, tenant: TenantId, at: Timestamp) -> Result<Usage, StoreError>;
+}
+
+/// Which messages are listed: those for which all that is given holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MailFilter {
+    /// One of its recipients; local parts are compared without their case.
+    pub recipient: Option<EmailAddress>,
+    pub tag: Option<Tag>,
+    pub stream: Option<Stream>,
+}
+
+/// Which part of a list. Ids are given in the order of acceptance, so that a page stays where it
+/// is when more comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MailPage {
+    /// 1 to 100 messages.
+    pub limit: u8,
+    pub start: PageStart,
+}
+
+/// Where a page of a list begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageStart {
+    Newest,
+    /// What is next older than this message.
+    After(MessageId),
+    /// What is next newer than this message: the page that ends just before it.
+    Before(MessageId),
+}
+
+/// A page of messages, newest first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    pub emails: Vec<ListedEmail>,
+    /// Whether there is more beyond it: older, or with `Before` newer.
+    pub more: bool,
+}
+
+/// A message in a list: as in `StoredEmail`, without its recipients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedEmail {
+    pub id: MessageId,
+    pub accepted_at: Timestamp,
+    pub expires_at: Timestamp,
+    /// Bytes on the wire.
+    pub size: u64,
+    pub summary: Summary,
+    pub last_event: EventKind,
 }
 
 /// What became of the wish to take a message back.
