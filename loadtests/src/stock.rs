@@ -243,6 +243,7 @@ fn summary(tenant: &Tenant, stream: Stream, (id, to): (MessageId, &str)) -> Summ
         tags: Vec::new(),
         attachments: Vec::new(),
         scheduled_at: None,
+        expires_at: None,
     }
 }
 

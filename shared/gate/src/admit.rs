@@ -65,6 +65,7 @@ pub(crate) struct Rest {
     pub(crate) stream: Stream,
     pub(crate) tags: Vec<Tag>,
     pub(crate) scheduled_at: Option<Timestamp>,
+    pub(crate) expires_at: Option<Timestamp>,
 }
 
 /// The rules of admission.
@@ -129,6 +130,7 @@ pub(crate) fn admit(
             stream: submission.stream,
             tags: submission.tags,
             scheduled_at: submission.scheduled_at,
+            expires_at: submission.expires_at,
         },
         _only_here: (),
     })

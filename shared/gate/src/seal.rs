@@ -217,5 +217,6 @@ fn summary(admitted: Admitted, message_id: String) -> Summary {
         tags: admitted.submission.tags,
         attachments: admitted.facts.attachments,
         scheduled_at: admitted.submission.scheduled_at,
+        expires_at: admitted.submission.expires_at,
     }
 }

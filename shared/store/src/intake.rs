@@ -190,6 +190,10 @@ pub struct Summary {
     pub attachments: Vec<Attachment>,
     /// What the client asked for as `scheduled_at`, if it did.
     pub scheduled_at: Option<Timestamp>,
+    /// What the client asked for as `expires_at`, if it did: a later time of sending does not
+    /// outlive it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
 }
 
 /// One recipient of a new message.

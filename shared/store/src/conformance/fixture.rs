@@ -162,6 +162,7 @@ fn summary(id: MessageId) -> Summary {
         tags: Vec::new(),
         attachments: Vec::new(),
         scheduled_at: None,
+        expires_at: None,
     }
 }
 
