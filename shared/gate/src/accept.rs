@@ -5,24 +5,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use postrider_message::{MessageError, SignError};
-use postrider_model::{MessageId, Timestamp};
+use postrider_model::{Domain, MessageId, Timestamp};
 use postrider_runtime::{Clock, Rng};
 use postrider_store::{
-    Answer, Claim, ClaimScope, Committed, Intake, Mail, NewMessage, Roster, StoreError,
+    Answer, Claim, ClaimScope, Committed, Intake, Mail, NewMessage, OverQuota, Roster, StoreError,
 };
 use postrider_telemetry::{Counter, Histogram, Registry};
 
 use crate::access::Caller;
-use crate::admit::{ClaimRequest, Rules, Submission, admit};
-use crate::claim::{Claims, Entry};
-use crate::identity::{Identity, Service};
-use crate::quota::{self, QuotaExceeded, Quotas};
-use crate::seal::{Seal, seal};
+use crate::admit::{ClaimRequest, Rules, Submission};
+use crate::claim::{Claims, Entry, Turn};
+use crate::identity::Service;
+use crate::quota::{QuotaExceeded, Quotas};
 use crate::secret::MasterKey;
 use crate::signing::KeyRing;
 
 /// How long an idempotency key stands.
-const CLAIM_LIFE: Duration = Duration::from_hours(24);
+pub(crate) const CLAIM_LIFE: Duration = Duration::from_hours(24);
 /// Above this a message is parsed and signed on a blocking thread, in bytes.
 pub(crate) const INLINE_MOST: usize = 128 * 1024;
 
@@ -31,17 +30,17 @@ pub struct Gate {
     pub(crate) intake: Arc<dyn Intake>,
     pub(crate) mail: Arc<dyn Mail>,
     pub(crate) roster: Roster,
-    master: Arc<MasterKey>,
+    pub(crate) master: Arc<MasterKey>,
     pub(crate) clock: Clock,
-    rng: Rng,
+    pub(crate) rng: Rng,
     pub(crate) keys: KeyRing,
     pub(crate) rules: Rules,
-    size_most: usize,
+    pub(crate) size_most: usize,
     claims: Claims,
-    quotas: Arc<Quotas>,
+    pub(crate) quotas: Arc<Quotas>,
     space_is_short: AtomicBool,
     accepted: Counter,
-    over_quota: Counter,
+    refused_over_quota: Counter,
     pub(crate) resealed: Counter,
     accept_seconds: Histogram,
 }
@@ -145,7 +144,7 @@ impl Gate {
                 "postrider_gate_recipients_accepted_total",
                 "Recipients of messages that were acknowledged.",
             ),
-            over_quota: ports.metrics.counter(
+            refused_over_quota: ports.metrics.counter(
                 "postrider_gate_over_quota_total",
                 "Messages refused because their tenant's quota was used up.",
             ),
@@ -173,6 +172,11 @@ impl Gate {
         self.space_is_short.load(Ordering::Relaxed)
     }
 
+    /// The domain that mail is sent from.
+    pub fn send_domain(&self) -> &Domain {
+        &self.rules.service.send_domain
+    }
+
     /// Whether some active DKIM key of the directory does not open with this process's master
     /// key: it was sealed with another one, and this process would sign with less, or nothing.
     pub fn is_sealed_by_another_key(&self) -> bool {
@@ -193,13 +197,8 @@ impl Gate {
         let accepted = match submission.claim.clone() {
             None => self.accept_new(caller, submission, None).await,
             Some(request) => self.accept_once(caller, submission, request).await,
-        };
-        if let Err(AcceptError::OverQuota(_)) = accepted {
-            self.over_quota.add(1);
-        }
-        let accepted = accepted?;
-        self.accept_seconds
-            .observe(self.clock.now().since(begun).as_secs_f64());
+        }?;
+        self.observe(begun);
         Ok(accepted)
     }
 
@@ -209,32 +208,39 @@ impl Gate {
         submission: Submission,
         request: ClaimRequest,
     ) -> Result<Accepted, AcceptError> {
-        let (tenant, endpoint) = (caller.tenant.id, request.endpoint);
-        let scope = ClaimScope {
-            tenant,
-            endpoint,
-            key: request.key,
-        };
-        let mut submission = Some(submission);
+        let (scope, request) = (request.scope(caller.tenant.id), request.request);
+        match self.turn(&scope, request).await? {
+            Earlier::Answer(answer) => Ok(replayed(answer)),
+            // Held until the answer: an equal request that comes meanwhile waits for it.
+            Earlier::None(_turn) => {
+                let claim = Some((scope, request));
+                self.accept_new(caller, submission, claim).await
+            }
+        }
+    }
+
+    /// What was answered under this key before, or the turn to answer it.
+    pub(crate) async fn turn(
+        &self,
+        scope: &ClaimScope,
+        request: [u8; 32],
+    ) -> Result<Earlier, AcceptError> {
         loop {
-            let turn = match self.claims.enter(&scope, request.request).await {
+            let turn = match self.claims.enter(scope, request).await {
                 Entry::Mine(turn) => Some(turn),
                 Entry::Ended => None,
                 Entry::OtherRequest => return Err(AcceptError::KeyOfOtherRequest),
                 Entry::StillRunning => return Err(AcceptError::KeyInProgress),
             };
-            let earlier = self.intake.answered(&scope, self.clock.now()).await?;
-            if let Some(answer) = earlier {
-                return replay(answer, request.request);
+            match self.intake.answered(scope, self.clock.now()).await? {
+                Some(answer) if answer.request == request => return Ok(Earlier::Answer(answer)),
+                Some(_) => return Err(AcceptError::KeyOfOtherRequest),
+                None => {}
             }
             // The first one failed and released the key: whoever has the turn tries itself.
-            let Some(_turn) = turn else { continue };
-            let Some(submission) = submission.take() else {
-                return Err(AcceptError::Stopped);
-            };
-            return self
-                .accept_new(caller, submission, Some((scope, request.request)))
-                .await;
+            if let Some(turn) = turn {
+                return Ok(Earlier::None(turn));
+            }
         }
     }
 
@@ -260,18 +266,16 @@ impl Gate {
         });
         match self.intake.commit(message).await? {
             Committed::Stored => {
-                self.accepted.add(recipients as u64);
+                self.count_accepted(recipients);
                 Ok(Accepted {
                     answer,
                     stored: Some(id),
                 })
             }
             // Another process was first under this key.
-            Committed::Claimed(earlier) => replay(earlier, request),
-            Committed::OverQuota(over) => {
-                self.quotas.learn(caller.tenant.id, &over, now);
-                Err(QuotaExceeded::new(&over, recipients, now).into())
-            }
+            Committed::Claimed(earlier) if earlier.request == request => Ok(replayed(earlier)),
+            Committed::Claimed(_) => Err(AcceptError::KeyOfOtherRequest),
+            Committed::OverQuota(over) => Err(self.over_quota(caller, &over, (recipients, now))),
         }
     }
 
@@ -282,49 +286,57 @@ impl Gate {
         now: Timestamp,
     ) -> Result<NewMessage, AcceptError> {
         let large = submission.raw.len() > INLINE_MOST;
-        let identity = Identity::of(&caller.tenant, &self.rules.service);
-        let signers = self.keys.signers(&identity.signing_domain);
-        let (rules, roster) = (self.rules.clone(), self.roster.clone());
-        let (master, rng) = (Arc::clone(&self.master), self.rng.clone());
-        let (tenant, size_most) = (Arc::clone(&caller.tenant), self.size_most);
-        let (tenant_id, quota) = (tenant.id, quota::of(&tenant.limits));
-        let quotas = Arc::clone(&self.quotas);
-        let work = move || {
-            let admitted = admit(&rules, &roster, tenant, submission, now)?;
-            let recipients = admitted.recipients.len();
-            if let Some(over) = quotas.used_up(tenant_id, quota, now) {
-                return Err(QuotaExceeded::new(&over, recipients, now).into());
-            }
-            let (service, master, rng) = (&rules.service, &*master, &rng);
-            seal(
-                admitted,
-                &Seal {
-                    service,
-                    master,
-                    signers,
-                    rng,
-                    now,
-                    size_most,
-                },
-            )
-        };
-        if large {
-            tokio::task::spawn_blocking(work)
-                .await
-                .map_err(|_| AcceptError::Stopped)?
+        let sealing = self.sealing(caller);
+        let work = move || sealing.seal(submission, now);
+        let sealed = if large {
+            let work = tokio::task::spawn_blocking(work).await;
+            work.map_err(|_| AcceptError::Stopped)?
         } else {
             work()
+        };
+        if let Err(AcceptError::OverQuota(_)) = &sealed {
+            self.count_over_quota();
         }
+        sealed
+    }
+
+    /// Remembers the commit's refusal of so many recipients.
+    pub(crate) fn over_quota(
+        &self,
+        caller: &Caller,
+        over: &OverQuota,
+        (recipients, now): (usize, Timestamp),
+    ) -> AcceptError {
+        self.quotas.learn(caller.tenant.id, over, now);
+        self.count_over_quota();
+        QuotaExceeded::new(over, recipients, now).into()
+    }
+
+    pub(crate) fn count_over_quota(&self) {
+        self.refused_over_quota.add(1);
+    }
+
+    pub(crate) fn count_accepted(&self, recipients: usize) {
+        self.accepted.add(recipients as u64);
+    }
+
+    pub(crate) fn observe(&self, begun: Timestamp) {
+        let taken = self.clock.now().since(begun);
+        self.accept_seconds.observe(taken.as_secs_f64());
     }
 }
 
-fn replay(answer: Answer, request: [u8; 32]) -> Result<Accepted, AcceptError> {
-    if answer.request == request {
-        Ok(Accepted {
-            answer,
-            stored: None,
-        })
-    } else {
-        Err(AcceptError::KeyOfOtherRequest)
+/// What is found under an idempotency key.
+pub(crate) enum Earlier {
+    /// The very same request was answered with this.
+    Answer(Answer),
+    /// Nothing: it is this request's to answer, while the turn is held.
+    None(Turn),
+}
+
+fn replayed(answer: Answer) -> Accepted {
+    Accepted {
+        answer,
+        stored: None,
     }
 }

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_message::Received;
-use postrider_model::{EmailAddress, IdempotencyKey, Mailbox, Stream, Tag, Tenant, Timestamp};
-use postrider_store::Roster;
+use postrider_model::{
+    EmailAddress, IdempotencyKey, Mailbox, Stream, Tag, Tenant, TenantId, Timestamp,
+};
+use postrider_store::{ClaimScope, Roster};
 
 use crate::accept::AcceptError;
 use crate::identity::{Identity, Service};
@@ -37,6 +39,17 @@ pub struct ClaimRequest {
     pub key: IdempotencyKey,
     /// SHA-256 over the canonical request.
     pub request: [u8; 32],
+}
+
+impl ClaimRequest {
+    /// The key of this tenant.
+    pub(crate) fn scope(&self, tenant: TenantId) -> ClaimScope {
+        ClaimScope {
+            tenant,
+            endpoint: self.endpoint,
+            key: self.key.clone(),
+        }
+    }
 }
 
 /// A submission that may be sent. Only `admit` makes one.
@@ -145,7 +158,8 @@ fn distinct(envelope: Vec<EmailAddress>) -> Vec<EmailAddress> {
         .collect()
 }
 
-fn times(
+/// When the first attempt is, and when the last: `(due_at, expires_at)`.
+pub(crate) fn times(
     rules: &Rules,
     scheduled_at: Option<Timestamp>,
     expires_at: Option<Timestamp>,

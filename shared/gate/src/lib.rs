@@ -5,7 +5,9 @@
 //! Access::identify     a key becomes a Caller (tenant, rate)
 //! Budget::reserve      room in memory, before the body is read
 //! Gate::accept         admit → seal → Intake::commit → the promise
+//! Gate::accept_all     the same for several of one request, together
 //! Gate::reseal         the same message, signed anew
+//! Gate::reschedule     and with another time
 //! Provision            tenants, keys and signing keys: what the directory is filled with
 //! ```
 //!
@@ -16,14 +18,17 @@ mod access;
 mod admit;
 mod budget;
 mod claim;
+mod group;
 mod identity;
 mod name;
 mod provision;
 mod quota;
 mod rate;
+mod reschedule;
 mod reseal;
 mod return_path;
 mod seal;
+mod sealing;
 mod secret;
 mod signing;
 mod token;
@@ -32,9 +37,11 @@ pub use accept::{AcceptError, Accepted, Gate, GateConfig, GatePorts};
 pub use access::{Access, Caller, Denied};
 pub use admit::{ClaimRequest, Submission};
 pub use budget::{Budget, BudgetBusy, Reservation};
+pub use group::{AcceptedGroup, Group, GroupError};
 pub use identity::Service;
 pub use provision::{Provision, ProvisionError, Provisioned, TenantDefaults};
 pub use quota::QuotaExceeded;
 pub use rate::RateState;
+pub use reschedule::RescheduleError;
 pub use reseal::ResealError;
 pub use secret::{MasterKey, SecretError};

@@ -1,6 +1,8 @@
 //! Sealing again: the very same message under new signatures, for what waits near the end of the
 //! old ones or was signed with a key that is revoked.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use postrider_message::SignError;
 use postrider_model::{MessageId, TenantId, Timestamp};
@@ -41,39 +43,58 @@ impl Gate {
         let Some(body) = self.mail.body(tenant, message).await? else {
             return Ok(false);
         };
+        let signers = self.signers_of(tenant)?;
+        // Due at once. Of what is rescheduled the new time stands here.
+        let times = Times {
+            now,
+            due_at: now,
+            date: None,
+        };
+        let signed = signed_anew(body, signers, times).await?;
+        let resealed = resealed((tenant, message), signed, was);
+        let is_ours = self.intake.reseal(resealed).await?;
+        self.resealed.add(u64::from(is_ours));
+        Ok(is_ours)
+    }
+
+    /// The keys of today for what this tenant sends; at least one.
+    pub(crate) fn signers_of(&self, tenant: TenantId) -> Result<Signers, ResealError> {
         let sender = self.roster.tenant(tenant).ok_or(ResealError::NoTenant)?;
         let identity = Identity::of(&sender, &self.rules.service);
         let signers = self.keys.signers(&identity.signing_domain);
         if signers.is_empty() {
             return Err(ResealError::NoSigningKey);
         }
-        // Due at once. Of what is rescheduled the new time stands here.
-        let Signed {
-            body,
-            selectors,
-            until,
-        } = signed_anew(body, signers, (now, now)).await?;
-        let resealed = Resealed {
-            id: message,
-            tenant,
-            body,
-            selectors,
-            sealed_until: until,
-            was,
-        };
-        let is_ours = self.intake.reseal(resealed).await?;
-        self.resealed.add(u64::from(is_ours));
-        Ok(is_ours)
+        Ok(signers)
     }
 }
 
-async fn signed_anew(
+/// For when a message is signed anew.
+pub(crate) struct Times {
+    pub(crate) now: Timestamp,
+    /// The first attempt.
+    pub(crate) due_at: Timestamp,
+    /// The time that its Date was made for, where it is to get another.
+    pub(crate) date: Option<Timestamp>,
+}
+
+/// The same message with another Date, if that was asked for and is ours to give, and with new
+/// signatures.
+pub(crate) async fn signed_anew(
     body: Bytes,
     signers: Signers,
-    times: (Timestamp, Timestamp),
+    times: Times,
 ) -> Result<Signed, ResealError> {
     let large = body.len() > INLINE_MOST;
-    let work = move || signed(postrider_message::unsigned(&body), &signers, times);
+    let work = move || {
+        let Times { now, due_at, date } = times;
+        let stamped = postrider_message::unsigned(&body);
+        let stamped = match date {
+            Some(was) => postrider_message::redate(stamped, was, due_at),
+            None => Cow::Borrowed(stamped),
+        };
+        signed(&stamped, &signers, (now, due_at))
+    };
     let signed = if large {
         let work = tokio::task::spawn_blocking(work);
         work.await.map_err(|_| ResealError::Stopped)?
@@ -81,4 +102,20 @@ async fn signed_anew(
         work()
     };
     Ok(signed?)
+}
+
+/// What the store is told of it. `was` is until when the old signatures stood.
+pub(crate) fn resealed(
+    (tenant, id): (TenantId, MessageId),
+    signed: Signed,
+    was: Timestamp,
+) -> Resealed {
+    Resealed {
+        id,
+        tenant,
+        body: signed.body,
+        selectors: signed.selectors,
+        sealed_until: signed.until,
+        was,
+    }
 }

@@ -3,11 +3,13 @@
 
 mod canonical;
 mod key;
+mod sealed;
 mod sign;
 mod verify;
 
 pub use key::{Generated, KeyError, SigningKey, generate_key};
-pub use sign::{SignError, sign, sign_at, unsigned};
+pub use sealed::{sealed_until, unsigned};
+pub use sign::{SignError, sign, sign_at};
 pub use verify::{DkimVerdict, SignatureCheck, signature_names, verify};
 
 /// The machine's time, for `t=` and for «is it expired».

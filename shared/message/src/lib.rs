@@ -20,6 +20,7 @@ mod mailboxes;
 mod mime;
 mod parameters;
 mod read;
+mod redate;
 mod show;
 mod stamp;
 mod transfer;
@@ -27,12 +28,13 @@ mod words;
 
 pub use compose::{ComposeError, ComposeReason, Composed, Draft, DraftAttachment, compose};
 pub use dkim::{
-    DkimVerdict, Generated, KeyError, SignError, SignatureCheck, SigningKey, generate_key, sign,
-    sign_at, signature_names, unsigned, verify,
+    DkimVerdict, Generated, KeyError, SignError, SignatureCheck, SigningKey, generate_key,
+    sealed_until, sign, sign_at, signature_names, unsigned, verify,
 };
 pub use error::MessageError;
 pub use legible::legible;
 pub use lines::normalise;
 pub use read::{Received, read};
+pub use redate::redate;
 pub use show::{Texts, header_value, header_values, texts};
 pub use stamp::{Stamp, Stamped, stamp};

@@ -100,27 +100,6 @@ pub fn sign_at(
     Ok(out)
 }
 
-/// What stands behind the DKIM-Signature fields that a sealed message begins with: takes off what
-/// `sign` gave. A stamp lets no foreign signature in and begins with Received, so that the fields
-/// at the top are exactly ours.
-pub fn unsigned(sealed: &[u8]) -> &[u8] {
-    let mut rest = sealed;
-    while rest.starts_with(b"DKIM-Signature:") {
-        rest = behind_field(rest);
-    }
-    rest
-}
-
-fn behind_field(mut rest: &[u8]) -> &[u8] {
-    while let Some(end) = memchr::memmem::find(rest, b"\r\n") {
-        rest = rest.get(end + 2..).unwrap_or_default();
-        if !rest.starts_with(b" ") && !rest.starts_with(b"\t") {
-            return rest;
-        }
-    }
-    &[]
-}
-
 // The names for h= and the canonical form of what they name, in the same order.
 fn signed_header(message: &Split<'_>) -> (Vec<&'static str>, Vec<u8>) {
     let (mut names, mut header) = (Vec::with_capacity(40), Vec::with_capacity(2_048));
@@ -177,6 +156,7 @@ fn unsigned_field(
 mod tests {
     use super::*;
     use crate::dkim::key::generate_key;
+    use crate::dkim::sealed::unsigned;
     use crate::dkim::verify::{DkimVerdict, verify};
     use postrider_model::{DkimAlgorithm, Domain};
 

@@ -1,0 +1,189 @@
+//! Accepting several messages of one request: one claim, one quota, one transaction.
+
+use postrider_model::{MessageId, Timestamp};
+use postrider_store::{Answer, Claim, ClaimScope, Committed, NewMessage};
+
+use crate::accept::{AcceptError, CLAIM_LIFE, Earlier, Gate};
+use crate::access::Caller;
+use crate::admit::{ClaimRequest, Submission};
+
+/// Messages that one request brings.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Their own claims are passed over.
+    pub submissions: Vec<Submission>,
+    /// For all of them together.
+    pub claim: Option<ClaimRequest>,
+}
+
+/// The promise for a group: on disk, with every recipient.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcceptedGroup {
+    /// The status and JSON to answer; of a replay, those of the first time.
+    pub answer: Answer,
+    /// The messages that were stored now; none where an earlier request had stored them.
+    pub stored: Vec<MessageId>,
+}
+
+/// Why a group did not come into being. Nothing of it is kept then.
+#[derive(Debug)]
+pub enum GroupError<E> {
+    /// By the door, which saw what became of each message.
+    Refused(E),
+    Accept(AcceptError),
+}
+
+impl<E> From<AcceptError> for GroupError<E> {
+    fn from(error: AcceptError) -> Self {
+        Self::Accept(error)
+    }
+}
+
+impl Gate {
+    /// Accepts those of a group that can be, or none. `decide` is given what became of each, in
+    /// their order, and answers with the JSON that is the promise for those that are `Ok` (at
+    /// least one), or refuses the group. Not to be cancelled, as `accept`.
+    pub async fn accept_all<E>(
+        &self,
+        caller: &Caller,
+        group: Group,
+        decide: impl FnOnce(&[Result<MessageId, AcceptError>]) -> Result<String, E> + Send,
+    ) -> Result<AcceptedGroup, GroupError<E>> {
+        let begun = self.clock.now();
+        if self.space_is_short() {
+            return Err(AcceptError::SpaceIsShort.into());
+        }
+        let tenant = caller.tenant.id;
+        let claimed = group
+            .claim
+            .map(|claim| (claim.scope(tenant), claim.request));
+        // Held until the answer: an equal request that comes meanwhile waits for it.
+        let _turn = match &claimed {
+            None => None,
+            Some((scope, request)) => match self.turn(scope, *request).await? {
+                Earlier::Answer(answer) => return Ok(replayed(answer)),
+                Earlier::None(turn) => Some(turn),
+            },
+        };
+        let accepted = self
+            .accept_group(caller, (group.submissions, claimed), decide)
+            .await?;
+        self.observe(begun);
+        Ok(accepted)
+    }
+
+    async fn accept_group<E>(
+        &self,
+        caller: &Caller,
+        (submissions, claimed): (Vec<Submission>, Option<(ClaimScope, [u8; 32])>),
+        decide: impl FnOnce(&[Result<MessageId, AcceptError>]) -> Result<String, E>,
+    ) -> Result<AcceptedGroup, GroupError<E>> {
+        let now = self.clock.now();
+        let sealed = self.sealed_all(caller, submissions, now).await?;
+        let mut messages = Vec::with_capacity(sealed.len());
+        let mut told = Vec::with_capacity(sealed.len());
+        for one in sealed {
+            told.push(one.map(|message| {
+                let id = message.id;
+                messages.push(message);
+                id
+            }));
+        }
+        let body = decide(&told).map_err(GroupError::Refused)?;
+        let request = claimed.as_ref().map_or([0; 32], |(_, request)| *request);
+        let answer = Answer {
+            request,
+            status: 200,
+            body,
+        };
+        // A claim for the whole group stands at the first.
+        if let Some(first) = messages.first_mut() {
+            first.claim = claimed.map(|(scope, _)| Claim {
+                scope,
+                answer: answer.clone(),
+                until: now.after(CLAIM_LIFE),
+            });
+        }
+        self.commit_group(caller, messages, answer, now).await
+    }
+
+    async fn commit_group<E>(
+        &self,
+        caller: &Caller,
+        messages: Vec<NewMessage>,
+        answer: Answer,
+        now: Timestamp,
+    ) -> Result<AcceptedGroup, GroupError<E>> {
+        let stored = messages.iter().map(|message| message.id).collect();
+        let counts = messages.iter().map(|message| message.recipients.len());
+        let recipients = counts.sum();
+        let committed = self.intake.commit_all(messages).await;
+        match committed.map_err(AcceptError::from)? {
+            Committed::Stored => {
+                self.count_accepted(recipients);
+                Ok(AcceptedGroup { answer, stored })
+            }
+            // Another process was first under this key.
+            Committed::Claimed(earlier) if earlier.request == answer.request => {
+                Ok(replayed(earlier))
+            }
+            Committed::Claimed(_) => Err(AcceptError::KeyOfOtherRequest.into()),
+            Committed::OverQuota(over) => {
+                Err(self.over_quota(caller, &over, (recipients, now)).into())
+            }
+        }
+    }
+
+    // One after another on a thread of their own: at most one of them is in memory twice.
+    async fn sealed_all(
+        &self,
+        caller: &Caller,
+        submissions: Vec<Submission>,
+        now: Timestamp,
+    ) -> Result<Vec<Result<NewMessage, AcceptError>>, AcceptError> {
+        let sealing = self.sealing(caller);
+        let work = move || {
+            let mut sealed = Vec::with_capacity(submissions.len());
+            for submission in submissions {
+                match sealing.seal(submission, now) {
+                    Err(error) if !is_of_one(&error) => return Err(error),
+                    one => sealed.push(one),
+                }
+            }
+            Ok(sealed)
+        };
+        let sealed = tokio::task::spawn_blocking(work).await;
+        let sealed = sealed.map_err(|_| AcceptError::Stopped)?;
+        if let Err(AcceptError::OverQuota(_)) = &sealed {
+            self.count_over_quota();
+        }
+        sealed
+    }
+}
+
+fn replayed(answer: Answer) -> AcceptedGroup {
+    let stored = Vec::new();
+    AcceptedGroup { answer, stored }
+}
+
+// Whether one message of a group is at fault; else none of them can be accepted.
+fn is_of_one(error: &AcceptError) -> bool {
+    match error {
+        AcceptError::NoRecipients
+        | AcceptError::TooManyRecipients { .. }
+        | AcceptError::SeveralFrom { .. }
+        | AcceptError::TooLarge { .. }
+        | AcceptError::ScheduledTooLate { .. }
+        | AcceptError::ExpiresTooEarly { .. }
+        | AcceptError::Message(_) => true,
+        AcceptError::KeyOfOtherRequest
+        | AcceptError::KeyInProgress
+        | AcceptError::OverQuota(_)
+        | AcceptError::SpaceIsShort
+        | AcceptError::NoSigningKey
+        | AcceptError::NoReturnPath
+        | AcceptError::Sign(_)
+        | AcceptError::Stopped
+        | AcceptError::Store(_) => false,
+    }
+}
