@@ -1,31 +1,43 @@
 //! The HTTP door: which endpoint, who calls, and what every answer carries.
 
 mod attachments;
+mod batch;
 mod cancel;
 mod complaints;
+mod domains;
 mod email;
 mod extras;
 mod fields;
+mod files;
 mod fingerprint;
+mod headers;
 mod intake;
 mod json;
+mod list;
 mod mailboxes;
+mod raw;
+mod reading;
 mod recipient;
+mod reschedule;
+mod route;
 mod show;
 mod submit;
 mod times;
 mod unknown;
 mod usage;
 
-use ::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
+use ::http::{HeaderMap, HeaderName, HeaderValue, header};
 use async_trait::async_trait;
 use postrider_gate::{Caller, Denied, RateState};
 use postrider_http::{Answer, Door, Problem, Request, RequestId};
-use postrider_model::{ApiToken, MessageId};
+use postrider_model::ApiToken;
 use postrider_runtime::Shutdown;
 use postrider_store::StoreError;
 
+use crate::http::route::Endpoint;
 use crate::{Config, Ports, refusal};
+
+pub(crate) use email::MessageRef;
 
 /// The door.
 pub(crate) struct HttpDoor {
@@ -35,28 +47,20 @@ pub(crate) struct HttpDoor {
     shutdown: Shutdown,
 }
 
-/// What can be asked for.
-enum Endpoint {
-    Send,
-    SendRaw,
-    Email(MessageId),
-    Events(MessageId),
-    Cancel(MessageId),
-    Usage,
-    Health,
-    Ready,
-}
+/// The contract as an OpenAPI 3.1 document.
+const CONTRACT: &[u8] = include_bytes!("../openapi.json");
 
 #[async_trait]
 impl Door for HttpDoor {
     async fn answer(&self, request: Request) -> Answer {
-        let endpoint = match endpoint(&request) {
+        let endpoint = match route::endpoint(&request) {
             Ok(endpoint) => endpoint,
             Err(problem) => return problem.into(),
         };
         match endpoint {
             Endpoint::Health => Answer::json(200, &serde_json::json!({ "status": "ok" })),
             Endpoint::Ready => self.ready(&request.request_id).await,
+            Endpoint::Contract => Answer::json_text(200, CONTRACT),
             other => self.known(other, request).await,
         }
     }
@@ -82,12 +86,19 @@ impl HttpDoor {
         let id = request.request_id.clone();
         let answer = match endpoint {
             Endpoint::Send => self.send(&caller, request).await,
+            Endpoint::SendBatch => self.send_batch(&caller, request).await,
             Endpoint::SendRaw => self.send_raw(&caller, request).await,
+            Endpoint::List => self.list(tenant, &request.query, &id).await,
             Endpoint::Email(message) => self.email(tenant, message, &id).await,
+            Endpoint::Reschedule(message) => self.reschedule(&caller, message, request).await,
             Endpoint::Events(message) => self.events(tenant, message, &id).await,
+            Endpoint::Attachments(message) => self.attachments(tenant, message, &id).await,
             Endpoint::Cancel(message) => self.cancel(tenant, message, &id).await,
+            Endpoint::Domains => Ok(self.domains(&caller)),
             Endpoint::Usage => self.usage(&caller, &id).await,
-            Endpoint::Health | Endpoint::Ready => Ok(Problem::not_found().into()),
+            Endpoint::Health | Endpoint::Ready | Endpoint::Contract => {
+                Ok(Problem::not_found().into())
+            }
         };
         with_rate(answer.unwrap_or_else(Answer::from), Some(caller.rate))
     }
@@ -115,37 +126,6 @@ impl HttpDoor {
             Ok(()) => Answer::json(200, &serde_json::json!({ "status": "ready" })),
             Err(error) => fault(id, &error).into(),
         }
-    }
-}
-
-fn endpoint(request: &Request) -> Result<Endpoint, Problem> {
-    let segments: Vec<_> = request.path.segments().iter().map(String::as_str).collect();
-    let message = |id: &str| id.parse().map_err(|_| Problem::not_found());
-    match segments.as_slice() {
-        ["emails"] => post(request, Endpoint::Send),
-        ["emails", "raw"] => post(request, Endpoint::SendRaw),
-        ["emails", id] => get(request, Endpoint::Email(message(id)?)),
-        ["emails", id, "events"] => get(request, Endpoint::Events(message(id)?)),
-        // Whatever its body is: clients send none, or `{}`.
-        ["emails", id, "cancel"] => post(request, Endpoint::Cancel(message(id)?)),
-        ["usage"] => get(request, Endpoint::Usage),
-        ["healthz"] => get(request, Endpoint::Health),
-        ["readyz"] => get(request, Endpoint::Ready),
-        _ => Err(Problem::not_found()),
-    }
-}
-
-fn post(request: &Request, endpoint: Endpoint) -> Result<Endpoint, Problem> {
-    match request.method {
-        Method::POST => Ok(endpoint),
-        _ => Err(Problem::method_not_allowed("POST")),
-    }
-}
-
-fn get(request: &Request, endpoint: Endpoint) -> Result<Endpoint, Problem> {
-    match request.method {
-        Method::GET | Method::HEAD => Ok(endpoint),
-        _ => Err(Problem::method_not_allowed("GET, HEAD")),
     }
 }
 

@@ -1,7 +1,9 @@
 //! What a client is told: one table for each kind of error. A new variant does not compile until
 //! it has an answer here.
 
-use postrider_gate::{AcceptError, BudgetBusy, Denied, QuotaExceeded};
+use postrider_gate::{
+    AcceptError, BudgetBusy, Denied, QuotaExceeded, RescheduleError, ResealError,
+};
 use postrider_http::Problem;
 use postrider_message::{ComposeError, ComposeReason, MessageError};
 use postrider_model::{KeyError, RecipientState};
@@ -84,19 +86,51 @@ fn of_quota(over: &QuotaExceeded) -> Problem {
     } = over;
     let message = if *recipients as u64 > u64::from(*limit) {
         format!(
-            "The message has {recipients} recipients, more than your whole {daily} quota of {limit} (used so far: {used}); send it to fewer at a time, or ask the service's operator for a higher quota."
+            "The request has {recipients} recipients, more than your whole {daily} quota of {limit} (used so far: {used}); send it to fewer at a time, or ask the service's operator for a higher quota."
         )
     } else {
         format!(
-            "Your {daily} quota is {limit} recipients; {used} of them are used, and the message has {recipients}. It begins anew at {resets_at}: send the message again then, or ask the service's operator for a higher quota."
+            "Your {daily} quota is {limit} recipients; {used} of them are used, and the request has {recipients}. It begins anew at {resets_at}: send it again then, or ask the service's operator for a higher quota."
         )
     };
     let seconds = over.retry_after.as_micros().div_ceil(1_000_000).max(1);
     Problem::new(429, name, message).retry_after(u32::try_from(seconds).unwrap_or(u32::MAX))
 }
 
-/// Why a message cannot be taken back: what it is instead of scheduled.
-pub(crate) fn not_scheduled(email: &StoredEmail) -> Problem {
+/// What is asked for with a scheduled message.
+#[derive(Clone, Copy)]
+pub(crate) enum Verb {
+    Cancel,
+    Reschedule,
+}
+
+/// Why a message did not get another time.
+pub(crate) fn of_reschedule(error: &RescheduleError) -> Problem {
+    match error {
+        RescheduleError::Refused(AcceptError::ExpiresTooEarly { at, due }) => {
+            let message =
+                format!("{due} is not before {at}, when the email expires; give an earlier time.");
+            Problem::field(422, "invalid_parameter", "scheduled_at", message)
+        }
+        RescheduleError::Refused(error) => of_accept(error),
+        RescheduleError::Seal(ResealError::NoSigningKey) => of_accept(&AcceptError::NoSigningKey),
+        RescheduleError::Seal(ResealError::Stopped) => of_accept(&AcceptError::Stopped),
+        RescheduleError::Seal(ResealError::Store(error)) => of_store(error),
+        RescheduleError::Seal(ResealError::NoTenant | ResealError::Sign(_))
+        | RescheduleError::Unsealed => Problem::internal(),
+    }
+}
+
+/// Why a message cannot be given another time now: others seal it all the while.
+pub(crate) fn sealed_by_another() -> Problem {
+    Problem::unavailable(
+        "The email is being changed by another request; ask again.",
+        SOON,
+    )
+}
+
+/// Why a message cannot be taken back or get another time: what it is instead of scheduled.
+pub(crate) fn not_scheduled(email: &StoredEmail, verb: Verb) -> Problem {
     let mut states: Vec<_> = email.recipients.iter().map(|one| one.state).collect();
     states.sort_unstable();
     states.dedup();
@@ -111,7 +145,11 @@ pub(crate) fn not_scheduled(email: &StoredEmail) -> Problem {
         Some(_) => " any more",
         None => "",
     };
-    let message = format!("The email cannot be cancelled: it is not scheduled{any_more}; {now}.");
+    let verb = match verb {
+        Verb::Cancel => "cancelled",
+        Verb::Reschedule => "rescheduled",
+    };
+    let message = format!("The email cannot be {verb}: it is not scheduled{any_more}; {now}.");
     Problem::new(422, "validation_error", message)
 }
 

@@ -114,6 +114,13 @@ impl Reservation {
         self.bytes += bytes;
         Ok(())
     }
+
+    /// Gives some of the room back before the rest.
+    pub fn shrink(&mut self, bytes: u64) {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        self.budget.give_back(self.tenant, bytes);
+    }
 }
 
 impl Drop for Reservation {
@@ -152,6 +159,9 @@ mod tests {
         }
         assert_eq!(budget.taken(), 160);
         assert_eq!(budget.reserve(tenant(2), 1).await.err(), Some(BudgetBusy));
+        steps.shrink(100);
+        assert_eq!(budget.taken(), 60);
+        drop(budget.reserve(tenant(2), 40).await.unwrap());
         drop(steps);
         assert_eq!(budget.taken(), 0);
     }

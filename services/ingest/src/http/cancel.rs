@@ -3,16 +3,9 @@
 use postrider_http::{Answer, Problem, RequestId};
 use postrider_model::{MessageId, TenantId};
 use postrider_store::Cancelled;
-use serde::Serialize;
 
-use crate::http::{HttpDoor, fault};
-use crate::refusal;
-
-#[derive(Serialize)]
-struct Named {
-    object: &'static str,
-    id: String,
-}
+use crate::http::{HttpDoor, MessageRef, fault};
+use crate::refusal::{self, Verb};
 
 impl HttpDoor {
     /// Answers 200 only where nothing of the message leaves any more.
@@ -25,20 +18,14 @@ impl HttpDoor {
         let (mail, now) = (&self.ports.mail, self.ports.clock.now());
         let cancelled = mail.cancel(tenant, message, now).await;
         match cancelled.map_err(|error| fault(id, &error))? {
-            Cancelled::Done => {
-                let object = Named {
-                    object: "email",
-                    id: message.to_string(),
-                };
-                Ok(Answer::json(200, &object))
-            }
+            Cancelled::Done => Ok(Answer::json(200, &MessageRef::email(message))),
             Cancelled::NotFound => Err(Problem::not_found()),
             Cancelled::NotScheduled => {
                 // Only to say what it is now: the refusal stands.
                 let email = mail.email(tenant, message).await;
                 let email = email.map_err(|error| fault(id, &error))?;
                 let email = email.ok_or_else(Problem::not_found)?;
-                Err(refusal::not_scheduled(&email))
+                Err(refusal::not_scheduled(&email, Verb::Cancel))
             }
         }
     }

@@ -2,8 +2,8 @@
 
 use postrider_http::Answer;
 use postrider_message::Texts;
-use postrider_model::{EventKind, MxHost, Reply, Tag, Timestamp, TlsFacts, WaitCause};
-use postrider_store::{StoredEmail, StoredEvent};
+use postrider_model::{EventKind, MessageId, MxHost, Reply, Tag, Timestamp, TlsFacts, WaitCause};
+use postrider_store::{ListedEmail, Listing, StoredEmail, StoredEvent, Summary};
 use serde::Serialize;
 
 use crate::http::recipient::RecipientObject;
@@ -17,30 +17,75 @@ pub(crate) fn object(
     now: Timestamp,
 ) -> Answer {
     let object = Email {
+        head: Head::from(email),
         html: texts.html,
         text: texts.text,
-        ..Email::of(email, suspensions, now)
+        recipients: email
+            .recipients
+            .iter()
+            .map(|recipient| {
+                let suspended = suspension::since(suspensions, &recipient.address);
+                RecipientObject::of(recipient, suspended, now)
+            })
+            .collect(),
     };
     Answer::json(200, &object)
+}
+
+/// `GET /emails`, newest first.
+pub(crate) fn list(listing: &Listing) -> Answer {
+    let data: Vec<_> = listing.emails.iter().map(Head::from).collect();
+    let list = List {
+        has_more: listing.more,
+        ..List::whole(data)
+    };
+    Answer::json(200, &list)
 }
 
 /// `GET /emails/{id}/events`, oldest first.
 pub(crate) fn events(events: &[StoredEvent]) -> Answer {
     let data: Vec<_> = events.iter().map(EventObject::from).collect();
-    Answer::json(
-        200,
-        &List {
-            object: "list",
-            has_more: false,
-            data,
-        },
-    )
+    Answer::json(200, &List::whole(data))
+}
+
+/// A message by its name only.
+#[derive(Serialize)]
+pub(crate) struct MessageRef {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object: Option<&'static str>,
+    id: String,
+}
+
+impl MessageRef {
+    /// `{"id"}`.
+    pub(crate) fn bare(id: MessageId) -> Self {
+        let id = id.to_string();
+        Self { object: None, id }
+    }
+
+    /// `{"object":"email","id"}`.
+    pub(crate) fn email(id: MessageId) -> Self {
+        Self {
+            object: Some("email"),
+            ..Self::bare(id)
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Email<'a> {
+    #[serde(flatten)]
+    head: Head<'a>,
+    // Read from the message's bytes while they are kept.
+    html: Option<String>,
+    text: Option<String>,
+    recipients: Vec<RecipientObject<'a>>,
 }
 
 // Clients read `cc` and `bcc` without asking whether they are there, and `statusCode` in a success
 // would be an error to some.
 #[derive(Serialize)]
-struct Email<'a> {
+struct Head<'a> {
     object: &'static str,
     id: String,
     from: &'a str,
@@ -49,9 +94,6 @@ struct Email<'a> {
     bcc: &'a [String],
     reply_to: &'a [String],
     subject: &'a str,
-    // Read from the message's bytes while they are kept.
-    html: Option<String>,
-    text: Option<String>,
     created_at: Timestamp,
     scheduled_at: Option<Timestamp>,
     last_event: &'static str,
@@ -63,42 +105,67 @@ struct Email<'a> {
     size: u64,
     suppressed: bool,
     attachments: &'a [postrider_model::Attachment],
-    recipients: Vec<RecipientObject<'a>>,
 }
 
-impl<'a> Email<'a> {
-    fn of(email: &'a StoredEmail, suspensions: &[Suspension], now: Timestamp) -> Self {
-        let summary = &email.summary;
+/// What is the same of a message alone and of one in a list.
+struct Facts<'a> {
+    id: MessageId,
+    accepted_at: Timestamp,
+    expires_at: Timestamp,
+    size: u64,
+    summary: &'a Summary,
+    last_event: EventKind,
+}
+
+impl<'a> From<&'a StoredEmail> for Head<'a> {
+    fn from(email: &'a StoredEmail) -> Self {
+        Self::of(&Facts {
+            id: email.id,
+            accepted_at: email.accepted_at,
+            expires_at: email.expires_at,
+            size: email.size,
+            summary: &email.summary,
+            last_event: email.last_event,
+        })
+    }
+}
+
+impl<'a> From<&'a ListedEmail> for Head<'a> {
+    fn from(email: &'a ListedEmail) -> Self {
+        Self::of(&Facts {
+            id: email.id,
+            accepted_at: email.accepted_at,
+            expires_at: email.expires_at,
+            size: email.size,
+            summary: &email.summary,
+            last_event: email.last_event,
+        })
+    }
+}
+
+impl<'a> Head<'a> {
+    fn of(facts: &Facts<'a>) -> Self {
+        let summary = facts.summary;
         Self {
             object: "email",
-            id: email.id.to_string(),
+            id: facts.id.to_string(),
             from: &summary.from,
             to: &summary.to,
             cc: &summary.cc,
             bcc: &summary.bcc,
             reply_to: &summary.reply_to,
             subject: &summary.subject,
-            html: None,
-            text: None,
-            created_at: email.accepted_at,
+            created_at: facts.accepted_at,
             scheduled_at: summary.scheduled_at,
-            last_event: last_event(email.last_event),
+            last_event: last_event(facts.last_event),
             tags: &summary.tags,
             message_id: format!("<{}>", summary.message_id),
             original_from: summary.original_from.as_deref(),
             stream: summary.stream.as_str(),
-            expires_at: email.expires_at,
-            size: email.size,
-            suppressed: email.last_event == EventKind::Suppressed,
+            expires_at: facts.expires_at,
+            size: facts.size,
+            suppressed: facts.last_event == EventKind::Suppressed,
             attachments: &summary.attachments,
-            recipients: email
-                .recipients
-                .iter()
-                .map(|recipient| {
-                    let suspended = suspension::since(suspensions, &recipient.address);
-                    RecipientObject::of(recipient, suspended, now)
-                })
-                .collect(),
         }
     }
 }
@@ -123,11 +190,23 @@ fn last_event(kind: EventKind) -> &'static str {
     }
 }
 
+/// A list as all endpoints give it.
 #[derive(Serialize)]
-struct List<T> {
+pub(crate) struct List<T> {
     object: &'static str,
     has_more: bool,
     data: Vec<T>,
+}
+
+impl<T> List<T> {
+    /// All there is.
+    pub(crate) fn whole(data: Vec<T>) -> Self {
+        Self {
+            object: "list",
+            has_more: false,
+            data,
+        }
+    }
 }
 
 #[derive(Serialize)]

@@ -2,12 +2,25 @@
 
 use aws_lc_rs::digest::{Context, SHA256};
 
+use crate::http::headers::Mode;
 use crate::http::json::Value;
 
 /// SHA-256 over a JSON value: the same for the same value however it is spaced, escaped and
 /// ordered, and whether what is absent is left out or written as `null`.
 pub(crate) fn of_json(value: &Value<'_>) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
+    add(&mut context, value);
+    finish(context)
+}
+
+/// SHA-256 over a batch: as `of_json`, and another in each mode.
+pub(crate) fn of_batch(value: &Value<'_>, mode: Mode) -> [u8; 32] {
+    let mut context = Context::new(&SHA256);
+    let mode: &[u8] = match mode {
+        Mode::Strict => b"strict",
+        Mode::Permissive => b"permissive",
+    };
+    part(&mut context, b'v', mode);
     add(&mut context, value);
     finish(context)
 }

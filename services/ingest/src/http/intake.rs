@@ -1,10 +1,14 @@
 //! The body of a submission, with room in memory for it taken first.
 
-use bytes::{Bytes, BytesMut};
+use std::io::Read;
+
+use bytes::{Buf, Bytes, BytesMut};
+use flate2::read::MultiGzDecoder;
 use postrider_gate::{Budget, Reservation};
-use postrider_http::{Body, Problem};
+use postrider_http::{Body, BodyError, Problem};
 use postrider_model::TenantId;
 
+use crate::http::headers::Coding;
 use crate::refusal;
 
 /// A body and the room it takes, given back when this is dropped.
@@ -13,19 +17,33 @@ pub(crate) struct Taken {
     pub(crate) room: Reservation,
 }
 
-// A body without a length takes room in these steps: some SDKs send everything in chunks.
+// A body without a length takes room in these steps (some SDKs send everything in chunks), and so
+// does what a packed one unfolds into.
 const STEP: u64 = 256 * 1024;
 
-/// Reads a body of at most `most` bytes. Nothing is read before there is room for it.
+/// Reads a body of at most `most` bytes, packed and unpacked. Nothing is read before there is room
+/// for it.
 pub(crate) async fn read(
     body: &mut Body,
-    budget: &Budget,
-    tenant: TenantId,
+    coding: Coding,
+    (budget, tenant): (&Budget, TenantId),
+    most: u64,
+) -> Result<Taken, Problem> {
+    let taken = read_as_sent(body, (budget, tenant), most).await?;
+    match coding {
+        Coding::Identity => Ok(taken),
+        Coding::Gzip => unpacked(taken, most).await,
+    }
+}
+
+async fn read_as_sent(
+    body: &mut Body,
+    (budget, tenant): (&Budget, TenantId),
     most: u64,
 ) -> Result<Taken, Problem> {
     let declared = body.declared_length();
     if declared.is_some_and(|length| length > most) {
-        return Err(postrider_http::BodyError::TooLarge { most }.into());
+        return Err(BodyError::TooLarge { most }.into());
     }
     let mut held = declared.unwrap_or(STEP);
     let mut room = budget
@@ -52,4 +70,47 @@ pub(crate) async fn read(
         bytes: bytes.freeze(),
         room,
     })
+}
+
+// RFC 1952, several members among it. Room is taken for each step before it is unfolded, so that
+// a few bytes cannot become many (`most` is the end of it in any case).
+async fn unpacked(packed: Taken, most: u64) -> Result<Taken, Problem> {
+    let Taken {
+        bytes: packed,
+        mut room,
+    } = packed;
+    let size = packed.len() as u64;
+    let mut unfolding = MultiGzDecoder::new(packed.reader());
+    let mut bytes = Vec::new();
+    loop {
+        room.grow(STEP).await.map_err(refusal::of_budget)?;
+        let step = unfolding.by_ref().take(STEP).read_to_end(&mut bytes);
+        let step = step.map_err(|error| broken(&error))?;
+        if bytes.len() as u64 > most {
+            return Err(too_large(most));
+        }
+        if step == 0 {
+            drop(unfolding);
+            room.shrink(size);
+            return Ok(Taken {
+                bytes: bytes.into(),
+                room,
+            });
+        }
+        // Each step is some hundred microseconds of work.
+        tokio::task::yield_now().await;
+    }
+}
+
+fn broken(error: &std::io::Error) -> Problem {
+    let message =
+        format!("The body is not whole gzip ({error}); pack it again or send it as it is.");
+    Problem::new(400, "validation_error", message)
+}
+
+fn too_large(most: u64) -> Problem {
+    let message = format!(
+        "The body has more than {most} bytes when it is unpacked; send less in one request."
+    );
+    Problem::new(413, "validation_error", message)
 }

@@ -21,6 +21,13 @@ impl Unknown {
         }
     }
 
+    /// Remembers those of a part of the request: `[3]`.
+    pub(crate) fn add_all(&mut self, part: &str, unknown: Self) {
+        for name in unknown.0 {
+            self.add(format!("{part}.{name}"));
+        }
+    }
+
     /// The answer, with the warning where there is one to give.
     pub(crate) fn warn(&self, answer: Answer) -> Answer {
         if self.0.is_empty() {

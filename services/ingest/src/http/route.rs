@@ -1,0 +1,97 @@
+//! Which endpoint a request is for.
+
+use ::http::Method;
+use postrider_http::{Problem, Request};
+use postrider_model::MessageId;
+
+/// What can be asked for.
+pub(crate) enum Endpoint {
+    Send,
+    SendBatch,
+    SendRaw,
+    List,
+    Email(MessageId),
+    Reschedule(MessageId),
+    Events(MessageId),
+    Attachments(MessageId),
+    Cancel(MessageId),
+    Domains,
+    Usage,
+    Contract,
+    Health,
+    Ready,
+}
+
+/// Finds it by path and method. What is below another tenant's message is found here as well: who
+/// it belongs to is looked at later.
+pub(crate) fn endpoint(request: &Request) -> Result<Endpoint, Problem> {
+    let segments: Vec<_> = request.path.segments().iter().map(String::as_str).collect();
+    let message = |id: &str| id.parse().map_err(|_| Problem::not_found());
+    let answers = match segments.as_slice() {
+        ["emails"] => get(Endpoint::List).and_post(Endpoint::Send),
+        ["emails", "batch"] => post(Endpoint::SendBatch),
+        ["emails", "raw"] => post(Endpoint::SendRaw),
+        ["emails", id] => {
+            let id = message(id)?;
+            get(Endpoint::Email(id)).and_patch(Endpoint::Reschedule(id))
+        }
+        ["emails", id, "events"] => get(Endpoint::Events(message(id)?)),
+        ["emails", id, "attachments"] => get(Endpoint::Attachments(message(id)?)),
+        // Whatever its body is: clients send none, or `{}`.
+        ["emails", id, "cancel"] => post(Endpoint::Cancel(message(id)?)),
+        ["domains"] => get(Endpoint::Domains),
+        ["usage"] => get(Endpoint::Usage),
+        ["openapi.json"] => get(Endpoint::Contract),
+        ["healthz"] => get(Endpoint::Health),
+        ["readyz"] => get(Endpoint::Ready),
+        _ => return Err(Problem::not_found()),
+    };
+    answers.to(&request.method)
+}
+
+/// What one path answers with, by method.
+#[derive(Default)]
+struct Methods {
+    get: Option<Endpoint>,
+    post: Option<Endpoint>,
+    patch: Option<Endpoint>,
+}
+
+fn get(endpoint: Endpoint) -> Methods {
+    Methods {
+        get: Some(endpoint),
+        ..Methods::default()
+    }
+}
+
+fn post(endpoint: Endpoint) -> Methods {
+    Methods::default().and_post(endpoint)
+}
+
+impl Methods {
+    fn and_post(self, endpoint: Endpoint) -> Self {
+        let post = Some(endpoint);
+        Self { post, ..self }
+    }
+
+    fn and_patch(self, endpoint: Endpoint) -> Self {
+        let patch = Some(endpoint);
+        Self { patch, ..self }
+    }
+
+    fn to(self, method: &Method) -> Result<Endpoint, Problem> {
+        let allow = match (&self.get, &self.post, &self.patch) {
+            (Some(_), Some(_), _) => "GET, HEAD, POST",
+            (Some(_), None, Some(_)) => "GET, HEAD, PATCH",
+            (Some(_), None, None) => "GET, HEAD",
+            (None, ..) => "POST",
+        };
+        let found = match *method {
+            Method::GET | Method::HEAD => self.get,
+            Method::POST => self.post,
+            Method::PATCH => self.patch,
+            _ => None,
+        };
+        found.ok_or_else(|| Problem::method_not_allowed(allow))
+    }
+}
