@@ -12,6 +12,8 @@ mod body;
 mod config;
 mod connection;
 mod exchange;
+#[cfg(feature = "oracle")]
+pub mod oracle;
 mod problem;
 mod request;
 mod server;
