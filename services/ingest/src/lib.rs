@@ -3,9 +3,15 @@
 //! ```text
 //! http         the contract, after Resend's:
 //!              POST /emails, /emails/raw      a message, as JSON or as it is
+//!              POST /emails/batch             up to a hundred, accepted together
+//!              GET /emails                    a tenant's messages, a page at a time
 //!              GET /emails/{id}, …/events     what became of it, why it waits and for what it waited
-//!              POST /emails/{id}/cancel       takes a scheduled one back: 200, and nothing leaves; 422, and it does
+//!              GET /emails/{id}/attachments   what was attached to it
+//!              PATCH /emails/{id}             gives a scheduled one another time
+//!              POST /emails/{id}/cancel       takes it back: 200, and nothing leaves; 422, and it does
 //!              GET /usage                     what is used of the quotas, and when they begin anew
+//!              GET /domains                   where mail is sent from
+//!              GET /openapi.json              all of this, for machines (openapi.json beside src)
 //! refusal      the one table: each error of ours → what a client is told
 //! ```
 //!

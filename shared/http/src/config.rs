@@ -19,8 +19,12 @@ pub struct Config {
     pub handshake_timeout: Duration,
     /// How long an HTTP/2 connection is kept without a request on it.
     pub idle: Duration,
-    /// Open connections; more of them wait in the kernel's queue.
+    /// Open connections of one listener. For one more, that which waits longest for its client
+    /// is closed; where all are being answered, it waits in the kernel's queue.
     pub max_connections: usize,
+    /// Those from one address (of IPv6: from one /64). For one more, that of them which waits
+    /// longest for its client is closed.
+    pub max_connections_of_one: usize,
     /// Request line and header fields together, in bytes.
     pub max_headers_bytes: u32,
     /// Requests at once on one HTTP/2 connection.
@@ -45,6 +49,7 @@ impl Default for Config {
             handshake_timeout: Duration::from_secs(10),
             idle: Duration::from_mins(2),
             max_connections: 4_096,
+            max_connections_of_one: 1_024,
             max_headers_bytes: 16 * 1024,
             max_streams: 64,
             discard_bytes: 64 * 1024 * 1024,

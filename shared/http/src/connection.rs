@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use http::HeaderMap;
 use hyper::rt::Executor;
@@ -16,30 +15,46 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, interval_at, timeout};
 
+use crate::crowd::{Place, Traffic};
 use crate::exchange::exchange;
 use crate::server::Server;
 use crate::wire::{Wire, text_of};
 use crate::{Problem, RequestId};
 
-/// Serves a connection to its end.
-pub(crate) async fn serve_connection(server: Arc<Server>, tcp: TcpStream, peer: SocketAddr) {
+/// Serves a connection to its end, or until its seat is needed.
+pub(crate) async fn serve_connection(
+    server: Arc<Server>,
+    tcp: TcpStream,
+    peer: SocketAddr,
+    place: Place,
+) {
+    tokio::select! {
+        biased;
+        () = place.traffic.cut() => {
+            tracing::debug!(%peer, "a connection that waited for its client gave way to another");
+        }
+        () = speak(&server, tcp, peer, &place.traffic) => {}
+    }
+}
+
+async fn speak(server: &Arc<Server>, tcp: TcpStream, peer: SocketAddr, traffic: &Arc<Traffic>) {
     // Answers are written whole; waiting for more to send would only delay them.
     if tcp.set_nodelay(true).is_err() {
         return;
     }
     let Some(acceptor) = &server.tls else {
-        return speak_http1(&server, tcp, peer).await;
+        return speak_http1(server, tcp, peer, traffic).await;
     };
     match timeout(
         server.config.handshake_timeout,
-        secured(&server, acceptor, tcp),
+        secured(server, acceptor, tcp),
     )
     .await
     {
         Ok(Some(stream)) if postrider_tls::server_protocol(&stream) == Some(b"h2") => {
-            speak_http2(&server, stream, peer).await;
+            speak_http2(server, stream, peer, traffic).await;
         }
-        Ok(Some(stream)) => speak_http1(&server, stream, peer).await,
+        Ok(Some(stream)) => speak_http1(server, stream, peer, traffic).await,
         Ok(None) => {}
         Err(_late) => tracing::debug!(%peer, "no TLS handshake in the time it had"),
     }
@@ -88,13 +103,12 @@ async fn refuse_plain_text(server: &Server, mut tcp: TcpStream) {
     }
 }
 
-async fn speak_http1<S>(server: &Arc<Server>, stream: S, peer: SocketAddr)
+async fn speak_http1<S>(server: &Arc<Server>, stream: S, peer: SocketAddr, traffic: &Arc<Traffic>)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let traffic = Arc::new(Traffic::default());
-    let wire = Wire::new(stream, Arc::clone(server), Arc::clone(&traffic));
-    let (state, seen) = (Arc::clone(server), Arc::clone(&traffic));
+    let wire = Wire::new(stream, Arc::clone(server), Arc::clone(traffic));
+    let (state, seen) = (Arc::clone(server), Arc::clone(traffic));
     let service =
         service_fn(move |request| exchange(Arc::clone(&state), Arc::clone(&seen), peer, request));
     let connection = http1::Builder::new()
@@ -104,16 +118,15 @@ where
         .half_close(true)
         .writev(false)
         .serve_connection(TokioIo::new(wire), service);
-    drive(server, &traffic, connection).await;
+    drive(server, traffic, connection).await;
 }
 
-async fn speak_http2<S>(server: &Arc<Server>, stream: S, peer: SocketAddr)
+async fn speak_http2<S>(server: &Arc<Server>, stream: S, peer: SocketAddr, traffic: &Arc<Traffic>)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let traffic = Arc::new(Traffic::default());
-    let wire = Wire::new(stream, Arc::clone(server), Arc::clone(&traffic));
-    let (state, seen) = (Arc::clone(server), Arc::clone(&traffic));
+    let wire = Wire::new(stream, Arc::clone(server), Arc::clone(traffic));
+    let (state, seen) = (Arc::clone(server), Arc::clone(traffic));
     let service =
         service_fn(move |request| exchange(Arc::clone(&state), Arc::clone(&seen), peer, request));
     let connection = http2::Builder::new(Tasks(Arc::clone(server)))
@@ -125,7 +138,7 @@ where
         .keep_alive_interval(server.config.idle)
         .keep_alive_timeout(server.config.write_timeout)
         .serve_connection(TokioIo::new(wire), service);
-    drive(server, &traffic, connection).await;
+    drive(server, traffic, connection).await;
 }
 
 /// Until the connection ends; asks it to when the server stops and when nothing happens on it.
@@ -150,6 +163,10 @@ where
                 closing = true;
                 connection.as_mut().graceful_shutdown();
             }
+            () = traffic.left(), if !closing => {
+                closing = true;
+                connection.as_mut().graceful_shutdown();
+            }
             _ = tick.tick(), if !closing => {
                 closing = traffic.nothing_since(&mut seen);
                 if closing {
@@ -157,47 +174,6 @@ where
                 }
             }
         }
-    }
-}
-
-/// What goes on on one connection.
-#[derive(Default)]
-pub(crate) struct Traffic {
-    begun: AtomicU64,
-    ended: AtomicU64,
-    linger: AtomicBool,
-}
-
-/// A request that is being answered.
-pub(crate) struct Open<'a>(&'a Traffic);
-
-impl Traffic {
-    pub(crate) fn begin(&self) -> Open<'_> {
-        self.begun.fetch_add(1, Ordering::Relaxed);
-        Open(self)
-    }
-
-    /// From here on the client may still be writing when we close: its bytes are to be read and
-    /// thrown away for a while, or it sees a reset instead of the answer.
-    pub(crate) fn linger(&self) {
-        self.linger.store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn lingers(&self) -> bool {
-        self.linger.load(Ordering::Relaxed)
-    }
-
-    // True where no request is open and none has begun since this was asked with the same `seen`.
-    fn nothing_since(&self, seen: &mut u64) -> bool {
-        let begun = self.begun.load(Ordering::Relaxed);
-        let before = std::mem::replace(seen, begun);
-        before == begun && self.ended.load(Ordering::Relaxed) == begun
-    }
-}
-
-impl Drop for Open<'_> {
-    fn drop(&mut self) {
-        self.0.ended.fetch_add(1, Ordering::Relaxed);
     }
 }
 

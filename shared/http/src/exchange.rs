@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::body::Unread;
-use crate::connection::Traffic;
+use crate::crowd::Traffic;
 use crate::server::Server;
 use crate::{Answer, Body, Path, Problem, Query, Request, RequestId};
 
@@ -39,7 +39,7 @@ pub(crate) async fn exchange(
     peer: SocketAddr,
     request: hyper::Request<Incoming>,
 ) -> Result<Outgoing, Infallible> {
-    let _open = traffic.begin();
+    let open = traffic.begin();
     let began = Instant::now();
     let (parts, incoming) = request.into_parts();
     let id = RequestId::given(&parts.headers).unwrap_or_else(|| RequestId::new(&server.rng));
@@ -65,6 +65,8 @@ pub(crate) async fn exchange(
         }
     };
     let answer = written(answer, &server, &parts, &id);
+    // What is left to do is the client's: to send what nobody reads, and to read.
+    drop(open);
     let close = must_close(&server, &traffic, &parts, unread).await;
     tracing::debug!(
         request.id = %id,

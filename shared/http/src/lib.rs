@@ -11,6 +11,7 @@ mod answer;
 mod body;
 mod config;
 mod connection;
+mod crowd;
 mod exchange;
 #[cfg(feature = "oracle")]
 pub mod oracle;

@@ -95,7 +95,7 @@ impl Oracle {
                 &format!("an answer of type {kind:?} is not documented"),
             ),
         }
-        if (200..300).contains(&exchange.status) {
+        if exchange.is_granted() {
             self.check_request(operation, exchange, faults);
         }
     }

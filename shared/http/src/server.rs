@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::connection::serve_connection;
+use crate::crowd::Crowd;
 use crate::{Config, Door};
 
 /// What all connections of one listener share.
@@ -19,6 +20,7 @@ pub(crate) struct Server {
     pub(crate) door: Arc<dyn Door>,
     pub(crate) tls: Option<Acceptor>,
     pub(crate) config: Config,
+    pub(crate) crowd: Arc<Crowd>,
     pub(crate) shutdown: Shutdown,
     pub(crate) rng: Rng,
     /// The doors' work and the streams of HTTP/2.
@@ -27,8 +29,10 @@ pub(crate) struct Server {
     pub(crate) abandoned: CancellationToken,
 }
 
-// The system has no file descriptor or buffer for us: another moment may be better.
+// The system has no file descriptor or buffer for us: another moment may be better, and so many
+// that only wait give theirs back.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const SHED_AT_ONCE: usize = 64;
 
 /// Answers on this listener until shutdown begins, finishes what is open for as long as shutdown
 /// allows, and returns when its tasks are gone. With TLS it offers HTTP/2 and HTTP/1.1 by ALPN.
@@ -42,6 +46,7 @@ pub async fn serve(
     let server = Arc::new(Server {
         door,
         tls: tls.map(|acceptor| acceptor.with_alpn(&["h2", "http/1.1"])),
+        crowd: Crowd::new(&config),
         config,
         shutdown,
         rng: Rng::system(),
@@ -55,17 +60,20 @@ pub async fn serve(
 async fn accept(server: &Arc<Server>, listener: TcpListener) -> JoinSet<()> {
     let mut connections = JoinSet::new();
     loop {
-        let has_room = connections.len() < server.config.max_connections;
+        let has_seat = server.crowd.has_seat();
         tokio::select! {
             biased;
             () = server.shutdown.begun() => return connections,
             Some(ended) = connections.join_next() => report(ended),
-            accepted = listener.accept(), if has_room => match accepted {
+            () = server.crowd.rested(), if !has_seat => {}
+            accepted = listener.accept(), if has_seat => match accepted {
                 Ok((tcp, peer)) => {
-                    connections.spawn(serve_connection(Arc::clone(server), tcp, peer));
+                    let place = server.crowd.enter(peer.ip());
+                    connections.spawn(serve_connection(Arc::clone(server), tcp, peer, place));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
+                    server.crowd.shed(SHED_AT_ONCE);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },

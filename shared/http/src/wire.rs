@@ -13,7 +13,7 @@ use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use crate::connection::Traffic;
+use crate::crowd::Traffic;
 use crate::exchange::REQUEST_ID;
 use crate::server::Server;
 use crate::{Answer, Problem, RequestId};

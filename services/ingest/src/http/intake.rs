@@ -17,8 +17,8 @@ pub(crate) struct Taken {
     pub(crate) room: Reservation,
 }
 
-// A body without a length takes room in these steps (some SDKs send everything in chunks), and so
-// does what a packed one unfolds into.
+// A body takes room for so much before anything of it is read. One without a length takes more in
+// such steps (some SDKs send everything in chunks), and so does what a packed one unfolds into.
 const STEP: u64 = 256 * 1024;
 
 /// Reads a body of at most `most` bytes, packed and unpacked. Nothing is read before there is room
@@ -45,12 +45,12 @@ async fn read_as_sent(
     if declared.is_some_and(|length| length > most) {
         return Err(BodyError::TooLarge { most }.into());
     }
-    let mut held = declared.unwrap_or(STEP);
+    let mut held = declared.map_or(STEP, |length| length.min(STEP));
     let mut room = budget
         .reserve(tenant, held)
         .await
         .map_err(refusal::of_budget)?;
-    if declared.is_some() {
+    if declared == Some(held) {
         return Ok(Taken {
             bytes: body.read(most).await?,
             room,
@@ -60,9 +60,15 @@ async fn read_as_sent(
     while let Some(chunk) = body.chunk(most).await? {
         let needed = (bytes.len() + chunk.len()) as u64;
         if needed > held {
-            let more = (needed - held).div_ceil(STEP) * STEP;
+            // All that was announced, now that it has begun to come: who only announces holds no
+            // more than a step.
+            let steps = (needed - held).div_ceil(STEP) * STEP;
+            let more = declared.map_or(steps, |length| length.saturating_sub(held));
             room.grow(more).await.map_err(refusal::of_budget)?;
             held += more;
+            if declared.is_some() {
+                bytes.reserve(usize::try_from(more).unwrap_or_default());
+            }
         }
         bytes.extend_from_slice(&chunk);
     }

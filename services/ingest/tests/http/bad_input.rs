@@ -127,7 +127,9 @@ async fn a_form_or_a_compressed_body_is_told_what_to_send() {
             "--b--",
             422,
         ),
-        ("content-encoding", "gzip", "\x1f", 415),
+        ("content-encoding", "br", "\x1f", 415),
+        ("content-encoding", "gzip, gzip", "\x1f", 415),
+        ("content-encoding", "gzip", "\x1f", 400),
     ] {
         let answer = relay.post("/emails", &[(field, value)], body).await;
         assert_eq!(answer.refusal(), (status, "validation_error"), "{value}");

@@ -1,12 +1,13 @@
 //! A door with everything behind it, and a client that reads answers as JSON.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use postrider_gate::{
     Access, Budget, Gate, GateConfig, GatePorts, MasterKey, Provision, Service, TenantDefaults,
 };
+use postrider_http::oracle::{Exchange, Oracle};
 use postrider_ingest::{Config, Listener, Ports, Suspension, Suspensions, run};
 use postrider_model::{
     Domain, EmailAddress, Limits, MessageId, Tenant, TenantId, TenantStatus, Timestamp,
@@ -133,6 +134,21 @@ impl Relay {
         self.post(&format!("/emails/{id}/cancel"), &[], "").await
     }
 
+    /// `PATCH /emails/{id}` with this body.
+    pub(crate) async fn patch(&self, id: &str, json: impl AsRef<[u8]>) -> Answer {
+        let bearer = format!("Bearer {}", self.key);
+        let fields = [("authorization", bearer.as_str())];
+        self.ask("PATCH", &format!("/emails/{id}"), &fields, json)
+            .await
+    }
+
+    /// `POST /emails/batch` with this mode, if any.
+    pub(crate) async fn batch(&self, mode: Option<&str>, json: impl AsRef<[u8]>) -> Answer {
+        let mode = mode.map(|mode| ("x-batch-validation", mode));
+        let fields: Vec<_> = mode.into_iter().collect();
+        self.post("/emails/batch", &fields, json).await
+    }
+
     /// `POST /emails` with the tenant's key.
     pub(crate) async fn send(&self, json: impl AsRef<[u8]>) -> Answer {
         self.post("/emails", &[], json).await
@@ -184,7 +200,27 @@ impl Relay {
         stream.write_all(bytes.as_ref()).await.unwrap();
         let mut text = Vec::new();
         stream.read_to_end(&mut text).await.unwrap();
+        judge(bytes.as_ref(), &text);
         Answer::of(&String::from_utf8(text).unwrap())
+    }
+}
+
+/// The contract itself.
+pub(crate) static ORACLE: LazyLock<Oracle> = LazyLock::new(|| {
+    let document = serde_json::from_str(include_str!("../../openapi.json")).unwrap();
+    Oracle::new(document).unwrap_or_else(|fault| panic!("{fault}"))
+});
+
+// What the contract does not allow fails the test it happened in.
+fn judge(request: &[u8], answer: &[u8]) {
+    const LARGE: usize = 1024 * 1024;
+    if request.len() > LARGE {
+        return;
+    }
+    if let Some(exchange) = Exchange::of_text(request, answer) {
+        ORACLE
+            .check(&exchange)
+            .unwrap_or_else(|fault| panic!("{fault}"));
     }
 }
 

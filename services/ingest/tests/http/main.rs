@@ -7,9 +7,14 @@
 )]
 
 mod bad_input;
+mod batches;
 mod cancelling;
+mod contract;
 mod harness;
+mod listing;
+mod packed;
 mod quotas;
+mod rescheduling;
 mod resealing;
 mod scheduling;
 mod sending;

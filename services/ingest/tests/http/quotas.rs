@@ -48,7 +48,7 @@ async fn a_daily_quota_counts_recipients_and_begins_anew_at_midnight() {
     );
     assert_eq!(
         over.json["message"],
-        "Your daily quota is 4 recipients; 3 of them are used, and the message has 2. It begins anew at 2026-02-01T00:00:00.000000Z: send the message again then, or ask the service's operator for a higher quota."
+        "Your daily quota is 4 recipients; 3 of them are used, and the request has 2. It begins anew at 2026-02-01T00:00:00.000000Z: send it again then, or ask the service's operator for a higher quota."
     );
     relay.send(mail("")).await.id();
     relay.clock.advance(Duration::from_millis(500));
@@ -108,7 +108,7 @@ async fn a_message_with_more_recipients_than_the_whole_quota_is_told_so() {
     assert!(over.field("retry-after").is_some());
     assert_eq!(
         over.json["message"],
-        "The message has 4 recipients, more than your whole daily quota of 3 (used so far: 1); send it to fewer at a time, or ask the service's operator for a higher quota."
+        "The request has 4 recipients, more than your whole daily quota of 3 (used so far: 1); send it to fewer at a time, or ask the service's operator for a higher quota."
     );
 }
 

@@ -114,7 +114,16 @@ async fn addresses_and_methods_that_are_not_there_are_told_apart() {
         ("GET", "/email", 404, None),
         ("GET", "/emails/", 404, None),
         ("GET", "/v1/emails", 404, None),
-        ("GET", "/emails", 405, Some("POST")),
+        ("DELETE", "/emails", 405, Some("GET, HEAD, POST")),
+        ("GET", "/emails/batch", 405, Some("POST")),
+        ("POST", "/domains", 405, Some("GET, HEAD")),
+        ("POST", "/openapi.json", 405, Some("GET, HEAD")),
+        (
+            "DELETE",
+            "/emails/00000000-0000-7000-8000-000000000000",
+            405,
+            Some("GET, HEAD, PATCH"),
+        ),
         ("DELETE", "/emails/raw", 405, Some("POST")),
         ("POST", "/healthz", 405, Some("GET, HEAD")),
     ] {

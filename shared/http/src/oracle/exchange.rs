@@ -40,6 +40,13 @@ impl Exchange {
         })
     }
 
+    /// Whether all that was asked was done: an answer that lists errors grants only a part.
+    pub(super) fn is_granted(&self) -> bool {
+        let answer: serde_json::Value = serde_json::from_slice(&self.answer).unwrap_or_default();
+        let errors = answer.get("errors").and_then(serde_json::Value::as_array);
+        (200..300).contains(&self.status) && errors.is_none_or(Vec::is_empty)
+    }
+
     pub(super) fn path(&self) -> &str {
         let path = self.target.split('?').next().unwrap_or_default();
         // Several slashes at the start are one: some SDKs write two.
