@@ -37,7 +37,7 @@ pub trait Intake: Send + Sync {
     async fn reseal(&self, message: Resealed) -> Result<bool, StoreError>;
 
     /// Gives a scheduled message another time, and the bytes that were sealed for it; on disk
-    /// when it returns. Of this, `Mail::cancel` and `Queue::start_scheduled` each sees what the
+    /// when it returns. What it has waited for goes on being counted from where it was. Of this, `Mail::cancel` and `Queue::start_scheduled` each sees what the
     /// one before it left. Its summary tells the new time, each recipient gets its event.
     async fn reschedule(&self, message: Rescheduled) -> Result<Rescheduling, StoreError>;
 }
@@ -94,6 +94,25 @@ pub struct OverQuota {
     pub limit: u32,
     /// Recipients accepted in the period so far.
     pub used: u64,
+}
+
+impl OverQuota {
+    /// The same where `before`, counted ahead of `message`, is not stored after all.
+    #[must_use]
+    pub fn without(self, before: &[&NewMessage], message: &NewMessage) -> Self {
+        let period = |at: Timestamp| match self.period {
+            Period::Day => at.day(),
+            Period::Month => at.month_begin(),
+        };
+        let same = before
+            .iter()
+            .filter(|other| period(other.accepted_at) == period(message.accepted_at));
+        let counted: usize = same.map(|other| other.recipients.len()).sum();
+        Self {
+            used: self.used.saturating_sub(counted as u64),
+            ..self
+        }
+    }
 }
 
 /// What a quota is counted over.
