@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use postrider_runtime::failpoint;
-use postrider_store::Outcome;
+use postrider_store::{NewMessage, Outcome};
 use sqlx::Connection as _;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,7 @@ use crate::{arrival, events, intake, settle, transaction};
 
 /// How often a transaction is tried anew while another process holds the database (each try
 /// waits for the connection's busy timeout).
-const TRIES: u32 = 3;
+pub(crate) const TRIES: u32 = 3;
 
 pub(crate) struct Committer {
     pub(crate) desk: Desk,
@@ -48,6 +48,7 @@ impl Committer {
             }
             match command {
                 Command::Alone(ask) => self.alone(ask).await,
+                Command::Group(ask) => self.group(ask).await,
                 Command::Checkpoint(answer) => {
                     let _gone = answer.send(self.log.copy_all().await);
                 }
@@ -157,8 +158,10 @@ impl Committer {
         self.instruments
             .commit_seconds
             .observe(began.elapsed().as_secs_f64());
-        self.refresh(batch, &answers);
-        self.publish(batch, &answers);
+        let messages = batch.intakes.iter().map(|ask| &ask.work);
+        let new: Vec<_> = messages.filter(|m| answers.new.contains(&m.id)).collect();
+        self.announce(&new);
+        self.forget_settled(batch);
         Ok(answers)
     }
 
@@ -205,14 +208,20 @@ impl Committer {
         transaction::commit(&mut self.desk.connection).await
     }
 
-    /// Keeps what was committed for its first attempt, and drops what has had it.
-    fn refresh(&self, batch: &Batch, answers: &Answers) {
-        for ask in &batch.intakes {
-            let due = ask.work.due_at <= ask.work.accepted_at;
-            if due && answers.new.contains(&ask.work.id) {
-                self.fresh.keep(&ask.work);
+    /// Keeps what was committed for its first attempt, and hands its rows over. What was
+    /// rescheduled its owner settled itself, and knows.
+    pub(crate) fn announce(&self, new: &[&NewMessage]) {
+        for message in new {
+            if message.due_at <= message.accepted_at {
+                self.fresh.keep(message);
             }
         }
+        self.ticker.reached(self.desk.seq);
+        self.ticker.rows(arrival::queue_rows(new));
+    }
+
+    /// Drops what has had its first attempt.
+    fn forget_settled(&self, batch: &Batch) {
         for ask in &batch.settles {
             if ask.work.outcome != Outcome::Noted {
                 self.fresh.take(ask.work.message, ask.work.recipient);
@@ -220,16 +229,8 @@ impl Committer {
         }
     }
 
-    /// Hands new rows over. What was rescheduled its owner settled itself, and knows.
-    fn publish(&self, batch: &Batch, answers: &Answers) {
-        self.ticker.reached(self.desk.seq);
-        let messages = batch.intakes.iter().map(|ask| &ask.work);
-        let new: Vec<_> = messages.filter(|m| answers.new.contains(&m.id)).collect();
-        self.ticker.rows(arrival::queue_rows(&new));
-    }
-
     /// Ends all writing where the file or its disk cannot be trusted any more.
-    fn take_to_heart(&self, fault: &Fault) {
+    pub(crate) fn take_to_heart(&self, fault: &Fault) {
         match fault.meaning() {
             Meaning::Broken => {
                 tracing::error!(error = ?fault, "the database failed: the process has to end");

@@ -4,19 +4,27 @@ use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use postrider_model::{Event, MessageId, RecipientId, TenantId, Timestamp};
-use postrider_store::{Answer, ClaimScope, Committed, Intake, NewMessage, Resealed, StoreError};
+use postrider_store::{
+    Answer, ClaimScope, Committed, Intake, NewMessage, Rescheduled, Rescheduling, Resealed,
+    StoreError,
+};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use crate::fault::Fault;
 use crate::quota::Meter;
 use crate::rows::{Place, json_ids};
-use crate::{SqliteStore, arrival, claims, reseal};
+use crate::{SqliteStore, arrival, claims, reschedule, reseal, tags};
 
 #[async_trait]
 impl Intake for SqliteStore {
     async fn commit(&self, message: NewMessage) -> Result<Committed, StoreError> {
         check(&message)?;
         self.writer().commit(message).await
+    }
+
+    async fn commit_all(&self, messages: Vec<NewMessage>) -> Result<Committed, StoreError> {
+        check_group(&messages)?;
+        self.writer().commit_all(messages).await
     }
 
     async fn answered(
@@ -39,6 +47,46 @@ impl Intake for SqliteStore {
             })
             .await
     }
+
+    async fn reschedule(&self, message: Rescheduled) -> Result<Rescheduling, StoreError> {
+        let fresh = self.fresh().clone();
+        let done = self
+            .writer()
+            .numbering(move |desk| {
+                Box::pin(async move {
+                    // Before the commit: `open` fills nothing in again.
+                    fresh.forget(message.sealed.id);
+                    reschedule::reschedule(desk, &message).await
+                })
+            })
+            .await?;
+        if done == Rescheduling::Done {
+            self.ticker().look();
+        }
+        Ok(done)
+    }
+}
+
+/// What no transaction can mend.
+fn check_group(messages: &[NewMessage]) -> Result<(), Fault> {
+    let refuse = |reason: &str| Err(Fault::Rejected(reason.to_owned()));
+    let Some(first) = messages.first() else {
+        return refuse("a group of no messages");
+    };
+    let ids: HashSet<MessageId> = messages.iter().map(|message| message.id).collect();
+    if ids.len() < messages.len() {
+        return refuse("two messages with one id");
+    }
+    if messages
+        .iter()
+        .any(|message| message.tenant != first.tenant)
+    {
+        return refuse("a group of several tenants");
+    }
+    if messages.iter().skip(1).any(|m| m.claim.is_some()) {
+        return refuse("a claim that is not at the first message");
+    }
+    messages.iter().try_for_each(check)
 }
 
 /// What no batch can mend.
@@ -112,6 +160,7 @@ pub(crate) async fn store<'m>(
     }
     claims.insert(connection, messages).await?;
     arrival::insert(connection, &new, seq).await?;
+    tags::insert(connection, &new).await?;
     insert_bodies(connection, &new).await?;
     Ok(Accepted {
         events: arrival::events(&new),

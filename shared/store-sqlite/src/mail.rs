@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use postrider_model::{EventKind, MessageId, RecipientState, TenantId, Timestamp, WaitCause};
 use postrider_store::{
-    Cancelled, Mail, StoreError, StoredEmail, StoredEvent, StoredRecipient, Usage,
+    Cancelled, Listing, Mail, MailFilter, MailPage, StoreError, StoredEmail, StoredEvent,
+    StoredRecipient, Usage,
 };
 use sqlx::{Sqlite, Transaction};
 
@@ -21,6 +22,15 @@ impl Mail for SqliteStore {
         id: MessageId,
     ) -> Result<Option<StoredEmail>, StoreError> {
         Ok(self.read_email(tenant, id).await?)
+    }
+
+    async fn list(
+        &self,
+        tenant: TenantId,
+        filter: &MailFilter,
+        page: MailPage,
+    ) -> Result<Option<Listing>, StoreError> {
+        Ok(self.read_list(tenant, filter, page).await?)
     }
 
     async fn events(

@@ -133,7 +133,7 @@ impl SqliteStore {
         // Indexes messages_tenant and recipients (primary key).
         let rows: Vec<(Vec<u8>, i64)> = sqlx::query_as(
             "SELECT m.id, (SELECT count(*) FROM recipients AS r WHERE r.message = m.id)
-             FROM messages AS m WHERE m.tenant = ?1 ORDER BY m.id LIMIT ?2",
+             FROM messages AS m WHERE m.tenant = ?1 ORDER BY m.stream, m.id LIMIT ?2",
         )
         .bind(tenant.as_bytes().as_slice())
         .bind(MESSAGES_MOST)
@@ -188,14 +188,15 @@ async fn remove_messages(
         return Ok(0);
     }
     let ids = json_ids(messages);
-    // Indexes queue_recipient, and the primary keys of events, bodies, recipients and messages:
-    // children before their parents.
+    // Indexes queue_recipient, message_tags_message, and the primary keys of events, bodies,
+    // recipients and messages: children before their parents.
     for statement in [
         "DELETE FROM queue WHERE recipient IN (SELECT r.id FROM json_each(?1) AS k
              CROSS JOIN recipients AS r ON r.message = unhex(k.value, '-'))",
         "DELETE FROM events WHERE recipient IN (SELECT r.id FROM json_each(?1) AS k
              CROSS JOIN recipients AS r ON r.message = unhex(k.value, '-'))",
         "DELETE FROM bodies WHERE message IN (SELECT unhex(value, '-') FROM json_each(?1))",
+        "DELETE FROM message_tags WHERE message IN (SELECT unhex(value, '-') FROM json_each(?1))",
         "DELETE FROM recipients WHERE message IN (SELECT unhex(value, '-') FROM json_each(?1))",
     ] {
         sqlx::query(statement)

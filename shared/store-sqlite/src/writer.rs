@@ -17,6 +17,8 @@ pub(crate) struct Ask<W, R> {
 /// What the committer does.
 pub(crate) enum Command {
     Intake(Box<Ask<NewMessage, Committed>>),
+    /// All of them or none.
+    Group(Ask<Vec<NewMessage>, Committed>),
     Settle(Box<Ask<Settlement, Settled>>),
     /// Something in a transaction of its own.
     Alone(Ask<Verb, ()>),
@@ -56,6 +58,19 @@ impl Writer {
                 work: message,
                 answer,
             }))
+        })
+        .await
+    }
+
+    pub(crate) async fn commit_all(
+        &self,
+        messages: Vec<NewMessage>,
+    ) -> Result<Committed, StoreError> {
+        self.ask(|answer| {
+            Command::Group(Ask {
+                work: messages,
+                answer,
+            })
         })
         .await
     }

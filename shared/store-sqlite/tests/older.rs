@@ -4,10 +4,10 @@
 
 use std::path::Path;
 
-use postrider_model::{Limits, RecipientState, Stream, Timestamp, WaitCause};
-use postrider_store::Scope;
+use postrider_model::{Limits, RecipientState, Stream, Tag, Timestamp, WaitCause};
 use postrider_store::conformance::Ports;
 use postrider_store::conformance::fixture::live;
+use postrider_store::{MailFilter, MailPage, PageStart, Scope};
 use postrider_store_sqlite::{SqliteOptions, SqliteStore};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -22,7 +22,7 @@ const OLD_ROWS: &str = r#"
         INSERT INTO messages VALUES (x'01000000000000000000000000000000', zeroblob(16), 1000, 9000,
             5, 'transactional', 0, '["r1"]', '{"from":"","original_from":null,
             "reply_to":[],"to":[],"cc":[],"bcc":[],"subject":"","message_id":"",
-            "stream":"transactional","tags":[],"attachments":[],"scheduled_at":null}');
+            "stream":"transactional","tags":[{"name":"kind","value":"invoice"}],"attachments":[],"scheduled_at":null}');
         INSERT INTO messages VALUES (x'02000000000000000000000000000000', zeroblob(16), 2000, 9000,
             5, 'bulk', 0, '["r1"]', '{}');
         INSERT INTO bodies VALUES (x'01000000000000000000000000000000', x'68656c6c6f');
@@ -106,6 +106,21 @@ async fn what_waits_in_a_database_of_the_first_release_still_waits() {
             .iter()
             .all(|recipient| recipient.waits.is_empty())
     );
+    let by_tag = MailFilter {
+        tag: Some(Tag {
+            name: "kind".to_owned(),
+            value: "invoice".to_owned(),
+        }),
+        ..MailFilter::default()
+    };
+    let page = MailPage {
+        limit: 9,
+        start: PageStart::Newest,
+    };
+    let listed = ports.mail.list(deferred.tenant, &by_tag, page).await;
+    let listed = listed.unwrap().unwrap().emails;
+    let ids: Vec<_> = listed.iter().map(|email| email.id).collect();
+    assert_eq!(ids, [deferred.message], "its tags are found");
     let scope = Scope::Tenant(deferred.tenant);
     assert_eq!(ports.controls.held(&scope, None, 9).await.unwrap().len(), 1);
 
