@@ -1,4 +1,4 @@
-//! The rows of new messages: messages, bodies, recipients, queue, first events, usage; in one
+//! The rows of new messages: messages, tags, bodies, recipients, queue, first events, usage; in one
 //! statement.
 
 use std::collections::{BTreeMap, HashMap};
@@ -56,6 +56,16 @@ struct Usage {
     accepted: Vec<i64>,
 }
 
+/// Tags, a column each.
+#[derive(Default)]
+struct Tags<'m> {
+    tenant: Vec<Uuid>,
+    name: Vec<&'m str>,
+    value: Vec<&'m str>,
+    stream: Vec<&'static str>,
+    message: Vec<Uuid>,
+}
+
 /// Writes messages with all that hangs on them. Returns the database's time: what is due at once is
 /// due then at the latest. A message that is there already makes it fail as taken.
 pub(crate) async fn insert(
@@ -67,9 +77,11 @@ pub(crate) async fn insert(
     }
     let mut m = Messages::default();
     let mut r = Recipients::default();
+    let mut g = Tags::default();
     for message in messages {
         m.push(message)?;
         r.push(message);
+        g.push(message);
     }
     let e = EventColumns::of(&events(messages));
     let u = usage(messages);
@@ -112,6 +124,11 @@ pub(crate) async fn insert(
         .bind(u.tenant)
         .bind(u.day)
         .bind(u.accepted)
+        .bind(g.tenant)
+        .bind(g.name)
+        .bind(g.value)
+        .bind(g.stream)
+        .bind(g.message)
         .fetch_one(connection)
         .await?;
     Ok(Timestamp::from_micros(now))
@@ -132,6 +149,10 @@ m AS (
         summary, sealed_until)
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[],
         $6::text[], $7::boolean[], $8::text[], $9::text[], $10::bigint[])),
+g AS (
+    INSERT INTO message_tags (tenant, name, value, stream, message)
+    SELECT * FROM unnest($37::uuid[], $38::text[], $39::text[], $40::text[], $41::uuid[])
+    ON CONFLICT DO NOTHING),
 b AS (
     INSERT INTO bodies (message, bytes) SELECT * FROM unnest($1::uuid[], $11::bytea[])),
 r AS (
@@ -205,6 +226,18 @@ impl<'m> Recipients<'m> {
             self.due_at.push(message.due_at.as_micros());
             self.expires_at.push(message.expires_at.as_micros());
             self.cause.push(cause.as_str());
+        }
+    }
+}
+
+impl<'m> Tags<'m> {
+    fn push(&mut self, message: &'m NewMessage) {
+        for tag in &message.summary.tags {
+            self.tenant.push(message.tenant.uuid());
+            self.name.push(&tag.name);
+            self.value.push(&tag.value);
+            self.stream.push(message.summary.stream.as_str());
+            self.message.push(message.id.uuid());
         }
     }
 }

@@ -68,6 +68,36 @@ impl Work for NewMessage {
     }
 }
 
+/// Messages that are stored together or not at all.
+pub(crate) struct Group(pub(crate) Vec<NewMessage>);
+
+#[async_trait]
+impl Work for Group {
+    type Done = Committed;
+    const MOST: usize = 1;
+
+    fn keys(&self) -> [Option<Key>; 2] {
+        [None, None]
+    }
+
+    fn bytes(&self) -> usize {
+        self.0.iter().map(|message| message.body.len()).sum()
+    }
+
+    async fn perform(
+        works: &[&Self],
+        connection: &mut PgConnection,
+        crew: &Crew,
+    ) -> Result<Vec<Committed>, Fault> {
+        let mut done = Vec::with_capacity(works.len());
+        for Self(messages) in works {
+            let messages: Vec<&NewMessage> = messages.iter().collect();
+            done.push(crate::intake::store_together(connection, &messages, crew).await?);
+        }
+        Ok(done)
+    }
+}
+
 #[async_trait]
 impl Work for Settlement {
     type Done = Settled;

@@ -5,22 +5,30 @@ use std::collections::{HashMap, HashSet};
 use async_trait::async_trait;
 use postrider_model::{Event, MessageId, RecipientId, TenantId, Timestamp};
 use postrider_runtime::failpoint;
-use postrider_store::{Answer, ClaimScope, Committed, Intake, NewMessage, Resealed, StoreError};
+use postrider_store::{
+    Answer, ClaimScope, Committed, Intake, NewMessage, Rescheduled, Rescheduling, Resealed,
+    StoreError,
+};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::fault::Fault;
 use crate::partitions::Day;
-use crate::rows::{Id as _, Place, json};
+use crate::rows::Id as _;
 use crate::store::bounded;
 use crate::writer::Crew;
-use crate::{PostgresStore, arrival, claims, quota, transaction};
+use crate::{PostgresStore, arrival, claims, quota, reschedule, reseal, transaction};
 
 #[async_trait]
 impl Intake for PostgresStore {
     async fn commit(&self, message: NewMessage) -> Result<Committed, StoreError> {
         check(&message)?;
         self.writer().commit(message).await
+    }
+
+    async fn commit_all(&self, messages: Vec<NewMessage>) -> Result<Committed, StoreError> {
+        check_group(&messages)?;
+        self.writer().commit_all(messages).await
     }
 
     async fn answered(
@@ -38,11 +46,56 @@ impl Intake for PostgresStore {
     }
 
     async fn reseal(&self, message: Resealed) -> Result<bool, StoreError> {
-        let resealed = bounded(self.put_sealed(&message)).await;
+        let id = message.id;
+        let resealed = self
+            .alone(move |connection| {
+                Box::pin(async move { reseal::reseal(connection, &message).await })
+            })
+            .await;
         // Whoever sealed it: the bytes in memory may be the old ones.
-        self.fresh().forget(message.id);
-        Ok(resealed?)
+        self.fresh().forget(id);
+        resealed
     }
+
+    async fn reschedule(&self, message: Rescheduled) -> Result<Rescheduling, StoreError> {
+        let id = message.sealed.id;
+        let done = self
+            .alone(move |connection| {
+                Box::pin(async move { reschedule::reschedule(connection, &message).await })
+            })
+            .await;
+        self.fresh().forget(id);
+        if !matches!(
+            done,
+            Ok(Rescheduling::NotScheduled | Rescheduling::NotFound)
+        ) {
+            // Of one whose commit was not heard of, too.
+            self.board().changed();
+        }
+        done
+    }
+}
+
+/// What no transaction can mend.
+fn check_group(messages: &[NewMessage]) -> Result<(), Fault> {
+    let refuse = |reason: &str| Err(Fault::Rejected(reason.to_owned()));
+    let Some(first) = messages.first() else {
+        return refuse("a group of no messages");
+    };
+    let ids: HashSet<MessageId> = messages.iter().map(|message| message.id).collect();
+    if ids.len() < messages.len() {
+        return refuse("two messages with one id");
+    }
+    if messages
+        .iter()
+        .any(|message| message.tenant != first.tenant)
+    {
+        return refuse("a group of several tenants");
+    }
+    if messages.iter().skip(1).any(|m| m.claim.is_some()) {
+        return refuse("a claim that is not at the first message");
+    }
+    messages.iter().try_for_each(check)
 }
 
 /// What no batch can mend.
@@ -105,6 +158,44 @@ async fn store_with_care(
     crew: &Crew,
 ) -> Result<Vec<Committed>, Fault> {
     transaction::begin(connection).await?;
+    let done = judge(connection, messages).await?;
+    finish(connection, &left(&done, messages), crew).await?;
+    let done = done.into_iter();
+    Ok(done.map(|done| done.unwrap_or(Committed::Stored)).collect())
+}
+
+/// Stores messages of one tenant, no two of one id and no key but the first one's: all of them or
+/// none.
+pub(crate) async fn store_together(
+    connection: &mut PgConnection,
+    messages: &[&NewMessage],
+    crew: &Crew,
+) -> Result<Committed, Fault> {
+    let days = messages.iter().flat_map(|message| days(message));
+    crew.partitions.cover(connection, days).await?;
+    transaction::begin(connection).await?;
+    let done = judge(connection, messages).await?;
+    for (at, (done, message)) in done.iter().zip(messages).enumerate() {
+        let refused = match done {
+            None | Some(Committed::Stored) => continue,
+            Some(Committed::OverQuota(over)) => {
+                let before = messages.get(..at).unwrap_or_default();
+                Committed::OverQuota(over.without(before, message))
+            }
+            Some(claimed) => claimed.clone(),
+        };
+        transaction::rollback(connection).await;
+        return Ok(refused);
+    }
+    finish(connection, &left(&done, messages), crew).await?;
+    Ok(Committed::Stored)
+}
+
+/// What is known of each message before it is written; `None` of those that are to be written.
+async fn judge(
+    connection: &mut PgConnection,
+    messages: &[&NewMessage],
+) -> Result<Vec<Option<Committed>>, Fault> {
     let mut done: Vec<Option<Committed>> = vec![None; messages.len()];
     for (at, answer) in claims::claim(connection, messages).await? {
         settle_at(&mut done, at, Committed::Claimed(answer));
@@ -121,18 +212,28 @@ async fn store_with_care(
     for (at, over) in over {
         settle_at(&mut done, at, Committed::OverQuota(over));
     }
-    let new: Vec<&NewMessage> = done
-        .iter()
+    Ok(done)
+}
+
+fn left<'m>(done: &[Option<Committed>], messages: &[&'m NewMessage]) -> Vec<&'m NewMessage> {
+    done.iter()
         .zip(messages)
         .filter_map(|(done, message)| done.is_none().then_some(*message))
-        .collect();
-    let now = arrival::insert(connection, &new).await?;
+        .collect()
+}
+
+/// Writes what is left of a batch, commits, and hands it over.
+async fn finish(
+    connection: &mut PgConnection,
+    new: &[&NewMessage],
+    crew: &Crew,
+) -> Result<(), Fault> {
+    let now = arrival::insert(connection, new).await?;
     failpoint::reach("store.before_commit");
     transaction::commit(connection).await?;
     failpoint::reach("store.after_commit");
-    announce(crew, &new, now);
-    let done = done.into_iter();
-    Ok(done.map(|done| done.unwrap_or(Committed::Stored)).collect())
+    announce(crew, new, now);
+    Ok(())
 }
 
 fn settle_at(done: &mut [Option<Committed>], at: usize, with: Committed) {
@@ -194,41 +295,4 @@ async fn known_among(
         }
     }
     Ok(known)
-}
-
-impl PostgresStore {
-    async fn put_sealed(&self, message: &Resealed) -> Result<bool, Fault> {
-        let place = Place {
-            table: "messages",
-            id: message.id.uuid(),
-        };
-        let size = i64::try_from(message.body.len());
-        let mut connection = self.lend().await?;
-        // Indexes messages and bodies (primary keys). Both rows or none: a message without bytes
-        // keeps its old seal.
-        let changed: i64 = sqlx::query_scalar(
-            "WITH b AS (
-                 SELECT b.message FROM bodies AS b JOIN messages AS m ON m.id = b.message
-                 WHERE b.message = $1 AND m.tenant = $2 AND m.sealed_until = $3 FOR UPDATE),
-             m AS (
-                 UPDATE messages AS m SET selectors = $4, sealed_until = $5, size = $6
-                 FROM b WHERE m.id = b.message AND m.id = $1 AND m.sealed_until = $3
-                 RETURNING m.id),
-             x AS (
-                 UPDATE bodies AS x SET bytes = $7 FROM m WHERE x.message = m.id AND x.message = $1
-                 RETURNING 1)
-             SELECT count(*) FROM x",
-        )
-        .bind(message.id.uuid())
-        .bind(message.tenant.uuid())
-        .bind(message.was.as_micros())
-        .bind(json(&message.selectors)?)
-        .bind(message.sealed_until.as_micros())
-        .bind(place.cell("size", size)?)
-        .bind(&message.body[..])
-        .fetch_one(&mut *connection)
-        .await?;
-        connection.back();
-        Ok(changed > 0)
-    }
 }

@@ -23,6 +23,7 @@ mod instruments;
 mod intake;
 mod levels;
 mod listener;
+mod listing;
 mod mail;
 mod nodes;
 mod open;
@@ -30,6 +31,8 @@ mod pages;
 mod partitions;
 mod queue;
 mod quota;
+mod reschedule;
+mod reseal;
 mod rows;
 mod settle;
 mod snapshot;
@@ -42,5 +45,8 @@ mod verbs;
 mod writer;
 mod writes;
 
+/// For tests: what a list asks the server.
+#[cfg(feature = "cluster")]
+pub use listing::statement as list_statement;
 pub use open::{OpenError, PostgresOptions};
 pub use store::PostgresStore;

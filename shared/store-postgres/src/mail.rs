@@ -6,7 +6,8 @@ use postrider_model::{
     EventKind, MessageId, RecipientId, RecipientState, TenantId, Timestamp, WaitCause,
 };
 use postrider_store::{
-    Cancelled, Mail, StoreError, StoredEmail, StoredEvent, StoredRecipient, Usage,
+    Cancelled, Listing, Mail, MailFilter, MailPage, StoreError, StoredEmail, StoredEvent,
+    StoredRecipient, Usage,
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -25,6 +26,15 @@ impl Mail for PostgresStore {
         id: MessageId,
     ) -> Result<Option<StoredEmail>, StoreError> {
         Ok(bounded(self.read_email(tenant, id)).await?)
+    }
+
+    async fn list(
+        &self,
+        tenant: TenantId,
+        filter: &MailFilter,
+        page: MailPage,
+    ) -> Result<Option<Listing>, StoreError> {
+        Ok(bounded(self.read_list(tenant, filter, page)).await?)
     }
 
     async fn events(

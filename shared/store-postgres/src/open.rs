@@ -39,13 +39,13 @@ const IDLE_TIMEOUT: &str = "30s";
 /// Parts go with their tables. Nothing but ours: the schema may hold other people's tables.
 const EMPTY: &str = "SET lock_timeout = '10s'; SET statement_timeout = 0;
 DROP TABLE IF EXISTS acknowledgements, controls, bucket_levels, shards, nodes, usage, idempotency,
-    events, queue, recipients, bodies, messages, generation, dkim_keys, credentials,
+    events, queue, recipients, bodies, message_tags, messages, generation, dkim_keys, credentials,
     reply_addresses, names, tenants, _sqlx_migrations";
 
 /// How the store is run.
 #[derive(Clone)]
 pub struct PostgresOptions {
-    /// Connections at most, all together; at least 8 may be taken.
+    /// Connections at most, all together; at least 9 may be taken.
     pub connections: u32,
     /// Bytes of bodies just committed that are kept in memory for their first attempt.
     pub fresh_bytes: usize,
@@ -149,10 +149,10 @@ fn start(
     options: &PostgresOptions,
     partitions: Partitions,
 ) -> PostgresStore {
-    // One listens, one tells, one beats; each kind of batch has one or two to itself; the rest is
-    // for everybody. A heartbeat must never wait behind anything else.
+    // One listens, one tells, one beats, one stores groups; each kind of batch has one or two to
+    // itself; the rest is for everybody. A heartbeat must never wait behind anything else.
     let workers = if options.connections >= 12 { 2 } else { 1 };
-    let readers = options.connections.saturating_sub(3 * workers + 3).max(2);
+    let readers = options.connections.saturating_sub(3 * workers + 4).max(2);
     let (readers, beats) = (pool(&settings, readers), pool(&settings, 1));
     let (closing, tasks) = (CancellationToken::new(), TaskTracker::new());
     let news = News::new(Uuid::from_bytes(Rng::system().bytes()));

@@ -1,10 +1,11 @@
-//! The parts of `messages`, `bodies`, `recipients` and `events`: a UTC day each, by the time that an
+//! The parts of `messages`, `message_tags`, `bodies`, `recipients` and `events`: a UTC day each, by the time that an
 //! id begins with. Made ahead, made on demand for a clock that is off, dropped by retention.
 //!
-//! A part is made as a table and then attached: that stops nobody. The four of a day come into
-//! being in one transaction, under a lock that all nodes share.
+//! A part is made as a table and then attached: that stops nobody. Those of a day come into being
+//! in one transaction, under a lock that all nodes share. A node of an older release, which knows
+//! fewer tables, may have left a day without some of them: they are added.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use crate::transaction;
 /// How far ahead, and how far back, there are parts for.
 const AHEAD: u64 = 7;
 const BACK: u64 = 2;
-/// Days that one transaction makes at most: each is some thirty relations to lock.
+/// Days that one transaction makes at most: each is some forty relations to lock.
 const AT_ONCE: usize = 10;
 /// The advisory lock under which parts come and go.
 const LOCK: i64 = 0x706f_7374_7061_7274;
@@ -84,8 +85,9 @@ impl Partitions {
 
     /// Reads anew which parts there are: another node may have dropped some.
     pub(crate) async fn refresh(&self, connection: &mut PgConnection) -> Result<(), Fault> {
-        let there = list(connection).await?;
-        *self.0.lock() = there.into_iter().map(|day| day.0).collect();
+        let mut there = parts(connection).await?;
+        there.retain(|_, tables| tables.len() == TABLES.len());
+        *self.0.lock() = there.into_keys().map(|day| day.0).collect();
         Ok(())
     }
 
@@ -123,31 +125,48 @@ pub(crate) async fn now(connection: &mut PgConnection) -> Result<Timestamp, Faul
     Ok(Timestamp::from_micros(micros))
 }
 
-/// The days that there are parts for, oldest first.
+/// The days that there is mail of, oldest first.
 pub(crate) async fn list(connection: &mut PgConnection) -> Result<Vec<Day>, Fault> {
+    let mut there = parts(connection).await?;
+    there.retain(|_, tables| tables.contains("messages"));
+    Ok(there.into_keys().collect())
+}
+
+/// The parts that there are: of each day, the tables that have one.
+async fn parts(
+    connection: &mut PgConnection,
+) -> Result<BTreeMap<Day, BTreeSet<&'static str>>, Fault> {
     // Indexes of pg_inherits and pg_class.
     let names: Vec<String> = sqlx::query_scalar(
         "SELECT c.relname::text FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
-         WHERE i.inhparent = 'messages'::regclass",
+         WHERE i.inhparent = ANY($1::text[]::regclass[]::oid[])",
     )
+    .bind(TABLES.map(|(table, _)| table).to_vec())
     .fetch_all(connection)
     .await?;
-    let mut days: Vec<Day> = names
-        .iter()
-        .filter_map(|name| name.strip_prefix("messages_p")?.parse().ok().map(Day))
-        .collect();
-    days.sort_unstable();
+    let mut days: BTreeMap<Day, BTreeSet<&'static str>> = BTreeMap::new();
+    for name in &names {
+        let part = TABLES.iter().find_map(|(table, _)| {
+            let day = name.strip_prefix(table)?.strip_prefix("_p")?;
+            Some((Day(day.parse().ok()?), *table))
+        });
+        if let Some((day, table)) = part {
+            days.entry(day).or_default().insert(table);
+        }
+    }
     Ok(days)
 }
 
 async fn make(connection: &mut PgConnection, days: &[Day]) -> Result<(), Fault> {
     transaction::begin(connection).await?;
     lock(connection).await?;
-    let there = list(connection).await?;
+    let there = parts(connection).await?;
+    let nothing = BTreeSet::new();
     let mut statements = String::new();
-    for day in days.iter().filter(|day| !there.contains(day)) {
+    for day in days {
+        let there = there.get(day).unwrap_or(&nothing);
         // Writing to a String does not fail.
-        let _written = write(&mut statements, *day);
+        let _written = write(&mut statements, *day, there);
     }
     sqlx::raw_sql(AssertSqlSafe(statements))
         .execute(&mut *connection)
@@ -167,14 +186,16 @@ async fn lock(connection: &mut PgConnection) -> Result<(), Fault> {
 /// Of each table: its name, and how its parts are kept. A body of some kilobytes stays in its row
 /// (else it would be cut into pieces of 2 KB with an index of their own); rows that change once
 /// or twice have room for that on their page.
-const TABLES: [(&str, &str); 4] = [
+const TABLES: [(&str, &str); 5] = [
     ("messages", ""),
+    ("message_tags", ""),
     ("bodies", "WITH (toast_tuple_target = 8160)"),
     ("recipients", "WITH (fillfactor = 70)"),
     ("events", ""),
 ];
 
-fn write(statements: &mut String, day: Day) -> std::fmt::Result {
+/// What makes a day's parts, but for those of the tables that have one.
+fn write(statements: &mut String, day: Day, there: &BTreeSet<&str>) -> std::fmt::Result {
     let number = day.0;
     let from = day.first_id();
     let to = match day.end() {
@@ -182,6 +203,9 @@ fn write(statements: &mut String, day: Day) -> std::fmt::Result {
         None => "MAXVALUE".to_owned(),
     };
     for (table, kept) in TABLES {
+        if there.contains(table) {
+            continue;
+        }
         write!(
             statements,
             "CREATE TABLE {table}_p{number} (LIKE {table} INCLUDING ALL) {kept};
@@ -228,13 +252,16 @@ async fn drop_in_transaction(
     day: Day,
 ) -> Result<Option<u64>, Fault> {
     lock(connection).await?;
-    if !list(connection).await?.contains(&day) {
+    let Some(tables) = parts(connection).await?.remove(&day) else {
+        return Ok(None);
+    };
+    if !tables.contains("messages") {
         return Ok(None);
     }
     let number = day.0;
     let millis = DROP_PATIENCE.as_millis();
     let mut statements = format!("SET LOCAL lock_timeout = '{millis}ms';");
-    for (table, _) in TABLES {
+    for table in &tables {
         // Writing to a String does not fail.
         let _written = write!(
             statements,
@@ -254,7 +281,7 @@ async fn drop_in_transaction(
         .fetch_one(&mut *connection)
         .await?;
     let mut statements = String::new();
-    for (table, _) in TABLES {
+    for table in &tables {
         let _written = write!(statements, "DROP TABLE {table}_p{number};");
     }
     sqlx::raw_sql(AssertSqlSafe(statements))

@@ -187,7 +187,8 @@ impl PostgresStore {
         // Indexes messages_tenant and recipients (primary key).
         let rows: Vec<(Uuid, i64)> = sqlx::query_as(
             "SELECT m.id, (SELECT count(*) FROM recipients AS r WHERE r.message = m.id)
-             FROM messages AS m WHERE m.tenant = $1 ORDER BY m.tenant, m.id LIMIT $2",
+             FROM messages AS m WHERE m.tenant = $1 ORDER BY m.stream, m.id DESC NULLS LAST
+             LIMIT $2",
         )
         .bind(tenant.uuid())
         .bind(MESSAGES_MOST)
@@ -247,7 +248,7 @@ async fn remove_messages(
     .bind(&ids)
     .fetch_all(&mut *connection)
     .await?;
-    // Indexes queue, events, bodies, recipients and messages (primary keys).
+    // Indexes queue, events, bodies, recipients and messages (primary keys), message_tags_message.
     for (statement, keys) in [
         (
             "DELETE FROM queue AS q USING unnest($1::uuid[]) AS x (id) WHERE q.recipient = x.id",
@@ -259,6 +260,11 @@ async fn remove_messages(
         ),
         (
             "DELETE FROM bodies AS b USING unnest($1::uuid[]) AS x (id) WHERE b.message = x.id",
+            &ids,
+        ),
+        (
+            "DELETE FROM message_tags AS t USING unnest($1::uuid[]) AS x (id)
+             WHERE t.message = x.id",
             &ids,
         ),
         (

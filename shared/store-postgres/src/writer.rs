@@ -1,8 +1,8 @@
 //! The way to the committers: work over bounded channels, answered after its commit.
 //!
-//! Three kinds of batch, each with committers of its own, so that none waits for another: messages
+//! Four kinds of batch, each with committers of its own, so that none waits for another: messages
 //! without an idempotency key (they never wait behind another node's uncommitted key), messages
-//! with one, and settlements. On SQLite there is one writer for all.
+//! with one, groups of messages, and settlements. On SQLite there is one writer for all.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::batch::Work;
+use crate::batch::{Group, Work};
 use crate::committer::Committer;
 use crate::fault::Fault;
 use crate::fresh::Fresh;
@@ -51,6 +51,7 @@ pub(crate) struct Inbox<W: Work> {
 pub(crate) struct Writer {
     plain: mpsc::Sender<Ask<NewMessage>>,
     keyed: mpsc::Sender<Ask<NewMessage>>,
+    groups: mpsc::Sender<Ask<Group>>,
     settles: mpsc::Sender<Ask<Settlement>>,
 }
 
@@ -58,11 +59,12 @@ impl Writer {
     /// Pieces of work of a kind that wait at most; more callers wait to be let in.
     const WAITING_MOST: usize = 1_024;
 
-    /// Starts `workers` committers of each kind.
+    /// Starts `workers` committers of each kind, and one for groups, which are few and large.
     pub(crate) fn start(workers: u32, crew: &Crew, tasks: &TaskTracker) -> Self {
         Self {
             plain: start(workers, crew, tasks),
             keyed: start(workers, crew, tasks),
+            groups: start(1, crew, tasks),
             settles: start(workers, crew, tasks),
         }
     }
@@ -73,6 +75,13 @@ impl Writer {
             Some(_) => &self.keyed,
         };
         ask(kind, message).await
+    }
+
+    pub(crate) async fn commit_all(
+        &self,
+        messages: Vec<NewMessage>,
+    ) -> Result<Committed, StoreError> {
+        ask(&self.groups, Group(messages)).await
     }
 
     pub(crate) async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {

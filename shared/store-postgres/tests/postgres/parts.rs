@@ -14,8 +14,8 @@ impl Relay {
     async fn parts(&self) -> Vec<String> {
         let names = "SELECT c.relname::text FROM pg_inherits AS i
             JOIN pg_class AS c ON c.oid = i.inhrelid
-            WHERE i.inhparent IN ('messages'::regclass, 'bodies'::regclass,
-                'recipients'::regclass, 'events'::regclass) ORDER BY 1";
+            WHERE i.inhparent IN ('messages'::regclass, 'message_tags'::regclass,
+                'bodies'::regclass, 'recipients'::regclass, 'events'::regclass) ORDER BY 1";
         let mut shell = self.shell().await;
         sqlx::query_scalar(names)
             .fetch_all(&mut shell)
@@ -65,7 +65,7 @@ async fn a_clock_that_is_off_loses_no_mail() {
         let given = message_of(tenant, made);
         assert_eq!(commit(&relay.ports, &given).await, Committed::Stored);
         assert!(email(&relay.ports, &given).await.is_some(), "{made}");
-        assert_eq!(parts_of(&relay.parts().await, made), 4);
+        assert_eq!(parts_of(&relay.parts().await, made), 5);
     }
 }
 
@@ -91,7 +91,7 @@ async fn a_day_is_dropped_when_nobody_in_it_is_alive() {
     assert_eq!(relay.retain(end).await, 3);
     let names = relay.parts().await;
     let left = [gone, queued, held].map(|day| parts_of(&names, day));
-    assert_eq!(left, [0, 4, 4]);
+    assert_eq!(left, [0, 5, 5]);
     assert!(email(ports, &waiting).await.is_some() && email(ports, &stopped).await.is_some());
 
     deliver(ports, &waiting, 9).await;
@@ -139,6 +139,6 @@ async fn a_reader_that_stands_still_keeps_a_day_and_delays_nobody() {
     assert!(removed.messages <= 1);
     commit(&relay.ports, &message(tenant)).await;
     assert!(began.elapsed() < Duration::from_secs(5));
-    assert_eq!(parts_of(&relay.parts().await, at(0)), 4);
+    assert_eq!(parts_of(&relay.parts().await, at(0)), 5);
     sqlx::raw_sql("COMMIT").execute(&mut reader).await.unwrap();
 }

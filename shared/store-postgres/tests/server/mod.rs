@@ -43,7 +43,7 @@ fn environment(name: &str) -> Option<String> {
 /// Few connections: many tests share a server.
 pub(crate) fn options() -> PostgresOptions {
     PostgresOptions {
-        connections: 12,
+        connections: 13,
         ..PostgresOptions::default()
     }
 }
