@@ -14,13 +14,16 @@
 pub mod controls;
 pub mod directory;
 pub mod fixture;
+pub mod groups;
 pub mod idempotency;
 pub mod intake;
 pub mod isolation;
 pub mod lanes;
+pub mod listing;
 pub mod nodes;
 pub mod queue;
 pub mod quota;
+pub mod rescheduling;
 pub mod reseal;
 pub mod scheduled;
 pub mod settle;
@@ -92,7 +95,9 @@ macro_rules! conformance_tests {
                 a_tenant_cannot_change_anothers_directory,
                 a_tenant_cannot_take_anothers_mail_back,
                 a_tenant_sees_nothing_of_anothers_usage,
-                a_tenant_cannot_seal_anothers_mail;
+                a_tenant_cannot_seal_anothers_mail,
+                a_tenant_sees_nothing_of_anothers_lists,
+                a_tenant_cannot_give_anothers_mail_another_time;
             quota: a_quota_is_exact_under_fifty_commits_at_once,
                 a_message_that_does_not_fit_leaves_room_for_a_smaller_one,
                 quotas_begin_anew_with_the_day_and_the_month,
@@ -108,6 +113,31 @@ macro_rules! conformance_tests {
                 of_start_and_cancel_exactly_one_wins,
                 a_batch_of_starts_and_many_cancels_agree,
                 a_scheduled_message_is_committed_once_with_its_time;
+            rescheduling: a_message_that_was_moved_leaves_at_its_new_time,
+                a_message_may_be_moved_to_an_earlier_time_and_again,
+                only_what_is_scheduled_can_be_moved,
+                a_message_that_another_sealed_is_not_moved,
+                of_start_and_another_time_exactly_one_wins,
+                of_cancel_and_another_time_the_later_sees_the_earlier,
+                of_many_wishes_at_once_one_comes_true,
+                owners_hear_of_another_time,
+                what_a_moved_message_waited_for_adds_up_to_its_age,
+                what_is_held_before_its_time_waits_for_the_new_one;
+            groups: a_group_is_stored_whole,
+                one_bad_message_leaves_nothing_of_its_group,
+                a_group_that_contradicts_itself_is_refused,
+                a_repeated_group_is_stored_once,
+                of_many_groups_under_one_key_one_is_stored,
+                a_group_over_quota_is_refused_whole,
+                a_quota_is_exact_under_many_groups_at_once,
+                groups_and_single_messages_do_not_meet;
+            listing: a_list_is_newest_first_a_page_at_a_time,
+                a_list_tells_of_each_message_what_a_look_at_it_does,
+                a_list_holds_what_was_asked_for_and_nothing_else,
+                a_page_stays_where_it_is_when_more_comes_in,
+                a_page_may_begin_at_a_message_that_its_filter_leaves_out,
+                a_page_that_begins_at_nothing_is_none,
+                what_was_dropped_or_erased_is_listed_no_more;
             lanes: shards_are_read_lane_by_lane,
                 a_lane_is_read_on_from_where_a_page_ended,
                 what_is_due_later_is_read_when_its_time_comes_near,

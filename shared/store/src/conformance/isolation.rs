@@ -6,7 +6,10 @@ use super::Ports;
 use super::fixture::{
     add_tenant, at, cancel, claiming, commit, email, later, live, message, new_tenant, scope,
 };
-use crate::{Cancelled, Committed, Quota, Resealed, StoreError, Usage};
+use crate::{
+    Cancelled, Committed, MailFilter, MailPage, PageStart, Quota, Rescheduled, Rescheduling,
+    Resealed, StoreError, Usage,
+};
 
 pub async fn a_tenant_sees_nothing_of_anothers_mail(ports: &Ports) {
     let (a, b) = (add_tenant(ports).await, add_tenant(ports).await);
@@ -126,4 +129,67 @@ pub async fn a_tenant_cannot_seal_anothers_mail(ports: &Ports) {
     assert!(!done.await.expect("an answer"));
     let body = ports.mail.body(a, of_a.id).await.expect("an answer");
     assert_eq!(body, Some(of_a.body));
+}
+
+pub async fn a_tenant_sees_nothing_of_anothers_lists(ports: &Ports) {
+    let (a, b) = (add_tenant(ports).await, add_tenant(ports).await);
+    let tagged = |tenant| {
+        let mut message = message(tenant);
+        let (name, value) = ("kind".to_owned(), "invoice".to_owned());
+        message
+            .summary
+            .tags
+            .push(postrider_model::Tag { name, value });
+        message
+    };
+    let (of_a, of_b) = (tagged(a), tagged(b));
+    commit(ports, &of_a).await;
+    commit(ports, &of_b).await;
+    let filters = [
+        MailFilter::default(),
+        MailFilter {
+            recipient: Some(of_a.recipients[0].address.clone()),
+            ..MailFilter::default()
+        },
+        MailFilter {
+            tag: of_a.summary.tags.first().cloned(),
+            ..MailFilter::default()
+        },
+        MailFilter {
+            stream: Some(of_a.summary.stream),
+            ..MailFilter::default()
+        },
+    ];
+    for filter in &filters {
+        let list = |start| ports.mail.list(b, filter, MailPage { limit: 9, start });
+        let page = list(PageStart::Newest).await.expect("an answer");
+        let ids = page.map(|page| page.emails.iter().map(|e| e.id).collect::<Vec<_>>());
+        assert_eq!(ids, Some(vec![of_b.id]), "{filter:?}");
+        for start in [PageStart::After(of_a.id), PageStart::Before(of_a.id)] {
+            assert_eq!(list(start).await.expect("an answer"), None);
+        }
+    }
+}
+
+pub async fn a_tenant_cannot_give_anothers_mail_another_time(ports: &Ports) {
+    let (a, b) = (add_tenant(ports).await, add_tenant(ports).await);
+    let of_a = later(a, 60);
+    commit(ports, &of_a).await;
+    let (stored, rows) = (email(ports, &of_a).await, live(ports).await);
+    let done = ports.intake.reschedule(Rescheduled {
+        sealed: Resealed {
+            id: of_a.id,
+            tenant: b,
+            body: bytes::Bytes::from_static(b"of B"),
+            selectors: Vec::new(),
+            sealed_until: at(9),
+            was: of_a.sealed_until,
+        },
+        due_at: at(120),
+        expires_at: at(200),
+        at: at(1),
+    });
+    assert_eq!(done.await.expect("an answer"), Rescheduling::NotFound);
+    assert_eq!(email(ports, &of_a).await, stored);
+    assert_eq!(live(ports).await, rows);
 }
