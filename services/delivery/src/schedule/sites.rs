@@ -30,6 +30,8 @@ pub(super) struct Destination {
     pub(super) rows: Head,
     pub(super) in_flight: u32,
     pub(super) suspended: bool,
+    /// Some of its rows may stand in line at the site it belonged to before.
+    pub(super) has_moved: bool,
     /// Since when it is idle, in numbers of `Sites::turn`.
     idle: Option<u64>,
 }
@@ -118,6 +120,7 @@ impl Sites {
             rows: None,
             in_flight: 0,
             suspended: false,
+            has_moved: false,
             idle: None,
         });
         if let Some(site) = self.all.get_mut(site) {
@@ -145,6 +148,7 @@ impl Sites {
         let Some(one) = self.destinations.get_mut(id) else {
             return;
         };
+        one.has_moved &= one.rows.is_some();
         if one.rows.is_some() || one.in_flight > 0 || one.idle.is_some() {
             return;
         }

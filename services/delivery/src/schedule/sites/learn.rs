@@ -79,5 +79,6 @@ impl Sites {
             site.destinations += 1;
         }
         one.site = to;
+        one.has_moved |= one.rows.is_some();
     }
 }

@@ -39,6 +39,7 @@ enum Step {
     },
     Suspend(Scope),
     Resume(Scope),
+    EndRests(Scope),
     LetGo(Scope),
     HandOver(u64),
     Scheduled,
@@ -93,6 +94,7 @@ fn steps(jumps: bool) -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(domain, site, cap)| Step::Learn { domain, site, cap }),
         1 => scopes().prop_map(Step::Suspend),
         2 => scopes().prop_map(Step::Resume),
+        1 => scopes().prop_map(Step::EndRests),
         1 => scopes().prop_map(Step::LetGo),
         1 => (0_u64..4).prop_map(Step::HandOver),
         2 => Just(Step::Scheduled),
@@ -231,6 +233,7 @@ impl Model {
                 self.schedule.resume(&scope, now);
                 self.suspended.retain(|other| *other != scope);
             }
+            Step::EndRests(scope) => self.schedule.end_rests(&scope, now),
             Step::LetGo(scope) => {
                 self.schedule.let_go(&scope);
                 self.rows.retain(|_, row| !is_within(row, &scope));
