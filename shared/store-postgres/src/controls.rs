@@ -45,7 +45,9 @@ impl Controls for PostgresStore {
             connection.back();
             rows.into_iter().map(Control::try_from).collect()
         };
-        Ok(bounded(read).await?)
+        let controls: Vec<Control> = bounded(read).await?;
+        self.fresh().heed(controls.iter().filter_map(change_mail));
+        Ok(controls)
     }
 
     async fn acknowledge(
@@ -91,6 +93,12 @@ impl Controls for PostgresStore {
     ) -> Result<Vec<HeldMessage>, StoreError> {
         Ok(bounded(self.held_messages(scope, after, limit)).await?)
     }
+}
+
+/// Verbs by which waiting mail waits no longer.
+fn change_mail(control: &Control) -> Option<ControlId> {
+    let changes = matches!(control.verb, ControlVerb::Hold | ControlVerb::Cancel);
+    changes.then_some(control.id)
 }
 
 #[derive(sqlx::FromRow)]
