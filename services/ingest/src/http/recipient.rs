@@ -94,7 +94,10 @@ const SUSPENDED: &str = "Its queue is suspended by the operator; it goes on when
 
 fn reason(cause: WaitCause) -> &'static str {
     match cause {
-        WaitCause::Turn => "Its turn has come or is near: it is being sent, or mail before it is.",
+        // Which of them it is, only the node that delivers it knows.
+        WaitCause::Turn => {
+            "Its turn has come or is near: it is being sent, or waits for mail before it or for your account's pace."
+        }
         WaitCause::Scheduled => "It is scheduled for a later time.",
         WaitCause::TenantPace => "Your account sends no more recipients in this minute.",
         WaitCause::DestinationCap => "The destination takes no more connections from us now.",
