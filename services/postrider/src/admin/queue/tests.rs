@@ -4,7 +4,7 @@ use postrider_store::NewNode;
 use tempfile::TempDir;
 
 use super::*;
-use crate::caretaker::close_forgotten;
+use crate::caretaker::{Seen, close_forgotten};
 use crate::config::Config;
 use crate::core::{Core, furnish};
 use crate::relay::Machine;
@@ -93,13 +93,24 @@ async fn a_suspension_stands_once_and_ends_once() {
 async fn what_a_dead_command_left_is_closed_when_it_is_old_and_suspensions_stand() {
     let (_folder, core, tenant) = alone().await;
     let (office, scope) = (&core.office, Scope::Tenant(tenant));
-    office.raise(ControlVerb::Hold, &scope).await.unwrap();
     office.raise(ControlVerb::Suspend, &scope).await.unwrap();
     let controls = &*core.database.controls;
-    let long_ago = office.provision.clock.now().before(Duration::from_mins(10));
-    close_forgotten(controls, long_ago).await.unwrap();
-    assert_eq!(standing(&core).await.len(), 2);
-    let every = Timestamp::from_micros(i64::MAX);
-    close_forgotten(controls, every).await.unwrap();
+    // By a machine whose clock is years behind.
+    let control = NewControl {
+        id: ControlId::from_bytes([7; 16]),
+        verb: ControlVerb::Hold,
+        scope,
+        at: Timestamp::from_micros(0),
+        note: None,
+    };
+    controls.raise(control).await.unwrap();
+    let (mut seen, most) = (Seen::default(), Duration::from_mins(10));
+    for _ in 0..2 {
+        close_forgotten(controls, &mut seen, most).await.unwrap();
+        assert_eq!(standing(&core).await.len(), 2, "whatever its clock says");
+    }
+    close_forgotten(controls, &mut seen, Duration::ZERO)
+        .await
+        .unwrap();
     assert_eq!(standing(&core).await, [ControlVerb::Suspend]);
 }
