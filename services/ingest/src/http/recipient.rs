@@ -105,7 +105,7 @@ fn reason(cause: WaitCause) -> &'static str {
             "The destination could not be reached or slowed us down; we wait before we try it again."
         }
         WaitCause::Greylisting => "The destination wants to be asked again later (greylisting).",
-        WaitCause::Retry => "The last attempt ended with a temporary answer; we try again.",
+        WaitCause::Retry => "The last attempt did not succeed; we try again.",
         WaitCause::NoRoute => "DNS gave no usable answer for the destination; we ask again.",
         WaitCause::Held => "It is held until somebody releases it.",
         WaitCause::Attempt => "It is being sent.",
