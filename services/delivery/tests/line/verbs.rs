@@ -6,11 +6,11 @@ use postrider_fakenet::{Gate, Phase, Script};
 use postrider_model::{EventKind, RecipientState};
 use postrider_store::{Cancelled, ControlVerb, Mail, Scope};
 
-use crate::place::{Place, patient};
+use crate::place::Place;
 
 #[tokio::test]
 async fn what_is_under_way_before_the_dot_is_held_and_leaves_when_it_is_released() {
-    let place = Place::start_with(patient).await;
+    let place = Place::start().await;
     let gate = Gate::new();
     let script = Script::new().gate(Phase::Data, &gate);
     let host = place.net.domain("held.test").mx(script);
@@ -35,11 +35,7 @@ async fn what_is_under_way_before_the_dot_is_held_and_leaves_when_it_is_released
 
 #[tokio::test]
 async fn who_is_past_the_dot_is_too_late_to_be_cancelled_and_who_waits_is_cancelled() {
-    let place = Place::start_with(|config| {
-        patient(config);
-        config.site_connections = 1;
-    })
-    .await;
+    let place = Place::start_with(|config| config.site_connections = 1).await;
     let gate = Gate::new();
     let script = Script::new().gate(Phase::FinalDot, &gate);
     let host = place.net.domain("late.test").mx(script);
