@@ -96,7 +96,7 @@ fn reason(cause: WaitCause) -> &'static str {
     match cause {
         // Which of them it is, only the node that delivers it knows.
         WaitCause::Turn => {
-            "Its turn has come or is near: it is being sent, or waits for mail before it or for your account's pace."
+            "It is due: it is being sent, or waits for mail before it, for your account's pace or for the destination."
         }
         WaitCause::Scheduled => "It is scheduled for a later time.",
         WaitCause::TenantPace => "Your account sends no more recipients in this minute.",
