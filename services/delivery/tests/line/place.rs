@@ -20,9 +20,10 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use crate::beats::Beats;
+use crate::faulty::Faulty;
 
 /// Longer than anything here may take, on a machine that is slow and has other things to do.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// The time that each phase has where a remote is waited for in vain.
 const PHASE: Duration = Duration::from_secs(3);
 
@@ -31,7 +32,7 @@ pub(crate) struct Place {
     pub(crate) store: SqliteStore,
     pub(crate) clock: Clock,
     pub(crate) tenant: TenantId,
-    roster: Roster,
+    pub(crate) roster: Roster,
     first: Node,
     folder: tempfile::TempDir,
 }
@@ -40,6 +41,7 @@ pub(crate) struct Place {
 pub(crate) struct Node {
     pub(crate) metrics: Registry,
     pub(crate) beats: Beats,
+    pub(crate) queue: Faulty,
     shutdown: Shutdown,
     running: Mutex<JoinSet<()>>,
 }
@@ -280,9 +282,9 @@ fn start_node(
         timeout: PATIENCE,
         attempts: 1,
     });
-    let (metrics, beats) = (Registry::new(), Beats::of(store));
+    let (metrics, beats, queue) = (Registry::new(), Beats::of(store), Faulty::of(store));
     let ports = Ports {
-        queue: Arc::new(store.clone()),
+        queue: Arc::new(queue.clone()),
         nodes: Arc::new(beats.clone()),
         controls: Arc::new(store.clone()),
         seals: Arc::new(Seals(store.clone())),
@@ -302,6 +304,7 @@ fn start_node(
     Node {
         metrics,
         beats,
+        queue,
         shutdown,
         running: Mutex::new(running),
     }
