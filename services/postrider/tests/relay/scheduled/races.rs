@@ -10,11 +10,11 @@ use std::time::Duration;
 use postrider_runtime::Clock;
 use serde_json::json;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
-use super::cancel;
 use crate::harness::inside::Setup;
 use crate::harness::tools::environment;
-use crate::harness::{Inside, Place, until};
+use crate::harness::{Answer, Inside, PATIENCE, Place, until};
 
 /// In each run of the suite; `POSTRIDER_TEST_RACES` asks for more.
 const RACES: usize = 500;
@@ -96,7 +96,10 @@ async fn race(place: &Place, n: usize, lead: &mut Duration, start: &Start) -> Ra
     let message = json!({
         "to": recipients, "subject": "x", "text": "y", "scheduled_at": due.to_string(),
     });
-    let id = place.send(message).await;
+    let key = format!("race-{n}");
+    let (sent, _) = patiently(place, "/emails", &key, &message.to_string()).await;
+    let id = sent.id();
+    let cancel = format!("/emails/{id}/cancel");
     let took = clock.now().since(began);
     *lead = LEAD.max(took * 3);
     let offset = start.of(n);
@@ -107,22 +110,37 @@ async fn race(place: &Place, n: usize, lead: &mut Duration, start: &Start) -> Ra
         due.after(span)
     };
     clock.sleep_until(at).await;
-    let answer = cancel(place, &id).await;
+    let (answer, again) = patiently(place, &cancel, &key, "").await;
     let cancelled = match answer.status {
         200 => true,
-        422 => false,
+        // What was not answered may have been done all the same.
+        422 => again && answer.text().contains("cancelled"),
         other => panic!("{other}: {}", answer.text()),
     };
     start.learn(cancelled);
     // Asked again, nothing is taken back.
     for _ in 0..3 {
-        let again = cancel(place, &id).await;
+        let (again, _) = patiently(place, &cancel, &key, "").await;
         assert_eq!(again.status, 422, "{}", again.text());
     }
     Race {
         id,
         recipients,
         cancelled,
+    }
+}
+
+/// The answer to a request that a busy relay may ask to repeat, and whether it did.
+async fn patiently(place: &Place, path: &str, key: &str, body: &str) -> (Answer, bool) {
+    let end = Instant::now() + PATIENCE;
+    let mut again = false;
+    loop {
+        let fields = [("idempotency-key", key)];
+        let answer = place.ask("POST", path, &fields, body.as_bytes()).await;
+        if answer.status != 503 || Instant::now() > end {
+            return (answer, again);
+        }
+        again = true;
     }
 }
 
