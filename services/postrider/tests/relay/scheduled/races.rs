@@ -54,7 +54,13 @@ async fn cancel_and_dispatch_cannot_both_win() {
     let races = environment("POSTRIDER_TEST_RACES");
     let races = races.map_or(RACES, |given| given.parse().unwrap());
     let clock = Clock::system();
-    let relay = Inside::start_with(Setup::by(clock)).await;
+    // A machine without a free core loses its leases now and then: what was not sent for it is put
+    // off, and not for minutes.
+    let relay = Inside::start_with(Setup {
+        delivery: "retry_divisor = 60",
+        ..Setup::by(clock)
+    })
+    .await;
     let start = Arc::new(Start(AtomicI64::new(0)));
     for begin in (0..races).step_by(ROUND) {
         let round = begin..races.min(begin + ROUND);
@@ -177,7 +183,8 @@ async fn judge(relay: &Inside, races: &[Race]) {
         for recipient in &race.recipients {
             let timeline = ends[race.id.as_str()].of(recipient);
             // On a slow machine its time was past when it was accepted.
-            let story = timeline.outcomes();
+            let mut story = timeline.outcomes();
+            story.retain(|kind| *kind != "deferred");
             assert_eq!((story.len(), story[1]), (2, end), "{recipient}: {story:?}");
             let copies = came.get(recipient).copied().unwrap_or_default();
             assert_eq!(
