@@ -306,5 +306,5 @@ async fn lay_in(stage: &Stage<'_>, waiting: &Waiting) -> anyhow::Result<()> {
     let (stock, store): (Stock, _) = stage.base.stock().await?;
     stock.lay_in(waiting, &stage.ledger).await?;
     store.close().await;
-    stage.base.database.analyze()
+    stage.base.database.settle()
 }
