@@ -11,10 +11,7 @@ use crate::place::{Node, Place};
 const SHARDS: &str = "postrider_delivery_shards";
 
 fn often(config: &mut Config) {
-    config.heartbeat = Heartbeat {
-        every: Duration::from_millis(50),
-        fresh: Duration::from_secs(5),
-    };
+    config.heartbeat.every = Duration::from_millis(50);
 }
 
 async fn works_on(place: &Place, node: &Node, shards: i64) {

@@ -275,6 +275,7 @@ fn start_node(
     // Remotes have all the time of the test.
     config.timeouts = all_phases(PATIENCE);
     config.pool.idle = PATIENCE;
+    config.heartbeat.fresh = PATIENCE;
     change(&mut config);
     let shutdown = Shutdown::new(PATIENCE);
     let resolver = Resolver::new(DnsConfig {
