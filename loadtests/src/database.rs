@@ -113,11 +113,14 @@ impl Database {
         }
     }
 
-    /// What autovacuum would do some time: fresh statistics after mail was laid in.
-    pub(crate) fn analyze(&self) -> anyhow::Result<()> {
+    /// What the server would do some time, and should not while something is measured: what was
+    /// laid in is vacuumed and written to its files.
+    pub(crate) fn settle(&self) -> anyhow::Result<()> {
         if let Self::Postgres { database, .. } = self {
-            let done = psql(&database.url).args(["-c", "VACUUM ANALYZE"]).status();
-            ensure!(done.context("psql")?.success(), "VACUUM ANALYZE failed");
+            let mut psql = psql(&database.url);
+            let done = psql.args(["-c", "VACUUM ANALYZE", "-c", "CHECKPOINT"]);
+            let done = done.status().context("psql")?;
+            ensure!(done.success(), "VACUUM ANALYZE or CHECKPOINT failed");
         }
         Ok(())
     }

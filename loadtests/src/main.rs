@@ -40,7 +40,8 @@ use scenario::Scenario;
 /// Runs load scenarios against release binaries of postrider, on loopback only
 #[derive(Debug, Parser)]
 struct Args {
-    /// Names of files in loadtests/scenarios; all of them where none is given
+    /// Names of files in loadtests/scenarios, or paths to others without their .toml; all of the
+    /// folder where none is given
     scenarios: Vec<String>,
     /// Only on this database
     #[arg(long)]
@@ -74,7 +75,8 @@ async fn main() -> anyhow::Result<ExitCode> {
     let mut holds = true;
     for name in names {
         let scenario = Scenario::read(&folder.join(format!("{name}.toml")))?;
-        let report = run(&name, &scenario, &args, &binary).await?;
+        let name = name.rsplit('/').next().unwrap_or(&name);
+        let report = run(name, &scenario, &args, &binary).await?;
         say(&report.text());
         report.write(&args.out)?;
         holds &= report.holds();

@@ -2,10 +2,11 @@
 //! soon the small ones' mail starts, beside the same on an idle relay. Then equals that all have
 //! mail waiting: what each of them gets.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use postrider_model::Stream;
 use serde::Deserialize;
 
@@ -90,16 +91,14 @@ pub(crate) async fn run(fairness: &Fairness, stage: &Stage<'_>) -> anyhow::Resul
 
 impl Cast {
     fn of(fairness: &Fairness, tenants: &[Arc<Tenant>]) -> anyhow::Result<Self> {
-        let Some((whale, others)) = tenants.split_first() else {
-            anyhow::bail!("there are no tenants");
-        };
+        let whale = most_accompanied(tenants).context("there are no tenants")?;
+        let others = tenants.iter().filter(|tenant| tenant.id != whale.id);
         let (inside, outside): (Vec<_>, Vec<_>) = others
-            .iter()
             .cloned()
             .partition(|tenant| tenant.shard() == whale.shard());
         let some = |of: &[Arc<Tenant>], most| of.iter().take(most).cloned().collect::<Vec<_>>();
         let cast = Self {
-            whale: vec![Arc::clone(whale)],
+            whale: vec![whale],
             inside: some(&inside, fairness.inside),
             equals: some(
                 outside.get(fairness.outside..).unwrap_or_default(),
@@ -122,6 +121,18 @@ impl Cast {
             .flat_map(|(outside, inside)| [Arc::clone(outside), Arc::clone(inside)])
             .collect()
     }
+}
+
+/// A tenant of the shard that has the most of them.
+fn most_accompanied(tenants: &[Arc<Tenant>]) -> Option<Arc<Tenant>> {
+    let mut shards = BTreeMap::new();
+    for tenant in tenants {
+        *shards.entry(tenant.shard()).or_insert(0_u32) += 1;
+    }
+    let whale = tenants
+        .iter()
+        .max_by_key(|tenant| shards.get(&tenant.shard()));
+    whale.map(Arc::clone)
 }
 
 async fn small(
@@ -295,5 +306,5 @@ async fn lay_in(stage: &Stage<'_>, waiting: &Waiting) -> anyhow::Result<()> {
     let (stock, store): (Stock, _) = stage.base.stock().await?;
     stock.lay_in(waiting, &stage.ledger).await?;
     store.close().await;
-    stage.base.database.analyze()
+    stage.base.database.settle()
 }

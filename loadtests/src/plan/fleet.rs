@@ -98,10 +98,11 @@ pub(crate) async fn run(fleet: &Fleet, stage: &Stage<'_>) -> anyhow::Result<Foun
     for step in &fleet.steps {
         until(began, step.at).await;
         say(&format!(
-            "  {:5.1} s: {:?} {}",
+            "  {:5.1} s: {:?} {}, {}",
             began.elapsed().as_secs_f64(),
             step.what,
-            step.node
+            step.node,
+            waiting(stage)
         ));
         nodes
             .take(step, stage)
@@ -111,8 +112,9 @@ pub(crate) async fn run(fleet: &Fleet, stage: &Stage<'_>) -> anyhow::Result<Foun
     until(began, fleet.seconds).await;
     let told = stop(sending).await;
     say(&format!(
-        "  {:5.1} s: all is sent, {told:?}",
-        began.elapsed().as_secs_f64()
+        "  {:5.1} s: all is sent, {told:?}, {}",
+        began.elapsed().as_secs_f64(),
+        waiting(stage)
     ));
     drain(stage, began).await;
     let everybody: Vec<Arc<Tenant>> = slow.into_iter().chain(others).collect();
@@ -127,6 +129,11 @@ pub(crate) async fn run(fleet: &Fleet, stage: &Stage<'_>) -> anyhow::Result<Foun
     }
     nodes.stop().await?;
     Ok(found)
+}
+
+fn waiting(stage: &Stage<'_>) -> String {
+    let (paced, others) = (stage.ledger.missing(PACED), stage.ledger.missing(OTHERS));
+    format!("waiting: {paced} paced, {others} of others")
 }
 
 async fn drain(stage: &Stage<'_>, began: Instant) {

@@ -191,7 +191,7 @@ async fn lay_in(
     (waiting.phase, waiting.count) = (PROBE, PROBES);
     stock.lay_in(&waiting, &stage.ledger).await?;
     store.close().await;
-    stage.base.database.analyze()?;
+    stage.base.database.settle()?;
     Ok(tenants)
 }
 

@@ -15,8 +15,18 @@ use crate::schedule::Schedule;
 #[derive(Debug, Default)]
 pub(crate) struct Verbs {
     standing: BTreeMap<ControlId, Verb>,
+    /// What verbs that are closed made due: some of it may be among changes that were not read.
+    mended: Vec<Mended>,
     /// Under which id they were acknowledged.
     node: Option<NodeId>,
+}
+
+/// An operator sends these on at once: so no site of theirs rests.
+#[derive(Debug)]
+struct Mended {
+    scope: Scope,
+    /// All changes since the verb was closed are being read.
+    reading: bool,
 }
 
 #[derive(Debug)]
@@ -80,7 +90,7 @@ impl Verbs {
             ControlVerb::Hold | ControlVerb::Cancel => lanes.extend(schedule.let_go(&scope)),
             ControlVerb::Suspend => schedule.suspend(scope.clone(), now),
             // They add rows or make them due sooner: what is here may go on meanwhile.
-            ControlVerb::Release | ControlVerb::RetryNow => {}
+            ControlVerb::Release | ControlVerb::RetryNow => schedule.end_rests(&scope, now),
         }
         if stops(control.verb) {
             for flight in flights.within(&scope) {
@@ -110,7 +120,29 @@ impl Verbs {
         if closed.does == ControlVerb::Suspend && !self.standing.values().any(still) {
             schedule.resume(&closed.scope, now);
         }
+        if sends_on(closed.does) {
+            schedule.end_rests(&closed.scope, now);
+            self.mended.push(Mended {
+                scope: closed.scope,
+                reading: false,
+            });
+        }
         closed.lanes
+    }
+
+    /// All changes are read from here on.
+    pub(crate) fn pass_begins(&mut self) {
+        for mended in &mut self.mended {
+            mended.reading = true;
+        }
+    }
+
+    /// All changes that were committed when the pass began have been read: what verbs made due is
+    /// here. If their sites rested a moment ago, that is over.
+    pub(crate) fn pass_ends(&mut self, schedule: &mut Schedule, now: Timestamp) {
+        for mended in self.mended.extract_if(.., |mended| mended.reading) {
+            schedule.end_rests(&mended.scope, now);
+        }
     }
 
     /// Whether a verb keeps this row out of memory.
@@ -175,6 +207,10 @@ impl Verb {
 
 fn stops(verb: ControlVerb) -> bool {
     keeps_out(verb) || verb == ControlVerb::Suspend
+}
+
+fn sends_on(verb: ControlVerb) -> bool {
+    matches!(verb, ControlVerb::Release | ControlVerb::RetryNow)
 }
 
 fn keeps_out(verb: ControlVerb) -> bool {

@@ -25,6 +25,8 @@ pub(crate) struct Flight {
 pub(crate) struct Flights {
     by_task: HashMap<Id, Flight>,
     tasks: HashMap<RecipientId, Id>,
+    /// What the order of changes told last of those under way.
+    told: HashMap<RecipientId, QueueRow>,
 }
 
 impl Flights {
@@ -40,6 +42,28 @@ impl Flights {
             self.tasks.remove(&due.row.recipient);
         }
         Some(flight)
+    }
+
+    /// The database says this of a recipient that is under way. Kept until `forget`.
+    pub(crate) fn tell(&mut self, row: QueueRow) {
+        self.told.insert(row.recipient, row);
+    }
+
+    /// A row as its attempt, which is over, rescheduled it: or as a verb moved it after that,
+    /// while others of the attempt were still under way.
+    pub(crate) fn told(&self, row: QueueRow) -> QueueRow {
+        let told = self.told.get(&row.recipient);
+        let told = told.filter(|told| told.attempts == row.attempts);
+        told.cloned().unwrap_or(row)
+    }
+
+    /// What was told of an attempt's recipients is used.
+    pub(crate) fn forget(&mut self, flight: &Flight) {
+        if !self.told.is_empty() {
+            for due in &flight.rows {
+                self.told.remove(&due.row.recipient);
+            }
+        }
     }
 
     pub(crate) fn has(&self, recipient: RecipientId) -> bool {

@@ -14,6 +14,7 @@ pub(crate) struct Instruments {
     pub(crate) attempt_seconds: Histogram,
     pub(crate) connections: Counter,
     pub(crate) settle_failures: Counter,
+    pub(crate) unsettled: Gauge,
     pub(crate) owner: OwnerInstruments,
 }
 
@@ -63,6 +64,10 @@ impl Instruments {
             settle_failures: registry.counter(
                 "postrider_delivery_settle_failures_total",
                 "Results that the database did not take at once.",
+            ),
+            unsettled: registry.gauge(
+                "postrider_delivery_unsettled_results",
+                "Results that wait for the database: at 10,000 nothing more is begun.",
             ),
             owner: OwnerInstruments::new(registry),
         }

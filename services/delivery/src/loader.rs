@@ -11,7 +11,7 @@ mod rows;
 mod sweep;
 mod work;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,8 +81,9 @@ pub(crate) struct Loader {
     /// Whose turn it was last: changes and lanes do not keep each other waiting.
     last_was_changes: bool,
     asking: Asking,
-    /// Whose attempts ended since the question under way was asked: its answer is older.
-    ended: HashSet<RecipientId>,
+    /// Whose attempts ended since the question under way was asked: what its answer has from
+    /// before so many attempts is older than what that left.
+    ended: HashMap<RecipientId, u32>,
     away: bool,
 }
 
@@ -126,7 +127,7 @@ impl Loader {
             verbs: false,
             last_was_changes: false,
             asking: Asking::Free,
-            ended: HashSet::new(),
+            ended: HashMap::new(),
             away: false,
         }
     }
@@ -214,7 +215,8 @@ impl Loader {
             return Some(work);
         }
         if let Some(since) = self.cursor.clone().filter(|_| self.ahead != Ahead::Nothing) {
-            return Some(self.changes(since, &shards.working));
+            let working = Arc::clone(&shards.working);
+            return Some(self.changes(since, working, &mut memory.verbs));
         }
         if let Some(Moving { from, after }) = self.moving {
             return Some(Work::Near {
@@ -227,15 +229,13 @@ impl Loader {
         lane.or_else(|| self.sweep.next(&shards.ready, self.bound))
     }
 
-    fn changes(&mut self, since: Cursor, working: &Arc<[Shard]>) -> Work {
+    fn changes(&mut self, since: Cursor, shards: Arc<[Shard]>, verbs: &mut Verbs) -> Work {
         self.last_was_changes = true;
         if std::mem::replace(&mut self.ahead, Ahead::Nothing) == Ahead::Look {
             self.sweep.pass_begins();
+            verbs.pass_begins();
         }
-        Work::Changes {
-            shards: Arc::clone(working),
-            since,
-        }
+        Work::Changes { shards, since }
     }
 
     /// Puts in place what a question found. Verbs are the runner's.
@@ -322,12 +322,16 @@ impl Loader {
     /// This one's attempt is over: an answer that is under way may be older than its result.
     pub(crate) fn has_ended(&mut self, recipient: RecipientId) {
         if self.asking == Asking::UnderWay {
-            self.ended.insert(recipient);
+            self.ended.insert(recipient, u32::MAX);
         }
     }
 
-    /// A row that its attempt rescheduled. The database has the same.
+    /// A row that its attempt rescheduled. The database has the same, or a verb moved it since.
     pub(crate) fn again(&mut self, row: QueueRow, memory: &mut Memory, now: Timestamp) {
+        let row = memory.flights.told(row);
+        if let Some(attempts) = self.ended.get_mut(&row.recipient) {
+            *attempts = row.attempts;
+        }
         let soon = row.due_at < self.bound;
         if soon && !memory.verbs.turns_away(&row) && self.lanes.admits(&row, &memory.schedule) {
             memory.schedule.insert(row, Waits::default(), now);

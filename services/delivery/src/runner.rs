@@ -236,6 +236,7 @@ impl Runner {
         for left in ended.left {
             self.put_back(left, &flight.rows, ours.then_some(flight.begun), now);
         }
+        self.memory.flights.forget(&flight);
         let schedule = &mut self.memory.schedule;
         schedule.ended(flight.ticket, ended.health, now);
         if let Some(lane) = lane {
@@ -311,6 +312,9 @@ impl Runner {
             let count = i64::try_from(count).unwrap_or(i64::MAX);
             instruments.waiting.set(cause.as_str(), count);
         }
+        let unsettled = self.shared.unsettled.load(Ordering::Relaxed);
+        let unsettled = i64::try_from(unsettled).unwrap_or(i64::MAX);
+        instruments.unsettled.set(unsettled);
         let shards = i64::try_from(self.memory.shards.count()).unwrap_or(i64::MAX);
         instruments.owner.shards.set(shards);
         let age = self.standing.beat_age();

@@ -37,6 +37,7 @@ mod dispatch;
 mod entry;
 mod expiry;
 mod group;
+mod index;
 mod ledger;
 mod line;
 mod parking;

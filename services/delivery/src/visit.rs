@@ -156,9 +156,7 @@ impl Visit<'_> {
                 let report = Report { reply, ..report };
                 return Rest::Unheard(parties, Box::new((Visited::NotServed, report)));
             }
-            let ends_all = self
-                .ends_all(&transaction.end)
-                .map(|why| (why, report.clone()));
+            let ends_all = Self::ends_all(&transaction.end).map(|why| (why, report.clone()));
             parties = self.sort(transaction, stop, (parties, report), seen).await;
             parties.extend(later);
             if let Some(trouble) = ends_all {
@@ -185,10 +183,10 @@ impl Visit<'_> {
         let dotted = AtomicBool::new(false);
         let mut before_dot = |accepted: &[usize]| -> io::Result<()> {
             if self.halt.has_begun() {
-                return Err(io::Error::other("the attempt was stopped"));
+                return Err(stopped("the attempt was stopped"));
             }
             if !self.shared.standing.may_dot(self.lease) {
-                return Err(io::Error::other("it may be another node's by now"));
+                return Err(stopped("it may be another node's by now"));
             }
             // A host that was slow until now does not make it any less late.
             if self.shared.clock.now() >= first.row.expires_at {
@@ -196,7 +194,7 @@ impl Visit<'_> {
             }
             // All of them are settled by this transaction's end, the refused as well.
             if !self.halt.pass(ids(parties)) {
-                return Err(io::Error::other("the attempt was stopped"));
+                return Err(stopped("the attempt was stopped"));
             }
             dotted.store(true, Ordering::Relaxed);
             let chosen = accepted.iter().filter_map(|place| parties.get(*place));
@@ -251,7 +249,7 @@ impl Visit<'_> {
                     mine.note = None;
                     self.judged(&party, answer, stop)
                 }
-                None => self.unanswered(&transaction.end),
+                None => Self::unanswered(&transaction.end),
             };
             match next {
                 Next::Settle(fate) => settled.push((party, fate, mine)),
@@ -294,11 +292,14 @@ impl Visit<'_> {
         }
     }
 
-    fn unanswered(&self, end: &End) -> Next {
+    fn unanswered(end: &End) -> Next {
         match end {
             End::Ambiguous { .. } => Next::Settle(Fate::Ambiguous),
             End::TooLarge { .. } | End::NeedsSmtpUtf8 => Next::Wait(Visited::CannotTake),
-            End::NotJournaled(_) if self.is_stopped() => Next::Wait(Visited::Stopped),
+            // By now it may be ours again: a heartbeat that was late has come.
+            End::NotJournaled(why) if why.kind() == io::ErrorKind::Interrupted => {
+                Next::Wait(Visited::Stopped)
+            }
             // Before the dot nothing is the remote's: the next host may be asked.
             End::NotJournaled(_) | End::Broken { .. } | End::Answered => {
                 Next::Wait(Visited::NotServed)
@@ -307,17 +308,12 @@ impl Visit<'_> {
     }
 
     /// Why nobody else can be sent to after a transaction that ended so.
-    fn ends_all(&self, end: &End) -> Option<Visited> {
-        match (end, self.unanswered(end)) {
+    fn ends_all(end: &End) -> Option<Visited> {
+        match (end, Self::unanswered(end)) {
             (End::Answered, _) => None,
             (_, Next::Wait(visited)) => Some(visited),
             (_, Next::Settle(_) | Next::Again) => None,
         }
-    }
-
-    /// Whether no dot may be sent now, whatever the host.
-    fn is_stopped(&self) -> bool {
-        self.halt.has_begun() || !self.shared.standing.may_dot(self.lease)
     }
 
     fn age(&self, party: &Party) -> Duration {
@@ -333,6 +329,11 @@ impl Seen {
         });
         self.waiting.extend(waiting);
     }
+}
+
+/// Why no dot was sent, where that is nobody's fault: it is tried again as if nothing had been.
+fn stopped(why: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::Interrupted, why)
 }
 
 fn ids(parties: &[Party]) -> impl Iterator<Item = RecipientId> {

@@ -225,7 +225,7 @@ pub(crate) fn of_denied(denied: &Denied) -> Problem {
 pub(crate) fn of_store(error: &StoreError) -> Problem {
     match error {
         StoreError::Unavailable(_) => Problem::unavailable(
-            "The service cannot store anything now; send it again.",
+            "The service is not available for the moment; send it again.",
             SOON,
         ),
         StoreError::Full(_) => space_is_short(),

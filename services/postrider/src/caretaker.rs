@@ -1,14 +1,16 @@
 //! What goes on beside the line: the roster kept fresh, the disk watched, old things dropped, the
 //! log moved into the database, forgotten verbs closed.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_gate::Gate;
-use postrider_model::Timestamp;
+use postrider_model::ControlId;
 use postrider_runtime::{Clock, Shutdown};
 use postrider_store::{ControlVerb, Controls, Directory, Roster, StoreError, Upkeep};
 use postrider_telemetry::{Counter, Gauge, Registry};
+use tokio::time::Instant;
 
 /// A quarter of a second: a revoked key is refused within one.
 pub(crate) const ROSTER_EVERY: Duration = Duration::from_millis(250);
@@ -19,8 +21,8 @@ const RETENTION_EVERY: Duration = Duration::from_mins(1);
 const RETENTION_PAUSE: Duration = Duration::from_millis(200);
 
 const CONTROLS_EVERY: Duration = Duration::from_secs(30);
-/// How long a verb about the queue may stand. Its command raises it anew every two minutes; one
-/// that is older was left by a command that died, and stops mail for nobody.
+/// How long a verb about the queue may stand before this process's eyes. Its command raises it anew
+/// every two minutes; one that is older was left by a command that died, and stops mail for nobody.
 const CONTROL_MOST: Duration = Duration::from_mins(10);
 
 /// How long things are kept, and how much space must stay free.
@@ -163,29 +165,40 @@ pub(crate) async fn retain(
     }
 }
 
-/// Closes verbs about the queue whose command died. Suspensions stand until they are closed.
-pub(crate) async fn close_controls(controls: Arc<dyn Controls>, clock: Clock, shutdown: Shutdown) {
+/// Closes verbs about the queue whose command died. Suspensions stand until they are closed. Goes
+/// by how long it has seen them stand itself: the clocks of two machines may be hours apart.
+pub(crate) async fn close_controls(controls: Arc<dyn Controls>, shutdown: Shutdown) {
     let mut every = tokio::time::interval(CONTROLS_EVERY);
+    let mut seen = Seen::default();
     loop {
         tokio::select! {
             biased;
             () = shutdown.begun() => return,
             _ = every.tick() => {}
         }
-        let before = clock.now().before(CONTROL_MOST);
-        if let Err(fault) = close_forgotten(&*controls, before).await {
+        if let Err(fault) = close_forgotten(&*controls, &mut seen, CONTROL_MOST).await {
             tracing::warn!(%fault, "forgotten verbs about the queue cannot be closed");
         }
     }
 }
 
-/// Closes verbs that were raised before a time.
+/// Since when verbs were seen to stand.
+#[derive(Default)]
+pub(crate) struct Seen(HashMap<ControlId, Instant>);
+
+/// Closes verbs that were seen to stand for so long.
 pub(crate) async fn close_forgotten(
     controls: &dyn Controls,
-    before: Timestamp,
+    seen: &mut Seen,
+    most: Duration,
 ) -> Result<(), StoreError> {
-    for control in controls.controls().await? {
-        if control.verb == ControlVerb::Suspend || control.at >= before {
+    let mut standing = controls.controls().await?;
+    standing.retain(|control| control.verb != ControlVerb::Suspend);
+    let ids: HashSet<_> = standing.iter().map(|control| control.id).collect();
+    seen.0.retain(|id, _| ids.contains(id));
+    for control in standing {
+        let since = *seen.0.entry(control.id).or_insert_with(Instant::now);
+        if since.elapsed() < most {
             continue;
         }
         match controls.close(control.id).await {

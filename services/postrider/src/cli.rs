@@ -142,6 +142,9 @@ pub struct InitArgs {
     /// Where the database is, as in database.url [default: SQLite in the folder]
     #[arg(long, value_name = "URL")]
     pub database: Option<String>,
+    /// The file that has the password of the database user
+    #[arg(long, value_name = "FILE", requires = "database")]
+    pub password_file: Option<PathBuf>,
     /// Answer in JSON
     #[arg(long)]
     pub json: bool,

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::admin::{self, Office, Verb};
 use crate::caretaker::ROSTER_EVERY;
-use crate::cli::{Command, ConfigArgs, Place, ServeArgs};
+use crate::cli::{Command, ConfigArgs, Place, Role, ServeArgs};
 use crate::config::{self, Config, LogWord};
 use crate::core::{Core, LOCKED_PAUSE, LOCKED_TRIES};
 use crate::database::{Location, is_locked};
@@ -134,6 +134,13 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         config.name_node(node).context("--node")?;
     }
     start_logs_as(&config)?;
+    let is_alone = !Location::of(&config)?.is_shared();
+    if is_alone && !(args.role.contains(&Role::Ingest) && args.role.contains(&Role::Delivery)) {
+        tracing::warn!(
+            role = %role_names(&args.role),
+            "SQLite is for one process: nobody does the other part of the relay's work meanwhile"
+        );
+    }
     let signals = Signals::catch()?;
     let shutdown = Shutdown::new(config.drain());
     let relay = Relay::start(&config, &args.role, Machine::real(), shutdown.clone()).await?;
@@ -141,11 +148,17 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         http = ?relay.http,
         metrics = %relay.metrics,
         host = %config.service.host,
+        role = %role_names(&args.role),
         node = config.node(),
         "postrider is serving"
     );
     let (ended, ()) = tokio::join!(relay.ended(), signals.watch(shutdown));
     ended
+}
+
+fn role_names(roles: &[Role]) -> String {
+    let names = roles.iter().map(ToString::to_string);
+    names.collect::<Vec<_>>().join(",")
 }
 
 pub(crate) fn start_logs_as(config: &Config) -> anyhow::Result<()> {

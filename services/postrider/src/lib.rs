@@ -47,7 +47,7 @@ pub fn main() -> ExitCode {
 }
 
 fn failed(fault: &anyhow::Error) -> ExitCode {
-    eprintln!("postrider: {fault:#}");
+    eprintln!("postrider: {}", print::fault(fault));
     ExitCode::FAILURE
 }
 

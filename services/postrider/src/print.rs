@@ -22,6 +22,21 @@ pub(crate) fn line(text: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A fault and its causes in one line. Many a library's error says its own cause already: that is
+/// not said again.
+pub(crate) fn fault(fault: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in fault.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
 /// What a verb about the queue did, in sentences.
 pub(crate) fn queue(act: QueueAct, answer: &Value) -> String {
     let count = |name: &str| match answer.get(name) {
@@ -123,6 +138,15 @@ mod tests {
         let none = json!({"changed": 0, "too_late": [], "not_answered": [], "resealed": 3});
         let want = "0 recipients released.\nMessages signed anew: 3.";
         assert_eq!(queue(QueueAct::Release, &none), want);
+    }
+
+    #[test]
+    fn a_fault_says_each_of_its_causes_once() {
+        let root = anyhow::anyhow!("refused (os error 111)");
+        let library = root.context("no connection: refused (os error 111)");
+        let whole = library.context("cannot open the database");
+        let want = "cannot open the database: no connection: refused (os error 111)";
+        assert_eq!(fault(&whole), want);
     }
 
     #[test]

@@ -10,7 +10,6 @@ use postrider_delivery::{Dialer, RunError};
 use postrider_dns::{DnsConfig, Resolver};
 use postrider_gate::Budget;
 use postrider_ingest::Listener;
-use postrider_model::Timestamp;
 use postrider_runtime::{Clock, Rng, Shutdown};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -83,8 +82,8 @@ impl Relay {
         if !Location::of(config)?.is_shared() {
             // This process has the database for itself: who raised what stands is dead.
             let controls = &*core.database.controls;
-            let every = Timestamp::from_micros(i64::MAX);
-            let closed = caretaker::close_forgotten(controls, every).await;
+            let mut seen = caretaker::Seen::default();
+            let closed = caretaker::close_forgotten(controls, &mut seen, Duration::ZERO).await;
             closed.context("cannot close the verbs that a dead process left open")?;
             relay.start_commands(config, &core);
         }
@@ -131,8 +130,7 @@ impl Relay {
         let retention = caretaker::retain(upkeep, keep, clock, metrics, self.shutdown.clone());
         self.spawn("retention", done(retention));
         let controls = Arc::clone(&core.database.controls);
-        let controls =
-            caretaker::close_controls(controls, machine.clock.clone(), self.shutdown.clone());
+        let controls = caretaker::close_controls(controls, self.shutdown.clone());
         self.spawn("controls", done(controls));
     }
 

@@ -45,7 +45,9 @@ impl Controls for PostgresStore {
             connection.back();
             rows.into_iter().map(Control::try_from).collect()
         };
-        Ok(bounded(read).await?)
+        let controls: Vec<Control> = bounded(read).await?;
+        self.fresh().heed(controls.iter().filter_map(change_mail));
+        Ok(controls)
     }
 
     async fn acknowledge(
@@ -91,6 +93,12 @@ impl Controls for PostgresStore {
     ) -> Result<Vec<HeldMessage>, StoreError> {
         Ok(bounded(self.held_messages(scope, after, limit)).await?)
     }
+}
+
+/// Verbs by which waiting mail waits no longer.
+fn change_mail(control: &Control) -> Option<ControlId> {
+    let changes = matches!(control.verb, ControlVerb::Hold | ControlVerb::Cancel);
+    changes.then_some(control.id)
 }
 
 #[derive(sqlx::FromRow)]
@@ -216,6 +224,18 @@ async fn close(connection: &mut PgConnection, control: ControlId) -> Result<(), 
     Ok(())
 }
 
+/// Sees to it that a verb stands until the transaction ends: once it is closed, owners go on, and
+/// what it would change may be on its way.
+async fn stand(connection: &mut PgConnection, control: ControlId) -> Result<(), Fault> {
+    // Index controls (primary key). Whoever closes it waits for this.
+    let stands: Option<i32> =
+        sqlx::query_scalar("SELECT 1 FROM controls WHERE id = $1 FOR KEY SHARE")
+            .bind(control.uuid())
+            .fetch_optional(connection)
+            .await?;
+    stands.map(|_| ()).ok_or(Fault::NotFound("control"))
+}
+
 /// Nodes that own shards, live, and have not acknowledged.
 async fn silent(connection: &mut PgConnection, control: ControlId) -> Result<Vec<String>, Fault> {
     let now = now(connection).await?;
@@ -298,7 +318,10 @@ impl PostgresStore {
         }
         let changed = self
             .alone(move |connection| {
-                Box::pin(async move { verbs::enact(connection, &subjects, &deed).await })
+                Box::pin(async move {
+                    stand(connection, control).await?;
+                    verbs::enact(connection, &subjects, &deed).await
+                })
             })
             .await?;
         self.enacting().came_to(control, found.more, progress);

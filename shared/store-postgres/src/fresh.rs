@@ -2,14 +2,21 @@
 //!
 //! Only recipients that nothing has happened to since: the writer takes each out as it settles it,
 //! and all is forgotten when another process may have changed something: when shards are taken
-//! that were another's, and when a verb is acknowledged. Whatever is not here is in the database.
+//! that were another's, when a verb is acknowledged, and for a while when it is closed: what came
+//! between these two may have been held or cancelled as well. Whatever is not here is in the
+//! database.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
-use postrider_model::{MessageId, RecipientId};
+use postrider_model::{ControlId, MessageId, RecipientId};
 use postrider_store::{NewMessage, OpenMessage, OpenRecipient};
+use tokio::time::Instant;
+
+/// How long nothing is kept after a verb was closed. More than a commit takes, and the word of it.
+const DISTRUST: Duration = Duration::from_secs(30);
 
 /// Shared by the committer, which fills it, and `open`, which reads it.
 #[derive(Clone)]
@@ -25,6 +32,9 @@ struct Kept {
     /// In the order of their commits; some may be gone from `messages`.
     order: VecDeque<MessageId>,
     bytes: usize,
+    /// Verbs that stood when one last looked.
+    verbs: HashSet<ControlId>,
+    distrusted_until: Option<Instant>,
 }
 
 impl Fresh {
@@ -42,6 +52,9 @@ impl Fresh {
             return;
         }
         let mut kept = self.kept.lock();
+        if kept.is_distrusted() {
+            return;
+        }
         if kept.messages.insert(message.id, opened(message)).is_none() {
             kept.order.push_back(message.id);
             kept.bytes += weight;
@@ -87,11 +100,34 @@ impl Fresh {
 
     /// Forgets all, where rows were removed.
     pub(crate) fn clear(&self) {
-        *self.kept.lock() = Kept::default();
+        self.kept.lock().clear();
+    }
+
+    /// These verbs stand, by which others change mail. Where one of those before is closed, all is
+    /// forgotten.
+    pub(crate) fn heed(&self, verbs: impl Iterator<Item = ControlId>) {
+        let verbs: HashSet<ControlId> = verbs.collect();
+        let mut kept = self.kept.lock();
+        if !kept.verbs.is_subset(&verbs) {
+            kept.clear();
+            kept.distrusted_until = Some(Instant::now() + DISTRUST);
+        }
+        kept.verbs = verbs;
     }
 }
 
 impl Kept {
+    fn is_distrusted(&self) -> bool {
+        self.distrusted_until
+            .is_some_and(|until| Instant::now() < until)
+    }
+
+    fn clear(&mut self) {
+        self.messages.clear();
+        self.order.clear();
+        self.bytes = 0;
+    }
+
     fn remove(&mut self, message: MessageId) {
         if let Some(gone) = self.messages.remove(&message) {
             self.bytes -= weight(gone.body.len());
@@ -168,6 +204,24 @@ mod tests {
         assert!(open(0).is_none() && open(49).is_some());
         fresh.keep(&two(20_000));
         assert!(open(49).is_some(), "what is too large displaces nothing");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_kept_for_a_while_after_a_verb_was_closed() {
+        let (fresh, given) = (Fresh::new(10_000), two(10));
+        let all = [given.recipients[0].id, given.recipients[1].id];
+        let verb = ControlId::from_bytes([1; 16]);
+        fresh.heed([verb].into_iter());
+        fresh.keep(&given);
+        assert!(fresh.open(given.id, &all).is_some(), "it still stands");
+        fresh.heed([].into_iter());
+        // Committed before it was closed, and told after.
+        fresh.keep(&given);
+        assert!(fresh.open(given.id, &all).is_none());
+        tokio::time::advance(DISTRUST).await;
+        fresh.heed([].into_iter());
+        fresh.keep(&given);
+        assert!(fresh.open(given.id, &all).is_some());
     }
 
     #[test]

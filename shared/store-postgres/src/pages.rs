@@ -27,19 +27,35 @@ macro_rules! columns {
     };
 }
 
+/// The server's life: it is another one after each crash, and on a server that took over. A crash
+/// that the postmaster survives shows in the statistics, which start anew with any recovery
+/// (PostgreSQL manual, 28.2.2).
+macro_rules! life {
+    () => {
+        "pg_postmaster_start_time()::text || ',' || \
+         coalesce(pg_stat_get_bgwriter_stat_reset_time()::text, '')"
+    };
+}
+
 impl PostgresStore {
     /// Where the order of changes ends now.
     pub(crate) async fn newest(&self) -> Result<Cursor, Fault> {
         let mut connection = self.lend().await?;
-        let snapshot: String = sqlx::query_scalar("SELECT pg_current_snapshot()::text")
-            .fetch_one(&mut *connection)
-            .await?;
+        let (life, snapshot): (String, String) =
+            sqlx::query_as(concat!("SELECT ", life!(), ", pg_current_snapshot()::text"))
+                .fetch_one(&mut *connection)
+                .await?;
         connection.back();
-        Ok(Cursor(snapshot))
+        let progress = Progress {
+            life,
+            base: Base::Snapshot(Snapshot::parse(&snapshot)?),
+            ..Progress::default()
+        };
+        Ok(progress.cursor())
     }
 
-    /// Rows that changed after `since`: those whose transaction its snapshot did not show. A
-    /// transaction that is open for long costs one look at its number.
+    /// Rows that changed after `since`: those whose transaction its snapshot did not show. All of
+    /// them where the server has crashed since.
     pub(crate) async fn changes(
         &self,
         shards: &[Shard],
@@ -47,6 +63,25 @@ impl PostgresStore {
         limit: u32,
     ) -> Result<Changes, Fault> {
         let progress = Progress::parse(since)?;
+        let rows = self.changed_rows(shards, &progress, limit).await?;
+        let life = life_of(&rows)?;
+        if progress.life.is_empty() || progress.life == life {
+            return turn(Progress { life, ..progress }, &rows, limit);
+        }
+        tracing::warn!("the database's server crashed or was restarted: the queue is read anew");
+        let start = Progress::default();
+        let rows = self.changed_rows(shards, &start, limit).await?;
+        let life = life_of(&rows)?;
+        turn(Progress { life, ..start }, &rows, limit)
+    }
+
+    /// A page of them. A transaction that is open for long costs one look at its number.
+    async fn changed_rows(
+        &self,
+        shards: &[Shard],
+        progress: &Progress,
+        limit: u32,
+    ) -> Result<Vec<PgRow>, Fault> {
         let (from, open) = match &progress.base {
             Base::Start => ("0".to_owned(), Vec::new()),
             Base::Snapshot(snapshot) => (snapshot.next.to_string(), snapshot.open_texts()),
@@ -59,7 +94,9 @@ impl PostgresStore {
         // Index queue_changed: what was open then, one look each, and all that is newer. The
         // snapshot is the statement's own.
         let rows = sqlx::query(concat!(
-            "SELECT s.snapshot, q.* FROM (SELECT pg_current_snapshot()::text AS snapshot) AS s
+            "SELECT s.life, s.snapshot, q.* FROM (SELECT ",
+            life!(),
+            "    AS life, pg_current_snapshot()::text AS snapshot) AS s
              LEFT JOIN LATERAL (
                  SELECT * FROM (
                      (SELECT q.changed::text AS change, q.changed AS place, ",
@@ -88,7 +125,7 @@ impl PostgresStore {
         .fetch_all(&mut *connection)
         .await?;
         connection.back();
-        turn(progress, &rows, limit)
+        Ok(rows)
     }
 
     pub(crate) async fn lanes(
@@ -253,17 +290,21 @@ fn numbers(shards: &[Shard]) -> Vec<i16> {
         .collect()
 }
 
+fn life_of(rows: &[PgRow]) -> Result<String, Fault> {
+    Ok(rows.first().ok_or(Fault::Again)?.try_get(0)?)
+}
+
 /// A page of changes with where the next begins: behind its last row while there is more, else at
 /// the snapshot of the first page of this pass.
 fn turn(progress: Progress, rows: &[PgRow], limit: u32) -> Result<Changes, Fault> {
     let first = rows.first().ok_or(Fault::Again)?;
     let now = match progress.now {
         Some(now) => now,
-        None => Snapshot::parse(first.try_get(0)?)?,
+        None => Snapshot::parse(first.try_get(1)?)?,
     };
     let last: Option<(String, Uuid)> = match rows.last() {
-        Some(row) => match row.try_get::<Option<String>, _>(1)? {
-            Some(change) => Some((change, row.try_get(3)?)),
+        Some(row) => match row.try_get::<Option<String>, _>(2)? {
+            Some(change) => Some((change, row.try_get(4)?)),
             None => None,
         },
         None => None,
@@ -273,12 +314,14 @@ fn turn(progress: Progress, rows: &[PgRow], limit: u32) -> Result<Changes, Fault
         Some((change, recipient)) if more => {
             let change = change.parse().map_err(|_| Fault::Again)?;
             Progress {
+                life: progress.life,
                 base: progress.base,
                 now: Some(now),
                 after: Some((change, recipient)),
             }
         }
         _ => Progress {
+            life: progress.life,
             base: Base::Snapshot(now),
             now: None,
             after: None,
@@ -288,7 +331,7 @@ fn turn(progress: Progress, rows: &[PgRow], limit: u32) -> Result<Changes, Fault
         .iter()
         .filter(|_| next.after.is_some() || has_row(rows));
     Ok(Changes {
-        rows: found.filter_map(|row| queue_row_if_sound(row, 3)).collect(),
+        rows: found.filter_map(|row| queue_row_if_sound(row, 4)).collect(),
         next: next.cursor(),
         more,
     })
@@ -296,7 +339,7 @@ fn turn(progress: Progress, rows: &[PgRow], limit: u32) -> Result<Changes, Fault
 
 /// False where nothing changed: then there is the snapshot alone.
 fn has_row(rows: &[PgRow]) -> bool {
-    let change = rows.first().map(|row| row.try_get::<Option<String>, _>(1));
+    let change = rows.first().map(|row| row.try_get::<Option<String>, _>(2));
     matches!(change, Some(Ok(Some(_))))
 }
 

@@ -89,8 +89,9 @@ pub(crate) async fn enact(
         changed: 0,
     };
     for subject in subjects {
-        if let Some(before) = standing.get(&subject.recipient) {
-            doing.add(subject, before);
+        // Once each: who was stopped between two looks was found waiting, and held.
+        if let Some(before) = standing.remove(&subject.recipient) {
+            doing.add(subject, &before);
         }
     }
     let Doing {

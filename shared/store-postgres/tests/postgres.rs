@@ -14,6 +14,7 @@ mod postgres {
     pub(crate) mod opening;
     pub(crate) mod parts;
     pub(crate) mod together;
+    pub(crate) mod verbs;
 }
 mod server;
 

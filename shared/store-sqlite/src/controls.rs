@@ -214,6 +214,17 @@ async fn close(connection: &mut SqliteConnection, control: ControlId) -> Result<
     Ok(())
 }
 
+/// Sees to it that a verb stands still: once it is closed, owners go on, and what it would change
+/// may be on its way.
+async fn stand(connection: &mut SqliteConnection, control: ControlId) -> Result<(), Fault> {
+    // Index controls (primary key).
+    let stands: Option<i64> = sqlx::query_scalar("SELECT 1 FROM controls WHERE id = ?1")
+        .bind(control.as_bytes().as_slice())
+        .fetch_optional(connection)
+        .await?;
+    stands.map(|_| ()).ok_or(Fault::NotFound("control"))
+}
+
 impl SqliteStore {
     /// Nodes that own shards, live, and have not acknowledged.
     async fn silent(&self, control: ControlId, now: Timestamp) -> Result<Vec<String>, Fault> {
@@ -275,6 +286,7 @@ impl SqliteStore {
             .writer()
             .numbering(move |desk| {
                 Box::pin(async move {
+                    stand(&mut desk.connection, control).await?;
                     // Before the commit: `open` fills nothing in again.
                     for subject in &subjects {
                         fresh.take(subject.message, subject.recipient);

@@ -27,6 +27,9 @@ impl Loader {
         for row in changes.rows {
             self.put(row, From::Changes, memory, now);
         }
+        if !changes.more {
+            memory.verbs.pass_ends(&mut memory.schedule, now);
+        }
     }
 
     pub(super) fn put_near(&mut self, rows: Vec<QueueRow>, memory: &mut Memory, now: Timestamp) {
@@ -53,7 +56,7 @@ impl Loader {
         let missing = |row: &QueueRow| {
             !memory.schedule.contains(row.recipient)
                 && !memory.flights.has(row.recipient)
-                && !self.ended.contains(&row.recipient)
+                && !self.ended.contains_key(&row.recipient)
                 && self.lanes.has_in_memory(row)
         };
         let rows = pages.into_iter().flat_map(|page| page.rows);
@@ -78,11 +81,18 @@ impl Loader {
     pub(super) fn put(&mut self, row: QueueRow, from: From, memory: &mut Memory, now: Timestamp) {
         let recipient = row.recipient;
         self.sweep.is_told(recipient);
-        if memory.shards.lease_for(row.tenant).is_none() || memory.flights.has(recipient) {
+        if memory.shards.lease_for(row.tenant).is_none() {
             return;
         }
-        // The answer was asked for before the attempt ended: it is older than what that left.
-        if from != From::Hand && self.ended.contains(&recipient) {
+        if memory.flights.has(recipient) {
+            if from == From::Changes {
+                memory.flights.tell(row);
+            }
+            return;
+        }
+        // The answer was asked for before the attempt ended: it may be older than what that left.
+        let left = self.ended.get(&recipient);
+        if from != From::Hand && left.is_some_and(|attempts| row.attempts < *attempts) {
             return;
         }
         if memory.verbs.turns_away(&row) {

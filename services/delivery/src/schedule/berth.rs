@@ -2,8 +2,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use hashbrown::HashTable;
-
+use super::index::Index;
 use super::ledger::BerthClocks;
 use super::line::{ByLine, Line};
 use super::rows::Head;
@@ -52,11 +51,16 @@ impl Berth {
 #[derive(Debug, Default)]
 pub(super) struct Berths {
     slab: Slab<Berth>,
-    by_pair: HashTable<Id<Berth>>,
+    by_pair: Index<Berth>,
     hasher: RandomState,
 }
 
 impl Berths {
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.slab.len()
+    }
+
     pub(super) fn get(&self, id: Id<Berth>) -> Option<&Berth> {
         self.slab.get(id)
     }
@@ -71,7 +75,7 @@ impl Berths {
             let berth = self.slab.get(*id);
             berth.is_some_and(|berth| (berth.tenant, berth.site) == (tenant, site))
         };
-        self.by_pair.find(hash, is_it).copied()
+        self.by_pair.find(hash, is_it)
     }
 
     pub(super) fn add(&mut self, tenant: Id<Tenant>, site: Id<Site>) -> Id<Berth> {
@@ -84,7 +88,7 @@ impl Berths {
         });
         let (slab, hasher) = (&self.slab, &self.hasher);
         let hash = hasher.hash_one((tenant, site));
-        self.by_pair.insert_unique(hash, id, |id| {
+        self.by_pair.add(hash, id, |id| {
             let berth = slab.get(*id);
             berth.map_or(0, |berth| hasher.hash_one((berth.tenant, berth.site)))
         });
@@ -98,9 +102,7 @@ impl Berths {
         }
         let berth = self.slab.take(id)?;
         let hash = self.hasher.hash_one((berth.tenant, berth.site));
-        if let Ok(entry) = self.by_pair.find_entry(hash, |other| *other == id) {
-            entry.remove();
-        }
+        self.by_pair.replace(hash, id, None);
         Some(berth.site)
     }
 }

@@ -60,23 +60,17 @@ impl Schedule {
     /// What a tenant may spend; `None` where all its attempts are under way: then it has left.
     pub(super) fn means(&mut self, id: Id<Tenant>, limits: Limits) -> Option<Means> {
         let of_all = self.settings.tenant_most;
-        let tenant = self.tenants.get_mut(id)?;
+        let tenant = self.tenants.get(id)?;
         let most = tenant.most(of_all);
         if tenant.in_flight >= most {
             self.fill(id);
             return None;
         }
         let now = self.at.now;
+        let saved = self.saved(id);
+        let tenant = self.tenants.get_mut(id)?;
         let tokens = tenant.purse.tokens(Stream::Transactional, now, limits);
         let bulk_tokens = tenant.purse.tokens(Stream::Bulk, now, limits);
-        let saving = tenant.saving.and_then(|berth| self.berths.get(berth));
-        let saving = saving.filter(|berth| berth.standing == Standing::Parked);
-        let first = |berth: &Berth| {
-            Line::ALL
-                .into_iter()
-                .find(|line| berth.queues.of(*line).rows > 0)
-        };
-        let saved = saving.and_then(first).map(|line| line.stream);
         let unpaid = (tokens == 0, bulk_tokens == 0);
         tenant.clocks.unpaid(self.at.ticks, unpaid);
         let last_connection = tenant.in_flight + 1 >= most;
@@ -87,6 +81,18 @@ impl Schedule {
             saved,
             last_connection,
         })
+    }
+
+    /// The lane of the berth that waits for its site with a token and a connection saved.
+    fn saved(&self, id: Id<Tenant>) -> Option<Stream> {
+        let berth = self.tenants.get(id)?.saving?;
+        let one = self.berths.get(berth)?;
+        if one.standing != Standing::Parked || !self.is_saved_for(berth) {
+            return None;
+        }
+        let mut lines = Line::ALL.into_iter();
+        let first = lines.find(|line| one.queues.of(*line).rows > 0);
+        first.map(|line| line.stream)
     }
 
     /// Who goes of a tenant: the transactional lane before the bulk lane; a called berth before

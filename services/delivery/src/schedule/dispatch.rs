@@ -1,6 +1,6 @@
 //! A group leaves its line for an attempt.
 
-use postrider_model::Limits;
+use postrider_model::{Limits, TenantId};
 
 use super::berth::{Berth, Standing};
 use super::choice::Choice;
@@ -45,7 +45,25 @@ impl Schedule {
         // What is left of it, and what else a called berth has, stands at the end of the ring.
         self.list_all(berth);
         self.drop_berth_if_idle(berth);
-        let started = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+        let (tenant, born) = self.charge(id, (choice, rows.len()), limits)?;
+        let slot = Some(Slot {
+            tenant,
+            born,
+            visit,
+        });
+        let ticket = Ticket { slot };
+        Some(Group { rows, ticket })
+    }
+
+    /// What a tenant pays for a group: a connection, its turn, and tokens.
+    fn charge(
+        &mut self,
+        id: Id<Tenant>,
+        (choice, rows): (Choice, usize),
+        limits: Limits,
+    ) -> Option<(TenantId, u64)> {
+        let Choice { berth, line, .. } = choice;
+        let started = u64::try_from(rows).unwrap_or(u64::MAX);
         let tenant = self.tenants.get_mut(id)?;
         tenant.in_flight += 1;
         *tenant.last.of_mut(line.stream) = Some(line.kind);
@@ -56,14 +74,7 @@ impl Schedule {
         if tenant.saving == Some(berth) {
             tenant.saving = None;
         }
-        let (tenant, born) = (tenant.id, tenant.born);
-        let slot = Some(Slot {
-            tenant,
-            born,
-            visit,
-        });
-        let ticket = Ticket { slot };
-        Some(Group { rows, ticket })
+        Some((tenant.id, tenant.born))
     }
 
     /// At most `most` rows of the group in front; what is left of it stays in front.

@@ -42,21 +42,25 @@ impl Schedule {
         if let Some(new) = self.rows.get_mut(id) {
             new.known = (!waits.is_empty()).then(|| Box::new(waits));
         }
-        self.sites.busy(domain);
-        if let Some(one) = self.sites.destination_mut(domain) {
-            self.rows.join(Chain::Domain, &mut one.rows, id);
-        }
-        if let Some(one) = self.tenants.get_mut(tenant) {
-            self.rows.join(Chain::Tenant, &mut one.rows, id);
-            let total = one.total.of_mut(row.stream);
-            *total += 1;
-            self.counts.lanes += usize::from(*total == 1);
-        }
+        self.join_rings(id, seed);
         *self.counts.later.entry(row.cause).or_default() += 1;
         if row.due_at <= now {
             self.arrive(id);
         } else {
             self.wheel.insert(&mut self.rows, id);
+        }
+    }
+
+    fn join_rings(&mut self, id: Id<Row>, seed: Seed) {
+        self.sites.busy(seed.domain);
+        if let Some(one) = self.sites.destination_mut(seed.domain) {
+            self.rows.join(Chain::Domain, &mut one.rows, id);
+        }
+        if let Some(one) = self.tenants.get_mut(seed.tenant) {
+            self.rows.join(Chain::Tenant, &mut one.rows, id);
+            let total = one.total.of_mut(seed.stream);
+            *total += 1;
+            self.counts.lanes += usize::from(*total == 1);
         }
     }
 

@@ -120,7 +120,12 @@ impl Schedule {
         let berth = self.berths.get_mut(id)?;
         berth.standing = Standing::Open;
         if let Some(tenant) = self.tenants.get_mut(berth.tenant) {
-            tenant.called.retain(|other| *other != id);
+            // It is most often in front.
+            if tenant.called.front() == Some(&id) {
+                tenant.called.pop_front();
+            } else {
+                tenant.called.retain(|other| *other != id);
+            }
         }
         if let Some(site) = self.sites.site_mut(berth.site) {
             site.called = site.called.saturating_sub(1);
@@ -243,14 +248,10 @@ impl Schedule {
         let Some(tenant) = self.tenants.get(berth.tenant) else {
             return false;
         };
-        let ready = Line::ALL.iter().any(|line| {
-            let waits = tenant.clocks.cause(*line);
-            berth.queues.of(*line).rows > 0 && waits == WaitCause::Turn
-        });
         let saved = tenant.saving == Some(id);
         let may = match tenant.standing {
             Stand::Idle | Stand::Turning => true,
-            Stand::Resting(_) => ready || saved,
+            Stand::Resting(_) => saved || self.is_ready(id),
             Stand::Full => saved && tenant.in_flight < tenant.most(self.settings.tenant_most),
         };
         may && !berth.is_empty() && !tenant.is_held()
@@ -262,11 +263,49 @@ impl Schedule {
         let Some(berth) = self.berths.get(id) else {
             return;
         };
-        if !berth.is_empty()
-            && let Some(tenant) = self.tenants.get_mut(berth.tenant)
-        {
-            tenant.saving.get_or_insert(id);
+        if berth.is_empty() {
+            return;
         }
+        let of = berth.tenant;
+        let saving = self.tenants.get(of).and_then(|tenant| tenant.saving);
+        if !saving.is_some_and(|berth| self.is_saved_for(berth))
+            && let Some(tenant) = self.tenants.get_mut(of)
+        {
+            tenant.saving = Some(id);
+        }
+    }
+
+    /// Whether something is kept back for a berth. At a site that rests it may wait for long:
+    /// the others of its tenant go on meanwhile.
+    pub(super) fn is_saved_for(&self, id: Id<Berth>) -> bool {
+        let berth = self.berths.get(id).filter(|berth| !berth.is_empty());
+        let site = berth.and_then(|berth| self.sites.site(berth.site));
+        site.is_some_and(Site::is_open)
+    }
+
+    /// At the end of a turn: the called berth in front that is out of tokens, and was passed
+    /// over for what is not, gives its slot to others.
+    pub(super) fn review_call(&mut self, tenant: Id<Tenant>) {
+        let called = self.tenants.get(tenant).and_then(|one| one.called.front());
+        if let Some(berth) = called.copied()
+            && !self.is_ready(berth)
+        {
+            self.save_for(berth);
+            self.uncall(berth);
+        }
+    }
+
+    /// Whether a berth has rows that wait for nothing of its tenant's but a turn.
+    fn is_ready(&self, id: Id<Berth>) -> bool {
+        let berth = self.berths.get(id);
+        let tenant = berth.and_then(|berth| self.tenants.get(berth.tenant));
+        let (Some(berth), Some(tenant)) = (berth, tenant) else {
+            return false;
+        };
+        Line::ALL.iter().any(|line| {
+            let waits = tenant.clocks.cause(*line);
+            berth.queues.of(*line).rows > 0 && waits == WaitCause::Turn
+        })
     }
 }
 

@@ -152,13 +152,19 @@ impl Schedule {
         } else {
             self.rows.leave(Chain::Group, &mut None, id);
         }
-        let (parked, site) = (one.standing == Standing::Parked, one.site);
-        if parked {
+        let (standing, site) = (one.standing, one.site);
+        let useless = standing == Standing::Called && one.is_empty();
+        if standing == Standing::Parked {
             self.sites.sub_parked(site, 1);
         } else if let Some(one) = self.tenants.get_mut(tenant) {
             *one.open.of_mut(line) -= 1;
         }
-        self.drop_berth_if_idle(berth);
+        if useless {
+            // Nobody will use the slot kept for it.
+            self.uncall(berth);
+        } else {
+            self.drop_berth_if_idle(berth);
+        }
     }
 
     fn put(&mut self, id: Id<Row>, place: Place, mark: Spans) {

@@ -5,10 +5,10 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use hashbrown::HashTable;
 use postrider_model::{MessageId, RecipientId, Stream, Timestamp, WaitCause, Waits};
 
 use super::berth::Berth;
+use super::index::Index;
 use super::ledger::Spans;
 use super::line::{Kind, Line};
 use super::sites::Destination;
@@ -176,11 +176,11 @@ impl Row {
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     slab: Slab<Row>,
-    by_recipient: HashTable<Id<Row>>,
+    by_recipient: Index<Row>,
     /// One row of each message; the others are in its ring.
-    by_message: HashTable<Id<Row>>,
+    by_message: Index<Row>,
     /// The leading row of each group in a line.
-    groups: HashTable<Id<Row>>,
+    groups: Index<Row>,
     hasher: RandomState,
 }
 
@@ -200,14 +200,14 @@ impl Rows {
     pub(super) fn find(&self, recipient: RecipientId) -> Option<Id<Row>> {
         let is_it = |id: &Id<Row>| self.slab.get(*id).is_some_and(|r| r.recipient == recipient);
         let hash = self.hasher.hash_one(recipient);
-        self.by_recipient.find(hash, is_it).copied()
+        self.by_recipient.find(hash, is_it)
     }
 
     /// One row of this message.
     pub(super) fn of_message(&self, message: MessageId) -> Head {
         let is_it = |id: &Id<Row>| self.slab.get(*id).is_some_and(|r| r.message == message);
         let hash = self.hasher.hash_one(message);
-        self.by_message.find(hash, is_it).copied()
+        self.by_message.find(hash, is_it)
     }
 
     /// Adds a row; it stands in its message's ring and in no other.
@@ -217,13 +217,13 @@ impl Rows {
         let id = self.slab.put(row);
         let (slab, hasher) = (&self.slab, &self.hasher);
         let hash = hasher.hash_one(recipient);
-        self.by_recipient.insert_unique(hash, id, |id| {
+        self.by_recipient.add(hash, id, |id| {
             slab.get(*id)
                 .map_or(0, |row| hasher.hash_one(row.recipient))
         });
         if head.is_none() {
             let hash = hasher.hash_one(message);
-            self.by_message.insert_unique(hash, id, |id| {
+            self.by_message.add(hash, id, |id| {
                 slab.get(*id).map_or(0, |row| hasher.hash_one(row.message))
             });
         }
@@ -238,16 +238,9 @@ impl Rows {
         let mut head = Some(id);
         self.leave(Chain::Message, &mut head, id);
         let hash = self.hasher.hash_one(message);
-        if let Ok(entry) = self.by_message.find_entry(hash, |other| *other == id) {
-            match head {
-                Some(next) => *entry.into_mut() = next,
-                None => drop(entry.remove()),
-            }
-        }
+        self.by_message.replace(hash, id, head);
         let hash = self.hasher.hash_one(recipient);
-        if let Ok(entry) = self.by_recipient.find_entry(hash, |other| *other == id) {
-            entry.remove();
-        }
+        self.by_recipient.replace(hash, id, None);
         self.slab.take(id)
     }
 
@@ -261,9 +254,7 @@ impl Rows {
                     && other.line() == row.line()
             })
         };
-        self.groups
-            .find(group_hash(&self.hasher, row), is_it)
-            .copied()
+        self.groups.find(group_hash(&self.hasher, row), is_it)
     }
 
     /// Makes a row the leading one of a new group.
@@ -271,7 +262,7 @@ impl Rows {
         let (slab, hasher) = (&self.slab, &self.hasher);
         let Some(row) = slab.get(id) else { return };
         let hash = group_hash(hasher, row);
-        self.groups.insert_unique(hash, id, |id| {
+        self.groups.add(hash, id, |id| {
             slab.get(*id).map_or(0, |row| group_hash(hasher, row))
         });
         if let Some(row) = self.slab.get_mut(id) {
@@ -285,12 +276,7 @@ impl Rows {
         let hash = group_hash(&self.hasher, self.slab.get(id)?);
         let mut head = Some(id);
         self.leave(Chain::Group, &mut head, id);
-        if let Ok(entry) = self.groups.find_entry(hash, |other| *other == id) {
-            match head {
-                Some(next) => *entry.into_mut() = next,
-                None => drop(entry.remove()),
-            }
-        }
+        self.groups.replace(hash, id, head);
         if let Some(row) = self.slab.get_mut(id) {
             row.leads = false;
         }

@@ -9,9 +9,9 @@ mod learn;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, RandomState};
 
-use hashbrown::HashTable;
 use postrider_model::{Domain, Timestamp};
 
+use super::index::Index;
 use super::rows::Head;
 use super::site::{Site, State};
 use super::slab::{Id, Slab};
@@ -30,6 +30,8 @@ pub(super) struct Destination {
     pub(super) rows: Head,
     pub(super) in_flight: u32,
     pub(super) suspended: bool,
+    /// Some of its rows may stand in line at the site it belonged to before.
+    pub(super) has_moved: bool,
     /// Since when it is idle, in numbers of `Sites::turn`.
     idle: Option<u64>,
 }
@@ -54,12 +56,14 @@ impl Parked {
 #[derive(Debug)]
 pub(super) struct Sites {
     destinations: Slab<Destination>,
-    by_name: HashTable<Id<Destination>>,
+    by_name: Index<Destination>,
     all: Slab<Site>,
-    by_site_name: HashTable<Id<Site>>,
+    by_site_name: Index<Site>,
     hasher: RandomState,
     rests: BTreeSet<(Timestamp, Id<Site>)>,
     idle: BTreeMap<u64, Id<Destination>>,
+    /// `IDLE_MOST`.
+    pub(super) idle_most: usize,
     turn: u64,
     parked: Parked,
     cap: u32,
@@ -69,17 +73,28 @@ impl Sites {
     pub(super) fn new(cap: usize, divisor: u32) -> Self {
         Self {
             destinations: Slab::default(),
-            by_name: HashTable::new(),
+            by_name: Index::default(),
             all: Slab::default(),
-            by_site_name: HashTable::new(),
+            by_site_name: Index::default(),
             hasher: RandomState::new(),
             rests: BTreeSet::new(),
             idle: BTreeMap::new(),
+            idle_most: IDLE_MOST,
             turn: 0,
             parked: Parked::default(),
             cap: whole(cap),
             divisor: divisor.max(1),
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Site> {
+        self.all.iter()
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
     }
 
     pub(super) fn destination(&self, id: Id<Destination>) -> Option<&Destination> {
@@ -101,9 +116,7 @@ impl Sites {
     pub(super) fn find(&self, name: &Domain) -> Option<Id<Destination>> {
         let is_it =
             |id: &Id<Destination>| self.destinations.get(*id).is_some_and(|d| d.name == *name);
-        self.by_name
-            .find(self.hasher.hash_one(name), is_it)
-            .copied()
+        self.by_name.find(self.hasher.hash_one(name), is_it)
     }
 
     /// The destination of this name, made where it is not known.
@@ -118,13 +131,14 @@ impl Sites {
             rows: None,
             in_flight: 0,
             suspended: false,
+            has_moved: false,
             idle: None,
         });
         if let Some(site) = self.all.get_mut(site) {
             site.destinations = 1;
         }
         let (all, hasher) = (&self.destinations, &self.hasher);
-        self.by_name.insert_unique(hasher.hash_one(name), id, |id| {
+        self.by_name.add(hasher.hash_one(name), id, |id| {
             all.get(*id).map_or(0, |one| hasher.hash_one(&one.name))
         });
         id
@@ -145,6 +159,7 @@ impl Sites {
         let Some(one) = self.destinations.get_mut(id) else {
             return;
         };
+        one.has_moved &= one.rows.is_some();
         if one.rows.is_some() || one.in_flight > 0 || one.idle.is_some() {
             return;
         }
@@ -158,7 +173,7 @@ impl Sites {
         self.turn += 1;
         one.idle = Some(self.turn);
         self.idle.insert(self.turn, id);
-        while self.idle.len() > IDLE_MOST
+        while self.idle.len() > self.idle_most
             && let Some((_, oldest)) = self.idle.pop_first()
         {
             self.forget(oldest);
@@ -173,9 +188,7 @@ impl Sites {
             self.idle.remove(&turn);
         }
         let hash = self.hasher.hash_one(&one.name);
-        if let Ok(entry) = self.by_name.find_entry(hash, |other| *other == id) {
-            entry.remove();
-        }
+        self.by_name.replace(hash, id, None);
         if let Some(site) = self.all.get_mut(one.site) {
             site.destinations = site.destinations.saturating_sub(1);
         }
@@ -196,9 +209,7 @@ impl Sites {
         }
         if let Some(name) = site.name {
             let hash = self.hasher.hash_one(&name);
-            if let Ok(entry) = self.by_site_name.find_entry(hash, |other| *other == id) {
-                entry.remove();
-            }
+            self.by_site_name.replace(hash, id, None);
         }
     }
 

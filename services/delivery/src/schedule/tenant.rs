@@ -282,7 +282,8 @@ impl Tenants {
         taken.map(|taken| taken.tenants).unwrap_or_default()
     }
 
-    /// Forgets a tenant; gives what its buckets hold, where it is paced.
+    /// Forgets a tenant; gives what its buckets hold, where it is paced, or was at the owner's
+    /// before: its turn may not have come here.
     pub(super) fn forget(&mut self, id: Id<Tenant>, now: Timestamp) -> Option<Level> {
         let mut tenant = self.slab.take(id)?;
         self.by_id.remove(&tenant.id);
@@ -294,6 +295,7 @@ impl Tenants {
             all: tenant.purse.all.level(),
             bulk: tenant.purse.bulk.level(),
         };
-        tenant.is_paced(Stream::Bulk).then_some(level)
+        let paced = tenant.is_paced(Stream::Bulk) || level.all > 0 || level.bulk > 0;
+        paced.then_some(level)
     }
 }

@@ -11,6 +11,7 @@ mod lines;
 mod model;
 mod paces;
 mod sites;
+mod slots;
 mod stops;
 
 const START: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
@@ -121,6 +122,18 @@ impl Schedule {
     fn free(&mut self, now: Timestamp) -> Option<Group> {
         self.next(now, &|_| Pace::At(FREE))
     }
+}
+
+/// Whether in any window no more started than the rate times its length, and the burst.
+fn keeps_pace(starts: &[Timestamp], per_minute: u32, burst: u32) -> bool {
+    const MINUTE: i128 = 60_000_000;
+    // The lowest that the bucket's debt was so far, seen from the first start.
+    let mut least = i128::MAX;
+    (0_i128..).zip(starts).all(|(n, at)| {
+        let debt = n * MINUTE - i128::from(per_minute) * i128::from(at.as_micros());
+        least = least.min(debt);
+        debt - least < i128::from(burst) * MINUTE
+    })
 }
 
 fn causes<const N: usize>(of: [(WaitCause, usize); N]) -> BTreeMap<WaitCause, usize> {

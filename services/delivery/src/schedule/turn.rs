@@ -62,8 +62,8 @@ impl Schedule {
                 tenant.turn.credit += QUANTUM;
             }
             if tenant.turn.credit <= 0 {
-                tenant.turn.begun = false;
-                self.ring.rotate_left(1);
+                self.review_call(id);
+                self.pass_on(id);
                 continue;
             }
             let pace = pace(tenant.id);
@@ -94,7 +94,28 @@ impl Schedule {
             if let Some(group) = self.take(id, choice, limits) {
                 return Some(group);
             }
+            if self.budget == 0 {
+                // Very many groups of it move to another site: others go on meanwhile.
+                self.unfinished = true;
+                self.forfeit(id);
+                return None;
+            }
         }
+    }
+
+    /// The turn of the tenant in front is over: it goes to the end of the ring.
+    fn pass_on(&mut self, id: Id<Tenant>) {
+        if let Some(tenant) = self.tenants.get_mut(id) {
+            tenant.turn.begun = false;
+        }
+        self.ring.rotate_left(1);
+    }
+
+    fn forfeit(&mut self, id: Id<Tenant>) {
+        if let Some(tenant) = self.tenants.get_mut(id) {
+            tenant.turn.credit = tenant.turn.credit.min(0);
+        }
+        self.pass_on(id);
     }
 
     /// A tenant whose pace is «stopped»: asked again in a while.

@@ -9,6 +9,7 @@ use postrider_store::{LaneKey, Level, Scope, Shard};
 use super::Schedule;
 use super::ledger::Stop;
 use super::rows::{Chain, Place, Row};
+use super::site::Site;
 use super::slab::Id;
 use super::tenant::Standing;
 
@@ -84,6 +85,22 @@ impl Schedule {
         }
         let rows = self.within(scope);
         self.place_again(&rows);
+    }
+
+    /// An operator says that what kept these rows waiting is mended: the rests of their sites are
+    /// over, and each site takes a probe at once. Sites that do not rest stay as they are, so
+    /// that this may be called again as more rows come.
+    pub(crate) fn end_rests(&mut self, scope: &Scope, now: Timestamp) {
+        self.tick(now);
+        let resting: BTreeSet<_> = self.sites.resting().collect();
+        if resting.is_empty() {
+            return;
+        }
+        for site in resting.intersection(&self.sites_of(scope, &resting)) {
+            if self.sites.end_rest(*site, self.at) {
+                self.call_parked(*site);
+            }
+        }
     }
 
     /// Rows that are held or cancelled leave; gives the lanes they were in.
@@ -171,6 +188,50 @@ impl Schedule {
     pub(crate) fn drop_message(&mut self, message: MessageId) {
         self.let_go(&Scope::Message(message));
         self.asked.remove(&message);
+    }
+
+    /// Those of some sites that rows of this scope wait for. A tenant's are found by its berths,
+    /// for it may have many more rows than sites rest.
+    fn sites_of(&self, scope: &Scope, some: &BTreeSet<Id<Site>>) -> BTreeSet<Id<Site>> {
+        match scope {
+            Scope::Tenant(tenant) => {
+                let tenant = self.tenants.find(*tenant);
+                let waits = |site: &Id<Site>| {
+                    tenant.is_some_and(|tenant| self.berths.find(tenant, *site).is_some())
+                };
+                some.iter().copied().filter(waits).collect()
+            }
+            Scope::Domain(domain) => {
+                let id = self.sites.find(domain);
+                let one = id.and_then(|id| self.sites.destination(id));
+                let own = one.map(|one| one.site);
+                let moved = one.filter(|one| one.has_moved);
+                let rows = self
+                    .rows
+                    .ring(Chain::Domain, moved.and_then(|one| one.rows));
+                let berths = rows.filter_map(|id| self.site_of_berth(id));
+                own.into_iter().chain(berths).collect()
+            }
+            Scope::Message(_) => {
+                let rows = self.within(scope);
+                let own = rows.iter().filter_map(|id| self.site_of_domain(*id));
+                let berths = rows.iter().filter_map(|id| self.site_of_berth(*id));
+                own.chain(berths).collect()
+            }
+        }
+    }
+
+    fn site_of_domain(&self, id: Id<Row>) -> Option<Id<Site>> {
+        let domain = self.rows.get(id)?.domain;
+        Some(self.sites.destination(domain)?.site)
+    }
+
+    /// Where a row stands in line: perhaps at the site that its domain left.
+    fn site_of_berth(&self, id: Id<Row>) -> Option<Id<Site>> {
+        match self.rows.get(id)?.place {
+            Place::Line(berth) => Some(self.berths.get(berth)?.site),
+            _ => None,
+        }
     }
 
     fn within(&self, scope: &Scope) -> Vec<Id<Row>> {

@@ -10,6 +10,8 @@
 mod beats;
 mod ends;
 mod families;
+mod faulty;
+mod keys;
 mod memory;
 mod owners;
 mod place;

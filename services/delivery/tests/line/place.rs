@@ -20,18 +20,19 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
 use crate::beats::Beats;
+use crate::faulty::Faulty;
 
-/// Longer than anything here may take.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// The time that each phase has.
-pub(crate) const PHASE: Duration = Duration::from_millis(400);
+/// Longer than anything here may take, on a machine that is slow and has other things to do.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// The time that each phase has where a remote is waited for in vain.
+const PHASE: Duration = Duration::from_secs(3);
 
 pub(crate) struct Place {
     pub(crate) net: FakeInternet,
     pub(crate) store: SqliteStore,
     pub(crate) clock: Clock,
     pub(crate) tenant: TenantId,
-    roster: Roster,
+    pub(crate) roster: Roster,
     first: Node,
     folder: tempfile::TempDir,
 }
@@ -40,6 +41,7 @@ pub(crate) struct Place {
 pub(crate) struct Node {
     pub(crate) metrics: Registry,
     pub(crate) beats: Beats,
+    pub(crate) queue: Faulty,
     shutdown: Shutdown,
     running: Mutex<JoinSet<()>>,
 }
@@ -270,17 +272,20 @@ fn start_node(
     name.clone_into(&mut config.node);
     config.port = net.smtp_port();
     config.allow_destinations = vec!["127.0.0.0/8".parse().unwrap()];
-    config.timeouts = timeouts();
+    // Remotes have all the time of the test.
+    config.timeouts = all_phases(PATIENCE);
+    config.pool.idle = PATIENCE;
+    config.heartbeat.fresh = PATIENCE;
     change(&mut config);
-    let shutdown = Shutdown::new(PHASE);
+    let shutdown = Shutdown::new(PATIENCE);
     let resolver = Resolver::new(DnsConfig {
         servers: vec![net.dns_addr()],
-        timeout: Duration::from_secs(2),
+        timeout: PATIENCE,
         attempts: 1,
     });
-    let (metrics, beats) = (Registry::new(), Beats::of(store));
+    let (metrics, beats, queue) = (Registry::new(), Beats::of(store), Faulty::of(store));
     let ports = Ports {
-        queue: Arc::new(store.clone()),
+        queue: Arc::new(queue.clone()),
         nodes: Arc::new(beats.clone()),
         controls: Arc::new(store.clone()),
         seals: Arc::new(Seals(store.clone())),
@@ -300,6 +305,7 @@ fn start_node(
     Node {
         metrics,
         beats,
+        queue,
         shutdown,
         running: Mutex::new(running),
     }
@@ -350,13 +356,9 @@ pub(crate) fn words(stored: &StoredEvent) -> String {
     }
 }
 
-/// Remotes have all the time of the test.
-pub(crate) fn patient(config: &mut Config) {
-    config.timeouts = all_phases(PATIENCE);
-}
-
-fn timeouts() -> Timeouts {
-    all_phases(PHASE)
+/// Remotes that say nothing are given up soon.
+pub(crate) fn hasty(config: &mut Config) {
+    config.timeouts = all_phases(PHASE);
 }
 
 fn all_phases(span: Duration) -> Timeouts {

@@ -1,11 +1,11 @@
 //! What remotes do, and what it comes to: one line per script.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use postrider_fakenet::{Act, Phase, Script};
 use postrider_model::EventKind;
 
-use crate::place::{PHASE, Place};
+use crate::place::{Place, hasty};
 
 const DRIP: Duration = Duration::from_millis(30);
 
@@ -22,21 +22,18 @@ fn each_phase() -> [(Phase, &'static str); 8] {
     ]
 }
 
-/// A remote that does this in each phase in turn: the first result, and how long it took.
+/// A remote that does this in each phase in turn: the first result.
 async fn in_each_phase(act: impl Fn() -> Act) {
-    let place = Place::start().await;
-    for (number, (phase, _)) in each_phase().into_iter().enumerate() {
-        let domain = format!("d{number}.test");
-        place
-            .net
-            .domain(&domain)
-            .mx(Script::new().always(phase, act()));
-    }
-    let began = Instant::now();
+    let place = Place::start_with(hasty).await;
+    let mut sent = Vec::new();
     for (number, (phase, name)) in each_phase().into_iter().enumerate() {
-        let to = format!("ann@d{number}.test");
-        let sent = place.send(&[&to]).await;
-        let events = place.results(&sent, 1).await;
+        let zone = place.net.domain(&format!("d{number}.test"));
+        zone.mx(Script::new().always(phase, act()));
+        let message = place.send(&[&format!("ann@d{number}.test")]).await;
+        sent.push((phase, name, message));
+    }
+    for (phase, name, message) in sent {
+        let events = place.results(&message, 1).await;
         let event = &events[0].event;
         let want = match phase {
             Phase::FinalDot => EventKind::Ambiguous,
@@ -50,8 +47,6 @@ async fn in_each_phase(act: impl Fn() -> Act) {
         assert!(event.mx.is_some(), "{phase:?}: {event:?}");
         assert!(event.duration.is_some(), "{phase:?}: {event:?}");
     }
-    // Two of them wait for two deadlines: a command, and the flight it is in.
-    assert!(began.elapsed() < 20 * PHASE, "{:?}", began.elapsed());
     place.stop().await;
 }
 

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use postrider_fakenet::{Gate, Phase, Script};
+use postrider_fakenet::{Act, Gate, Phase, Script};
 use postrider_model::{EventKind, RecipientState};
 use postrider_store::{Cancelled, ControlVerb, Mail, Scope};
 
-use crate::place::{Place, patient};
+use crate::place::Place;
 
 #[tokio::test]
 async fn what_is_under_way_before_the_dot_is_held_and_leaves_when_it_is_released() {
-    let place = Place::start_with(patient).await;
+    let place = Place::start().await;
     let gate = Gate::new();
     let script = Script::new().gate(Phase::Data, &gate);
     let host = place.net.domain("held.test").mx(script);
@@ -35,11 +35,7 @@ async fn what_is_under_way_before_the_dot_is_held_and_leaves_when_it_is_released
 
 #[tokio::test]
 async fn who_is_past_the_dot_is_too_late_to_be_cancelled_and_who_waits_is_cancelled() {
-    let place = Place::start_with(|config| {
-        patient(config);
-        config.site_connections = 1;
-    })
-    .await;
+    let place = Place::start_with(|config| config.site_connections = 1).await;
     let gate = Gate::new();
     let script = Script::new().gate(Phase::FinalDot, &gate);
     let host = place.net.domain("late.test").mx(script);
@@ -106,6 +102,35 @@ async fn what_waits_for_another_attempt_is_tried_at_once_when_it_is_told_to() {
         .await;
     let words = place.words(&sent, 2).await;
     assert_eq!(words, ["ann deferred 451", "ann delivered 250"]);
+    place.stop().await;
+}
+
+#[tokio::test]
+async fn a_site_that_rests_is_tried_at_once_when_its_mail_is_told_to_go() {
+    let place = Place::start_with(|config| config.site_connections = 1).await;
+    // Three that reach nobody put the site to rest, a fourth one keeps it there.
+    let script = Script::new().times(4, Phase::Connect, Act::close());
+    let host = place.net.domain("down.test").mx(script);
+    let mut sent = Vec::new();
+    for _ in 0..3 {
+        let message = place.send(&["ann@down.test"]).await;
+        assert_eq!(place.words(&message, 1).await, ["ann deferred"]);
+        sent.push(message);
+    }
+    let domain = Scope::Domain("down.test".parse().unwrap());
+    for (scope, results) in [(Scope::Tenant(place.tenant), 4), (domain, 7)] {
+        place.verb(ControlVerb::RetryNow, scope).await;
+        place
+            .until(async || {
+                let mut seen = 0;
+                for message in &sent {
+                    seen += place.events(message).await.len();
+                }
+                (seen >= results).then_some(())
+            })
+            .await;
+    }
+    assert_eq!(host.received().len(), 3);
     place.stop().await;
 }
 

@@ -94,7 +94,10 @@ const SUSPENDED: &str = "Its queue is suspended by the operator; it goes on when
 
 fn reason(cause: WaitCause) -> &'static str {
     match cause {
-        WaitCause::Turn => "Its turn has come or is near: it is being sent, or mail before it is.",
+        // Which of them it is, only the node that delivers it knows.
+        WaitCause::Turn => {
+            "It is due: it is being sent, or waits for mail before it, for your account's pace or for the destination."
+        }
         WaitCause::Scheduled => "It is scheduled for a later time.",
         WaitCause::TenantPace => "Your account sends no more recipients in this minute.",
         WaitCause::DestinationCap => "The destination takes no more connections from us now.",
@@ -102,7 +105,7 @@ fn reason(cause: WaitCause) -> &'static str {
             "The destination could not be reached or slowed us down; we wait before we try it again."
         }
         WaitCause::Greylisting => "The destination wants to be asked again later (greylisting).",
-        WaitCause::Retry => "The last attempt ended with a temporary answer; we try again.",
+        WaitCause::Retry => "The last attempt did not succeed; we try again.",
         WaitCause::NoRoute => "DNS gave no usable answer for the destination; we ask again.",
         WaitCause::Held => "It is held until somebody releases it.",
         WaitCause::Attempt => "It is being sent.",

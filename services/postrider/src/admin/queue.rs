@@ -125,7 +125,14 @@ impl Office {
             at,
             note: Some("by the operator".to_owned()),
         };
-        Ok(self.database.controls.raise(control).await?)
+        let (id, raised) = (control.id, self.database.controls.raise(control).await);
+        if let Err(StoreError::Unavailable(_)) = raised
+            && let Err(fault) = self.close(id).await
+        {
+            // It may stand all the same: its commit was not heard of.
+            tracing::warn!(%fault, control = %id, "a verb may stand until the relay closes it");
+        }
+        Ok(raised?)
     }
 
     async fn enact(

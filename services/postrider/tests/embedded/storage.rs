@@ -87,7 +87,7 @@ async fn a_disk_whose_sync_fails_acknowledges_nothing_more_and_ends_the_process(
     };
     let mut sandbox = Sandbox::prepared_on(Database::file()).await;
     strace.extend(["-e".into(), "trace=fdatasync".into()]);
-    strace.extend(["-e".into(), "inject=fdatasync:error=EIO:when=12+".into()]);
+    strace.extend(["-e".into(), "inject=fdatasync:error=EIO:when=40+".into()]);
     sandbox.serve_under("strace", &strace).await;
     let (ids, answered) = acknowledged(&sandbox, 200).await;
     assert!(
@@ -109,7 +109,7 @@ async fn a_full_disk_is_a_503_and_what_was_taken_stays() {
     };
     let mut sandbox = Sandbox::prepared_on(Database::file()).await;
     strace.extend(["-e".into(), "trace=pwrite64".into()]);
-    strace.extend(["-e".into(), "inject=pwrite64:error=ENOSPC:when=150+".into()]);
+    strace.extend(["-e".into(), "inject=pwrite64:error=ENOSPC:when=400+".into()]);
     sandbox.serve_under("strace", &strace).await;
     let (ids, answered) = acknowledged(&sandbox, 500).await;
     assert_eq!(answered, Some(503));

@@ -1,6 +1,8 @@
 //! One PostgreSQL, one fake internet, and as many processes of the relay as a test asks for.
 
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use postrider_fakenet::{FakeInternet, Options};
@@ -119,7 +121,7 @@ impl Fleet {
     pub(crate) fn part(&self, name: &str, role: &'static str) -> Part {
         let folder = self.folder.path().join(name);
         std::fs::create_dir(&folder).unwrap();
-        let (http, metrics) = (free_address(), free_address());
+        let (http, metrics) = (own_address(), own_address());
         let text = format!(
             r#"
 [service]
@@ -208,7 +210,8 @@ drain_seconds = 10
             let page = node.metrics.get("/metrics").await.text();
             let line = "postrider_delivery_sweep_found_total ";
             let found = page.lines().find_map(|found| found.strip_prefix(line));
-            assert_eq!(found, Some("0"), "{}: {page}", node.name);
+            let printed = node.process.as_ref().unwrap().printed();
+            assert_eq!(found, Some("0"), "{}: {printed}", node.name);
         }
     }
 
@@ -277,10 +280,19 @@ fn nobody() -> Door {
     }
 }
 
-/// Free a moment ago.
-fn free_address() -> std::net::SocketAddr {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap()
+/// Below the ports that the system gives to whoever asks for any: what is stopped and started again
+/// finds its own free.
+fn own_address() -> SocketAddr {
+    static DRAWN: AtomicU16 = AtomicU16::new(0);
+    let first = std::process::id() % 1_000 * 20;
+    loop {
+        let drawn = u32::from(DRAWN.fetch_add(1, Ordering::Relaxed));
+        let port = 10_000 + (first + drawn) % 20_000;
+        let address = (Ipv4Addr::LOCALHOST, u16::try_from(port).unwrap()).into();
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 /// Longer than a lease: what is not back by then is somebody else's.

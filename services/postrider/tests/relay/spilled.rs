@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde_json::json;
 
 use crate::harness::inside::{Setup, held};
-use crate::harness::{Inside, Timeline};
+use crate::harness::{Inside, Timeline, until};
 
 const SMALL: &str = "rows_in_memory = 100";
 const MESSAGES: usize = 30;
@@ -20,6 +20,13 @@ async fn metric(relay: &Inside, name: &str) -> f64 {
         .unwrap_or_else(|| panic!("no {name} in {page}"))
         .parse()
         .unwrap()
+}
+
+/// How many recipients of the whale's have their copy.
+fn whales(relay: &Inside) -> usize {
+    let messages = relay.net.mailbox().messages();
+    let all = messages.iter().flat_map(|one| &one.rcpt_to);
+    all.filter(|to| to.contains("@whale")).count()
 }
 
 #[tokio::test]
@@ -52,6 +59,14 @@ async fn a_tenant_with_more_than_its_share_of_memory_loses_nothing_and_holds_up_
     }
     let again = relay.place.as_tenant(&whale.key, &whale.tenant);
     relay.command(&[&limit[..], &["0"]].concat()).await;
+    // It is much: what is waited for is the next of them.
+    let mut came = 0;
+    while came < MESSAGES * EACH {
+        came = until("more comes", async || {
+            Some(whales(&relay)).filter(|now| *now > came)
+        })
+        .await;
+    }
     for id in &ids {
         let timeline: Timeline = again.settled(id).await;
         assert_eq!(timeline.count("delivered"), EACH);

@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -13,6 +14,10 @@ use super::{ClusterError, Settings};
 /// PostgreSQL refuses to run as root: then its programs run as this user and group (`nobody` and
 /// `nogroup` everywhere we know of).
 const NOBODY: u32 = 65_534;
+/// Where servers listen.
+const FIRST_PORT: u32 = 12_000;
+const PORTS: u32 = 20_000;
+static PORT: AtomicU32 = AtomicU32::new(0);
 /// Seconds that starting and stopping may take.
 const PATIENCE: &str = "120";
 
@@ -309,8 +314,18 @@ fn configuration(settings: &Settings) -> String {
     all.into_iter().map(line).collect()
 }
 
+/// Below the ports that the system gives to whoever asks for any: a server that is stopped for a
+/// while and started again finds its own free.
 fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    let offset = std::process::id() % 1_000 * 20;
+    loop {
+        let drawn = offset + PORT.fetch_add(1, Ordering::Relaxed);
+        let port = u16::try_from(FIRST_PORT + drawn % PORTS).unwrap_or_default();
+        match TcpListener::bind(("127.0.0.1", port)) {
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {}
+            bound => return Ok(bound?.local_addr()?.port()),
+        }
+    }
 }
 
 /// Processes whose parent this is.

@@ -3,10 +3,12 @@
 use std::time::{Duration, Instant};
 
 use postrider_store::conformance::fixture::{add_tenant, commit, commit_all, deliver, message};
-use postrider_store::{Cursor, News, QueueRow, Shard};
+use postrider_store::{Cursor, News, QueueRow, Shard, StoreError};
+use postrider_store_postgres::cluster::{Cluster, Settings};
+use rustix::process::{Pid, Signal, kill_process};
 use sqlx::Executor as _;
 
-use crate::Relay;
+use crate::{Relay, server};
 
 fn all() -> Vec<Shard> {
     Shard::all().collect()
@@ -120,7 +122,8 @@ async fn a_forgotten_transaction_makes_a_look_at_what_is_new_no_dearer() {
 
 /// Blocks that the look behind a cursor reads: those of two thousand dead rows would be hundreds.
 async fn blocks_read(relay: &Relay, cursor: &Cursor) -> u64 {
-    let mut parts = cursor.0.split(':').skip(1);
+    let (_, snapshot) = cursor.0.rsplit_once(';').unwrap();
+    let mut parts = snapshot.split(':').skip(1);
     let (next, open) = (parts.next().unwrap(), parts.next().unwrap());
     assert!(
         !open.is_empty(),
@@ -143,6 +146,76 @@ async fn blocks_read(relay: &Relay, cursor: &Cursor) -> u64 {
         hit.split_whitespace().next()?.parse().ok()
     });
     total.unwrap_or_else(|| panic!("{plan:#?}"))
+}
+
+/// Transactions that leave no trace on the disk in time: a server that crashes gives their numbers
+/// again.
+async fn use_up_numbers(relay: &Relay) {
+    let mut shell = relay.shell().await;
+    let lazily = "SET synchronous_commit = off";
+    shell.execute(lazily).await.unwrap();
+    let many =
+        "DO $$ BEGIN FOR n IN 1..100 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$";
+    shell.execute(many).await.unwrap();
+}
+
+/// The postmaster ends all others then, recovers, and lives on.
+async fn kill_a_backend(relay: &Relay) {
+    let mut shell = relay.shell().await;
+    let number = "SELECT pg_backend_pid()";
+    let backend: i32 = sqlx::query_scalar(number)
+        .fetch_one(&mut shell)
+        .await
+        .unwrap();
+    kill_process(Pid::from_raw(backend).unwrap(), Signal::KILL).unwrap();
+    while shell.execute("SELECT 1").await.is_ok() {}
+}
+
+impl Relay {
+    /// All that changed, as soon as the server answers.
+    async fn patiently_changed(&self, since: &Cursor) -> (Vec<QueueRow>, Cursor) {
+        loop {
+            let page = self.ports.queue.load_changed(&all(), since, 10_000).await;
+            match page {
+                Ok(page) => return (page.rows, page.next),
+                Err(StoreError::Unavailable(_)) => {}
+                Err(other) => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_committed_after_a_crash_is_found_behind_the_cursors_from_before() {
+    let settings = Settings {
+        more: vec![("wal_writer_delay", "10s".to_owned())],
+        ..Settings::default()
+    };
+    let cluster = server::present(Cluster::own(settings).await);
+    let relay = Relay::on(cluster.database().await.unwrap()).await;
+    let tenant = add_tenant(&relay.ports).await;
+    for whole_server in [true, false] {
+        commit(&relay.ports, &message(tenant)).await;
+        use_up_numbers(&relay).await;
+        let (_, at_the_end) = relay.changed(&Cursor::START).await;
+        let start = Cursor::START;
+        let page = relay.ports.queue.load_changed(&all(), &start, 1).await;
+        let in_the_middle = page.unwrap().next;
+        let asked = relay.ports.queue.cursor().await.unwrap();
+        if whole_server {
+            cluster.restart_immediate().await.unwrap();
+        } else {
+            kill_a_backend(&relay).await;
+        }
+        let after = message(tenant);
+        while relay.ports.intake.commit(after.clone()).await.is_err() {}
+        for cursor in [at_the_end, in_the_middle, asked] {
+            let (rows, next) = relay.patiently_changed(&cursor).await;
+            let found = rows.iter().any(|row| row.message == after.id);
+            assert!(found, "{cursor:?}");
+            assert!(relay.changed(&next).await.0.is_empty(), "{next:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -28,13 +28,15 @@ fn one_example() -> Scope {
     Scope::Domain(Domain::parse("one.example").expect("a domain"))
 }
 
+/// Its first recipient was tried at `seconds`, and is due again much later.
 async fn retry(ports: &Ports, message: &NewMessage, seconds: u64) {
     let outcome = Outcome::Retry {
-        due_at: at(seconds),
+        due_at: at(seconds + 295),
         attempts: 2,
         cause: WaitCause::Greylisting,
     };
-    settle(ports, settlement(message, 5, EventKind::Deferred, outcome)).await;
+    let result = settlement(message, seconds, EventKind::Deferred, outcome);
+    settle(ports, result).await;
 }
 
 pub async fn hold_stops_what_waits_in_its_scope(ports: &Ports) {
@@ -79,7 +81,7 @@ pub async fn hold_tells_what_happened_and_who_did_it(ports: &Ports) {
     let tenant = add_tenant(ports).await;
     let (fresh, tried, scheduled) = (message(tenant), message(tenant), later(tenant, 900));
     commit_all(ports, &[fresh.clone(), tried.clone(), scheduled.clone()]).await;
-    retry(ports, &tried, 300).await;
+    retry(ports, &tried, 5).await;
     assert_eq!(
         do_verb(ports, ControlVerb::Hold, Scope::Tenant(tenant), 7).await,
         4
@@ -248,7 +250,7 @@ pub async fn retry_now_makes_due_what_waits_for_another_attempt(ports: &Ports) {
     let tenant = add_tenant(ports).await;
     let (fresh, tried, scheduled) = (message(tenant), message(tenant), later(tenant, 900));
     commit_all(ports, &[fresh.clone(), tried.clone(), scheduled.clone()]).await;
-    retry(ports, &tried, 300).await;
+    retry(ports, &tried, 5).await;
     let scopes = [
         Scope::Tenant(tenant),
         Scope::Domain(tried.recipients[0].address.domain().clone()),
@@ -267,9 +269,9 @@ pub async fn retry_now_makes_due_what_waits_for_another_attempt(ports: &Ports) {
         // It has waited for the same as before, since the same time.
         assert_eq!(
             (rows[0].cause, rows[0].since),
-            (WaitCause::Greylisting, at(5))
+            (WaitCause::Greylisting, at(5 * step))
         );
-        retry(ports, &tried, 300).await;
+        retry(ports, &tried, 5 * (step + 1)).await;
     }
     assert_eq!(
         states(ports, &scheduled).await,

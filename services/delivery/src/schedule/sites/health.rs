@@ -94,6 +94,21 @@ impl Sites {
         Some(id)
     }
 
+    /// Somebody says that this site answers again: its rest is over, and a probe tells. Gives
+    /// whether it rested; the rest after the next failure is as long as it would have been.
+    pub(in super::super) fn end_rest(&mut self, id: Id<Site>, at: At) -> bool {
+        let Some(State::Resting { rests, .. }) = self.all.get(id).map(|site| site.state) else {
+            return false;
+        };
+        self.turn_to(id, State::Probing { rests, out: false }, at.ticks);
+        true
+    }
+
+    /// The sites that rest now.
+    pub(in super::super) fn resting(&self) -> impl Iterator<Item = Id<Site>> {
+        self.rests.iter().map(|(_, id)| *id)
+    }
+
     pub(in super::super) fn next_wake(&self) -> Option<Timestamp> {
         self.rests.first().map(|(until, _)| *until)
     }

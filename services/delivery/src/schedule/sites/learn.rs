@@ -25,7 +25,7 @@ impl Sites {
             all.get(*id)
                 .is_some_and(|s| s.name.as_deref() == Some(name))
         };
-        let known = self.by_site_name.find(hash, is_it).copied();
+        let known = self.by_site_name.find(hash, is_it);
         let own = self.destinations.get(id).map(|one| one.site);
         let target = match (known, own) {
             (Some(known), _) => known,
@@ -51,11 +51,10 @@ impl Sites {
             site.name = Some(name.into());
         }
         let (all, hasher) = (&self.all, &self.hasher);
-        self.by_site_name
-            .insert_unique(hasher.hash_one(name), id, |id| {
-                let name = all.get(*id).and_then(|site| site.name.as_deref());
-                name.map_or(0, |name| hasher.hash_one(name))
-            });
+        self.by_site_name.add(hasher.hash_one(name), id, |id| {
+            let name = all.get(*id).and_then(|site| site.name.as_deref());
+            name.map_or(0, |name| hasher.hash_one(name))
+        });
         id
     }
 
@@ -79,5 +78,6 @@ impl Sites {
             site.destinations += 1;
         }
         one.site = to;
+        one.has_moved |= one.rows.is_some();
     }
 }

@@ -109,6 +109,92 @@ fn a_site_that_cannot_be_reached_rests_longer_each_time_and_is_probed_by_one() {
     assert_eq!(under_way(&mut schedule, at(until)).len(), 3);
 }
 
+/// Sites 1, 2 and 3 rest until 30; at each stands a row of tenants 1 and 2.
+fn resting() -> Schedule {
+    let mut schedule = schedule_with(3, 100);
+    for site in 1..=3 {
+        (0..3).for_each(|n| schedule.add(to(row(site * 100 + n, 9), site)));
+    }
+    assert_eq!(fail(&mut schedule, START), 9);
+    for site in 1..=3 {
+        (1..=2).for_each(|of| schedule.add(to(row(site * 100 + 10 * of, of), site)));
+    }
+    assert_eq!(under_way(&mut schedule, at(1)).len(), 0);
+    schedule
+}
+
+fn domains(groups: &[Group]) -> BTreeSet<Domain> {
+    let names = groups.iter().map(|group| group.rows[0].row.domain.clone());
+    names.collect()
+}
+
+#[test]
+fn the_rests_of_sites_that_somebody_mended_end_at_once_with_a_probe_each() {
+    let message = MessageId::new(START, random(210));
+    for (scope, sites) in [
+        (Scope::Tenant(tenant(1)), vec![1, 2, 3]),
+        (Scope::Tenant(tenant(8)), vec![]),
+        (Scope::Domain(domain(3)), vec![3]),
+        (Scope::Domain(domain(7)), vec![]),
+        (Scope::Message(message), vec![2]),
+    ] {
+        let mut schedule = resting();
+        schedule.end_rests(&scope, at(1));
+        let probes = under_way(&mut schedule, at(1));
+        assert_eq!(probes.len(), sites.len(), "{scope:?}");
+        let want: BTreeSet<_> = sites.iter().copied().map(domain).collect();
+        assert_eq!(domains(&probes), want, "{scope:?}");
+        // Said again while the probes are out, it starts no others.
+        schedule.end_rests(&scope, at(2));
+        assert_eq!(under_way(&mut schedule, at(2)).len(), 0, "{scope:?}");
+        // Where one is served its site is open again; where one is not, its site rests on.
+        for (n, probe) in probes.into_iter().enumerate() {
+            let health = if n == 0 {
+                Health::Served
+            } else {
+                Health::Unreachable
+            };
+            schedule.ended(probe.ticket, health, at(3));
+        }
+        let open = usize::from(!sites.is_empty());
+        assert_eq!(under_way(&mut schedule, at(3)).len(), open, "{scope:?}");
+        // All come out in the end.
+        let mut now = at(3);
+        while schedule.len() > 0 {
+            for group in under_way(&mut schedule, now) {
+                schedule.ended(group.ticket, Health::Served, now);
+            }
+            now = schedule.next_due().unwrap_or(now).max(now);
+        }
+    }
+}
+
+#[test]
+fn a_domain_without_rows_here_is_mended_too() {
+    let mut schedule = schedule_with(3, 100);
+    (0..3).for_each(|n| schedule.add(row(n, 1)));
+    fail(&mut schedule, START);
+    schedule.end_rests(&Scope::Domain(domain(1)), at(1));
+    (10..20).for_each(|n| schedule.add(row(n, 1)));
+    let probes = under_way(&mut schedule, at(1));
+    assert_eq!(probes.len(), 1);
+}
+
+#[test]
+fn a_row_that_stands_at_the_site_its_domain_left_is_found_there() {
+    for scope in [Scope::Domain(domain(1)), Scope::Tenant(tenant(1))] {
+        let mut schedule = schedule_with(3, 100);
+        schedule.learn(&domain(1), "old.test", 3, START);
+        (0..5).for_each(|n| schedule.add(row(n, 1)));
+        assert_eq!(fail(&mut schedule, START), 3);
+        assert_eq!(under_way(&mut schedule, START).len(), 0);
+        schedule.learn(&domain(1), "new.test", 3, at(1));
+        assert_eq!(under_way(&mut schedule, at(1)).len(), 0);
+        schedule.end_rests(&scope, at(2));
+        assert_eq!(under_way(&mut schedule, at(2)).len(), 2, "{scope:?}");
+    }
+}
+
 #[test]
 fn an_attempt_that_did_not_come_to_its_site_does_not_end_a_rest_or_begin_one() {
     let mut schedule = schedule_with(1, 100);
@@ -194,11 +280,12 @@ fn a_slot_is_not_kept_for_a_tenant_that_cannot_go_and_it_gets_one_all_the_same()
 #[test]
 fn idle_domains_are_forgotten_but_for_the_last_ones() {
     let mut schedule = started();
-    for n in 0..60_000 {
+    schedule.sites.idle_most = 500;
+    for n in 0..600 {
         schedule.learn(&domain(n), &format!("mx{}", n / 2), 1, START);
     }
-    assert!(schedule.sites.find(&domain(9_999)).is_none());
-    assert!(schedule.sites.find(&domain(10_000)).is_some());
+    assert!(schedule.sites.find(&domain(99)).is_none());
+    assert!(schedule.sites.find(&domain(100)).is_some());
     // One that is not learned leaves nothing behind.
     schedule.add(to(row(1, 1), 70_000));
     assert_eq!(schedule.run(START, FREE).len(), 1);

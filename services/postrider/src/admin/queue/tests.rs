@@ -1,10 +1,13 @@
 use postrider_gate::TenantDefaults;
-use postrider_model::{Limits, NodeId, TenantId, Timestamp};
-use postrider_store::NewNode;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use postrider_model::{Limits, MessageId, NodeId, TenantId, Timestamp};
+use postrider_store::{Control, Controls, Enacted, HeldMessage, NewNode};
 use tempfile::TempDir;
 
 use super::*;
-use crate::caretaker::close_forgotten;
+use crate::caretaker::{Seen, close_forgotten};
 use crate::config::Config;
 use crate::core::{Core, furnish};
 use crate::relay::Machine;
@@ -93,13 +96,86 @@ async fn a_suspension_stands_once_and_ends_once() {
 async fn what_a_dead_command_left_is_closed_when_it_is_old_and_suspensions_stand() {
     let (_folder, core, tenant) = alone().await;
     let (office, scope) = (&core.office, Scope::Tenant(tenant));
-    office.raise(ControlVerb::Hold, &scope).await.unwrap();
     office.raise(ControlVerb::Suspend, &scope).await.unwrap();
     let controls = &*core.database.controls;
-    let long_ago = office.provision.clock.now().before(Duration::from_mins(10));
-    close_forgotten(controls, long_ago).await.unwrap();
-    assert_eq!(standing(&core).await.len(), 2);
-    let every = Timestamp::from_micros(i64::MAX);
-    close_forgotten(controls, every).await.unwrap();
+    // By a machine whose clock is years behind.
+    let control = NewControl {
+        id: ControlId::from_bytes([7; 16]),
+        verb: ControlVerb::Hold,
+        scope,
+        at: Timestamp::from_micros(0),
+        note: None,
+    };
+    controls.raise(control).await.unwrap();
+    let (mut seen, most) = (Seen::default(), Duration::from_mins(10));
+    for _ in 0..2 {
+        close_forgotten(controls, &mut seen, most).await.unwrap();
+        assert_eq!(standing(&core).await.len(), 2, "whatever its clock says");
+    }
+    close_forgotten(controls, &mut seen, Duration::ZERO)
+        .await
+        .unwrap();
     assert_eq!(standing(&core).await, [ControlVerb::Suspend]);
+}
+
+/// Raises, and the word of it gets lost.
+struct Unheard(Arc<dyn Controls>);
+
+#[async_trait]
+impl Controls for Unheard {
+    async fn raise(&self, control: NewControl) -> Result<ControlId, StoreError> {
+        self.0.raise(control).await?;
+        Err(StoreError::Unavailable(Box::from("the connection is lost")))
+    }
+
+    async fn controls(&self) -> Result<Vec<Control>, StoreError> {
+        self.0.controls().await
+    }
+
+    async fn acknowledge(
+        &self,
+        control: ControlId,
+        node: NodeId,
+        too_late: &[RecipientId],
+    ) -> Result<(), StoreError> {
+        self.0.acknowledge(control, node, too_late).await
+    }
+
+    async fn acknowledged(
+        &self,
+        control: ControlId,
+        now: Timestamp,
+    ) -> Result<Acknowledged, StoreError> {
+        self.0.acknowledged(control, now).await
+    }
+
+    async fn enact(&self, control: ControlId, now: Timestamp) -> Result<Enacted, StoreError> {
+        self.0.enact(control, now).await
+    }
+
+    async fn close(&self, control: ControlId) -> Result<(), StoreError> {
+        self.0.close(control).await
+    }
+
+    async fn held(
+        &self,
+        scope: &Scope,
+        after: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<HeldMessage>, StoreError> {
+        self.0.held(scope, after, limit).await
+    }
+}
+
+#[tokio::test]
+async fn a_verb_whose_raising_was_not_heard_of_does_not_stand() {
+    let (_folder, mut core, tenant) = alone().await;
+    let office = Arc::get_mut(&mut core.office).unwrap();
+    let controls = Arc::clone(&office.database.controls);
+    office.database.controls = Arc::new(Unheard(controls));
+    for act in [QueueAct::Hold, QueueAct::Suspend] {
+        let refused = core.office.queue(act, about(tenant)).await;
+        assert!(refused.is_err(), "{refused:?}");
+        assert_eq!(standing(&core).await, []);
+    }
 }

@@ -1,9 +1,7 @@
 //! How the body comes: too large, endless, never whole, compressed; and what is no HTTP at all.
 
-use std::time::Duration;
-
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::{INVALID, nothing_is_stored, place, with};
 use crate::harness::{Answer, PATIENCE, Place};
@@ -47,15 +45,11 @@ async fn what_is_too_large_is_refused_before_it_is_read() {
         place,
         "content-length: 52428800\r\nexpect: 100-continue\r\n",
     );
-    let began = Instant::now();
+    // Nothing of it is written: who waited for it would say 408.
     let answer = place.http.say(&waits).await.unwrap();
     let (status, name, message) = answer.refusal();
     assert_eq!((status, name.as_str()), (413, INVALID));
     assert!(message.contains("41943040"), "{message}");
-    assert!(
-        began.elapsed() < Duration::from_secs(5),
-        "nothing of it was waited for"
-    );
     // A client that writes before it reads gets the answer all the same.
     let mut writes = head(place, "content-length: 52428800\r\n");
     writes.resize(writes.len() + 52_428_800, b' ');
