@@ -47,7 +47,7 @@ pub(crate) struct HttpDoor {
     shutdown: Shutdown,
 }
 
-/// The contract as an OpenAPI 3.1 document.
+/// The contract as an `OpenAPI` 3.1 document.
 const CONTRACT: &[u8] = include_bytes!("../openapi.json");
 
 #[async_trait]
@@ -94,7 +94,7 @@ impl HttpDoor {
             Endpoint::Events(message) => self.events(tenant, message, &id).await,
             Endpoint::Attachments(message) => self.attachments(tenant, message, &id).await,
             Endpoint::Cancel(message) => self.cancel(tenant, message, &id).await,
-            Endpoint::Domains => Ok(self.domains(&caller)),
+            Endpoint::Domains => Ok(domains::seen_by(&caller)),
             Endpoint::Usage => self.usage(&caller, &id).await,
             Endpoint::Health | Endpoint::Ready | Endpoint::Contract => {
                 Ok(Problem::not_found().into())

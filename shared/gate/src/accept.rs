@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use postrider_message::{MessageError, SignError};
-use postrider_model::{Domain, MessageId, Timestamp};
+use postrider_model::{MessageId, Timestamp};
 use postrider_runtime::{Clock, Rng};
 use postrider_store::{
     Answer, Claim, ClaimScope, Committed, Intake, Mail, NewMessage, OverQuota, Roster, StoreError,
@@ -170,11 +170,6 @@ impl Gate {
     /// Whether the gate is closed for want of space: a door may say so before it reads a body.
     pub fn space_is_short(&self) -> bool {
         self.space_is_short.load(Ordering::Relaxed)
-    }
-
-    /// The domain that mail is sent from.
-    pub fn send_domain(&self) -> &Domain {
-        &self.rules.service.send_domain
     }
 
     /// Whether some active DKIM key of the directory does not open with this process's master

@@ -1,9 +1,10 @@
-//! An OpenAPI 3.1 document as the judge of what was said: every request that was granted, and every
+//! An `OpenAPI` 3.1 document as the judge of what was said: every request that was granted, and every
 //! answer, must be one that the document allows. For tests (feature `oracle`).
 
 mod document;
 mod exchange;
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use boon::{Compiler, SchemaIndex, Schemas};
@@ -19,7 +20,7 @@ pub struct Oracle {
     document: Document,
     schemas: Schemas,
     /// By the place where they stand.
-    compiled: std::collections::HashMap<String, SchemaIndex>,
+    compiled: HashMap<String, SchemaIndex>,
 }
 
 const ERROR: &str = "/components/schemas/Error";
@@ -36,16 +37,16 @@ impl Oracle {
         let json = document.root().clone();
         let added = compiler.add_resource(URL, json);
         added.map_err(|error| error.to_string())?;
-        let (mut schemas, mut compiled) = (Schemas::new(), std::collections::HashMap::new());
+        let (mut schemas, mut places) = (Schemas::new(), HashMap::new());
         for place in document.schemas() {
             let url = format!("{URL}#{}", percent_encoded(&place));
             let index = compiler.compile(&url, &mut schemas);
-            compiled.insert(place, index.map_err(|error| format!("{error:#}"))?);
+            places.insert(place, index.map_err(|error| format!("{error:#}"))?);
         }
         let oracle = Self {
             document,
             schemas,
-            compiled,
+            compiled: places,
         };
         oracle.check_examples()?;
         Ok(oracle)

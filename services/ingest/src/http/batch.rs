@@ -93,7 +93,7 @@ impl HttpDoor {
                     _ => answer,
                 })
             }
-            Err(GroupError::Refused(answer)) => Ok(answer),
+            Err(GroupError::Refused(answer)) => Ok(*answer),
             Err(GroupError::Accept(error)) => Err(refused(&error, id)),
         }
     }
@@ -120,7 +120,7 @@ fn decided(
     mode: Mode,
     (places, told): (&[usize], &[Result<MessageId, AcceptError>]),
     mut bad: Vec<BadItem>,
-) -> Result<String, Answer> {
+) -> Result<String, Box<Answer>> {
     let mut ids = Vec::with_capacity(told.len());
     for (place, one) in places.iter().zip(told) {
         match one {
@@ -130,15 +130,17 @@ fn decided(
     }
     bad.sort_by_key(|(index, _)| *index);
     match mode {
-        Mode::Strict if !bad.is_empty() => Err(strict_refusal(bad).into()),
+        Mode::Strict if !bad.is_empty() => Err(Box::new(strict_refusal(bad).into())),
         Mode::Strict => written(&sent(ids, None)),
-        Mode::Permissive if ids.is_empty() => Err(Answer::json(200, &sent(ids, Some(bad)))),
+        Mode::Permissive if ids.is_empty() => {
+            Err(Box::new(Answer::json(200, &sent(ids, Some(bad)))))
+        }
         Mode::Permissive => written(&sent(ids, Some(bad))),
     }
 }
 
-fn written(sent: &Sent) -> Result<String, Answer> {
-    serde_json::to_string(sent).map_err(|_| Problem::internal().into())
+fn written(sent: &Sent) -> Result<String, Box<Answer>> {
+    serde_json::to_string(sent).map_err(|_| Box::new(Problem::internal().into()))
 }
 
 fn sent(ids: Vec<MessageId>, bad: Option<Vec<BadItem>>) -> Sent {

@@ -7,7 +7,6 @@ use postrider_model::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::http::HttpDoor;
 use crate::http::email::List;
 use crate::http::files::derived;
 
@@ -29,23 +28,21 @@ struct Capabilities {
     receiving: &'static str,
 }
 
-impl HttpDoor {
-    /// One domain, since the tenant has been here.
-    pub(crate) fn domains(&self, caller: &Caller) -> Answer {
-        let tenant = &caller.tenant;
-        let name = tenant.from.domain().as_str();
-        let domain = Domain {
-            object: "domain",
-            id: derived(name.as_bytes()),
-            name,
-            status: "verified",
-            created_at: tenant.created_at,
-            region: "us-east-1",
-            capabilities: Capabilities {
-                sending: "enabled",
-                receiving: "disabled",
-            },
-        };
-        Answer::json(200, &List::whole(vec![domain]))
-    }
+/// One domain, since the tenant has been here.
+pub(crate) fn seen_by(caller: &Caller) -> Answer {
+    let tenant = &caller.tenant;
+    let name = tenant.from.domain().as_str();
+    let domain = Domain {
+        object: "domain",
+        id: derived(name.as_bytes()),
+        name,
+        status: "verified",
+        created_at: tenant.created_at,
+        region: "us-east-1",
+        capabilities: Capabilities {
+            sending: "enabled",
+            receiving: "disabled",
+        },
+    };
+    Answer::json(200, &List::whole(vec![domain]))
 }

@@ -11,6 +11,7 @@ mod batches;
 mod cancelling;
 mod contract;
 mod harness;
+mod judge;
 mod listing;
 mod packed;
 mod quotas;

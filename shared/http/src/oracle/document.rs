@@ -1,4 +1,4 @@
-//! Finding one's way in an OpenAPI document.
+//! Finding one's way in an `OpenAPI` document.
 
 use serde_json::Value;
 
@@ -87,7 +87,7 @@ impl Document {
             let variables = matched(&template, path)?;
             Some((variables, place))
         });
-        // Paths without a variable come first, by OpenAPI 3.1.1 §4.8.8.2.
+        // Paths without a variable come first, by `OpenAPI` 3.1.1 §4.8.8.2.
         let (variables, path) = fitting.min_by_key(|(variables, _)| variables.len())?;
         let place = path.get(&method);
         self.value(&place)?;
