@@ -77,11 +77,11 @@ pub(crate) async fn insert(
     }
     let mut m = Messages::default();
     let mut r = Recipients::default();
-    let mut g = Tags::default();
+    let mut tags = Tags::default();
     for message in messages {
         m.push(message)?;
         r.push(message);
-        g.push(message);
+        tags.push(message);
     }
     let e = EventColumns::of(&events(messages));
     let u = usage(messages);
@@ -124,11 +124,11 @@ pub(crate) async fn insert(
         .bind(u.tenant)
         .bind(u.day)
         .bind(u.accepted)
-        .bind(g.tenant)
-        .bind(g.name)
-        .bind(g.value)
-        .bind(g.stream)
-        .bind(g.message)
+        .bind(tags.tenant)
+        .bind(tags.name)
+        .bind(tags.value)
+        .bind(tags.stream)
+        .bind(tags.message)
         .fetch_one(connection)
         .await?;
     Ok(Timestamp::from_micros(now))

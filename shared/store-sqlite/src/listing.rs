@@ -125,7 +125,7 @@ fn statement(filter: &MailFilter, start: PageStart) -> String {
     )
 }
 
-/// Index recipients_address: all mail to one address. Local parts are compared without their case.
+/// Index `recipients_address`: all mail to one address. Local parts are compared without their case.
 fn of_recipient(filter: &MailFilter, Way { sign, by }: Way) -> String {
     let stream = match filter.stream {
         Some(stream) => format!("AND m.stream = '{}'", stream.as_str()),
@@ -149,7 +149,7 @@ fn of_recipient(filter: &MailFilter, Way { sign, by }: Way) -> String {
     )
 }
 
-/// Indexes messages_tenant or message_tags (primary key): each stream for itself, then both.
+/// Indexes `messages_tenant` or `message_tags` (primary key): each stream for itself, then both.
 fn merged(filter: &MailFilter, Way { sign, by }: Way) -> String {
     let streams = match filter.stream {
         Some(stream) => vec![stream],

@@ -4,7 +4,9 @@
 
 use std::path::Path;
 
-use postrider_model::{Limits, RecipientState, Stream, Tag, Timestamp, WaitCause};
+use postrider_model::{
+    Limits, MessageId, RecipientState, Stream, Tag, TenantId, Timestamp, WaitCause,
+};
 use postrider_store::conformance::Ports;
 use postrider_store::conformance::fixture::live;
 use postrider_store::{MailFilter, MailPage, PageStart, Scope};
@@ -106,21 +108,7 @@ async fn what_waits_in_a_database_of_the_first_release_still_waits() {
             .iter()
             .all(|recipient| recipient.waits.is_empty())
     );
-    let by_tag = MailFilter {
-        tag: Some(Tag {
-            name: "kind".to_owned(),
-            value: "invoice".to_owned(),
-        }),
-        ..MailFilter::default()
-    };
-    let page = MailPage {
-        limit: 9,
-        start: PageStart::Newest,
-    };
-    let listed = ports.mail.list(deferred.tenant, &by_tag, page).await;
-    let listed = listed.unwrap().unwrap().emails;
-    let ids: Vec<_> = listed.iter().map(|email| email.id).collect();
-    assert_eq!(ids, [deferred.message], "its tags are found");
+    assert_eq!(tagged(&ports, deferred.tenant).await, [deferred.message]);
     let scope = Scope::Tenant(deferred.tenant);
     assert_eq!(ports.controls.held(&scope, None, 9).await.unwrap().len(), 1);
 
@@ -133,4 +121,22 @@ async fn what_waits_in_a_database_of_the_first_release_still_waits() {
         ..Limits::default()
     };
     assert_eq!(limits, Some(wanted));
+}
+
+/// The ids of the tenant's mail that has the tag of `OLD_ROWS`.
+async fn tagged(ports: &Ports, tenant: TenantId) -> Vec<MessageId> {
+    let by_tag = MailFilter {
+        tag: Some(Tag {
+            name: "kind".to_owned(),
+            value: "invoice".to_owned(),
+        }),
+        ..MailFilter::default()
+    };
+    let page = MailPage {
+        limit: 9,
+        start: PageStart::Newest,
+    };
+    let listed = ports.mail.list(tenant, &by_tag, page).await;
+    let listed = listed.unwrap().unwrap().emails;
+    listed.iter().map(|email| email.id).collect()
 }

@@ -1,6 +1,6 @@
 //! Lists of a tenant's mail.
 
-use postrider_model::{EmailAddress, EventKind, MessageId, Stream, Tag, TenantId, Timestamp};
+use postrider_model::{EventKind, MessageId, Stream, Tag, TenantId, Timestamp};
 
 use super::Ports;
 use super::fixture::{
@@ -76,10 +76,6 @@ fn tag(name: &str, value: &str) -> Tag {
         name: name.to_owned(),
         value: value.to_owned(),
     }
-}
-
-fn to(recipient: &str) -> Option<EmailAddress> {
-    Some(address(recipient))
 }
 
 /// Mail of one tenant, in both streams, some of it tagged, to several.
@@ -162,9 +158,9 @@ pub async fn a_list_holds_what_was_asked_for_and_nothing_else(ports: &Ports) {
     some_mail(ports, other).await;
     let recipients = [
         None,
-        to("ANN@example.org"),
-        to("bob@example.net"),
-        to("bob@example.org"),
+        Some(address("ANN@example.org")),
+        Some(address("bob@example.net")),
+        Some(address("bob@example.org")),
     ];
     let tags = [
         None,
@@ -247,7 +243,7 @@ pub async fn a_page_that_begins_at_nothing_is_none(ports: &Ports) {
     for filter in [
         MailFilter::default(),
         MailFilter {
-            recipient: to("ann@example.org"),
+            recipient: Some(address("ann@example.org")),
             ..MailFilter::default()
         },
     ] {
@@ -278,7 +274,7 @@ pub async fn what_was_dropped_or_erased_is_listed_no_more(ports: &Ports) {
             ..MailFilter::default()
         },
         MailFilter {
-            recipient: to("bob@example.net"),
+            recipient: Some(address("bob@example.net")),
             ..MailFilter::default()
         },
     ];
