@@ -1,5 +1,7 @@
 //! What a list reads: a page of it, however much mail there is of others and of its own.
 
+use std::fmt::Write as _;
+
 use postrider_model::{EmailAddress, MessageId, Stream, Tag, TenantId};
 use postrider_store::conformance::fixture::{add_tenant, at, commit_all, message};
 use postrider_store::{MailFilter, PageStart};
@@ -115,11 +117,11 @@ async fn blocks_read(
     let (mut types, mut values) = ("uuid, uuid, bigint".to_owned(), String::new());
     if let Some(address) = &filter.recipient {
         types += ", text";
-        values += &format!(", '{}'", address.folded());
+        write!(values, ", '{}'", address.folded()).unwrap();
     }
     if let Some(tag) = &filter.tag {
         types += ", text, text";
-        values += &format!(", '{}', '{}'", tag.name, tag.value);
+        write!(values, ", '{}', '{}'", tag.name, tag.value).unwrap();
     }
     let statement = list_statement(filter, start);
     let prepare = format!("DEALLOCATE ALL; PREPARE list ({types}) AS {statement}");
