@@ -59,6 +59,7 @@ pub struct HttpConfig {
     pub tls_certificate: PathBuf,
     pub tls_key: PathBuf,
     pub max_connections: usize,
+    pub max_connections_of_one: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

@@ -175,6 +175,7 @@ impl Relay {
                 tls: tls.clone(),
             });
         }
+        warn_of_few_files(listeners.len() * config.http.max_connections);
         let ports = postrider_ingest::Ports {
             gate: Arc::clone(&core.gate),
             access: Arc::clone(&core.access),
@@ -190,6 +191,7 @@ impl Relay {
             http_recipients_most: config.limits.http_recipients,
             http: postrider_http::Config {
                 max_connections: config.http.max_connections,
+                max_connections_of_one: config.http.max_connections_of_one,
                 ..Default::default()
             },
         };
@@ -303,6 +305,22 @@ async fn listen(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     bound.with_context(|| {
         format!("{key}: cannot listen on {address}: each process needs an address of its own there")
     })
+}
+
+/// What else is open: the database, the journal, the sessions of delivery.
+const OTHER_FILES: u64 = 1_024;
+
+// Who is over the limit is refused by the system, whatever the configuration allows.
+fn warn_of_few_files(connections: usize) {
+    let needed = connections as u64 + OTHER_FILES;
+    let granted = postrider_runtime::raise_open_files();
+    if let Some(granted) = granted.filter(|granted| *granted < needed) {
+        tracing::warn!(
+            granted,
+            needed,
+            "the system lets this process open fewer files than it may have connections: raise LimitNOFILE, or lower http.max_connections"
+        );
+    }
 }
 
 fn tls_acceptor(config: &Config) -> anyhow::Result<Option<postrider_tls::Acceptor>> {

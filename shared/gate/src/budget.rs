@@ -24,6 +24,8 @@ struct Inner {
 struct Taken {
     all: u64,
     by_tenant: HashMap<TenantId, u64>,
+    /// Whether somebody has more than there is.
+    is_overdrawn: bool,
 }
 
 /// No room came free in time: the client should try again later.
@@ -36,6 +38,7 @@ pub struct Reservation {
     budget: Budget,
     tenant: TenantId,
     bytes: u64,
+    overdraws: bool,
 }
 
 impl Budget {
@@ -56,6 +59,7 @@ impl Budget {
             budget: self.clone(),
             tenant,
             bytes: 0,
+            overdraws: false,
         };
         reservation.grow(bytes).await?;
         Ok(reservation)
@@ -67,17 +71,26 @@ impl Budget {
     }
 
     // One message may always pass where nothing else is taken, however large the door lets it be
-    // and in however many steps it comes: `held` is what it has already.
-    fn try_take(&self, tenant: TenantId, held: u64, bytes: u64) -> bool {
+    // and in however many steps it comes. And of those that have some room and need more, one may
+    // have more than there is: else all of them could wait for one another.
+    fn try_take(&self, reservation: &mut Reservation, bytes: u64) -> bool {
+        let (tenant, held) = (reservation.tenant, reservation.bytes);
         let mut taken = self.0.taken.lock();
         let mine = taken.by_tenant.get(&tenant).copied().unwrap_or(0);
         let fits = taken.all == held || taken.all + bytes <= self.0.most;
         let fair = mine == held || mine + bytes <= self.0.most / 2;
-        if fits && fair {
-            taken.all += bytes;
-            *taken.by_tenant.entry(tenant).or_insert(0) += bytes;
+        let may_overdraw = reservation.overdraws || (held > 0 && !taken.is_overdrawn);
+        if !(fits && fair) {
+            if !may_overdraw {
+                return false;
+            }
+            reservation.overdraws = true;
+            taken.is_overdrawn = true;
         }
-        fits && fair
+        taken.all += bytes;
+        *taken.by_tenant.entry(tenant).or_insert(0) += bytes;
+        reservation.bytes += bytes;
+        true
     }
 
     fn give_back(&self, tenant: TenantId, bytes: u64) {
@@ -102,7 +115,7 @@ impl Reservation {
             loop {
                 // Listening begins before looking, so that no return is missed between the two.
                 let returned = budget.0.returned.notified();
-                if budget.try_take(self.tenant, self.bytes, bytes) {
+                if budget.try_take(self, bytes) {
                     break;
                 }
                 returned.await;
@@ -110,9 +123,7 @@ impl Reservation {
         };
         tokio::time::timeout(budget.0.wait, taken)
             .await
-            .map_err(|_| BudgetBusy)?;
-        self.bytes += bytes;
-        Ok(())
+            .map_err(|_| BudgetBusy)
     }
 
     /// Gives some of the room back before the rest.
@@ -125,6 +136,9 @@ impl Reservation {
 
 impl Drop for Reservation {
     fn drop(&mut self) {
+        if self.overdraws {
+            self.budget.0.taken.lock().is_overdrawn = false;
+        }
         self.budget.give_back(self.tenant, self.bytes);
     }
 }
@@ -164,6 +178,22 @@ mod tests {
         drop(budget.reserve(tenant(2), 40).await.unwrap());
         drop(steps);
         assert_eq!(budget.taken(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_that_grow_do_not_wait_for_one_another_for_ever() {
+        let budget = Budget::new(100, Duration::from_secs(30));
+        let mut first = budget.reserve(tenant(1), 50).await.unwrap();
+        let mut second = budget.reserve(tenant(2), 50).await.unwrap();
+        for _ in 0..2 {
+            first.grow(20).await.unwrap();
+        }
+        assert_eq!(second.grow(20).await.err(), Some(BudgetBusy), "only one");
+        let (grown, ()) = tokio::join!(second.grow(50), async { drop(first) });
+        grown.unwrap();
+        assert_eq!(budget.taken(), 100);
+        drop(second);
+        drop(budget.reserve(tenant(1), 100).await.unwrap());
     }
 
     #[tokio::test(start_paused = true)]

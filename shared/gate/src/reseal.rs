@@ -88,11 +88,14 @@ pub(crate) async fn signed_anew(
     let large = body.len() > INLINE_MOST;
     let work = move || {
         let Times { now, due_at, date } = times;
-        let stamped = postrider_message::unsigned(&body);
-        let stamped = match date {
-            Some(was) => postrider_message::redate(stamped, was, due_at),
-            None => Cow::Borrowed(stamped),
-        };
+        let mut stamped = body.slice_ref(postrider_message::unsigned(&body));
+        drop(body);
+        if let Some(was) = date
+            && let Cow::Owned(other) = postrider_message::redate(&stamped, was, due_at)
+        {
+            // The old one is given up here: at most two copies of a large message are in memory.
+            stamped = Bytes::from(other);
+        }
         signed(&stamped, &signers, (now, due_at))
     };
     let signed = if large {

@@ -17,12 +17,13 @@ pub(crate) struct Taken {
     pub(crate) room: Reservation,
 }
 
-// A body takes room for so much before anything of it is read. One without a length takes more in
-// such steps (some SDKs send everything in chunks), and so does what a packed one unfolds into.
+/// Of a body whose length is known so much is read before there is room for all of it.
+const BEGINNING: u64 = 16 * 1024;
+/// A body without a length takes room in these steps, and so does what a packed one unfolds into.
 const STEP: u64 = 256 * 1024;
 
-/// Reads a body of at most `most` bytes, packed and unpacked. Nothing is read before there is room
-/// for it.
+/// Reads a body of at most `most` bytes, packed and unpacked. Nothing but its beginning is read
+/// before there is room for it.
 pub(crate) async fn read(
     body: &mut Body,
     coding: Coding,
@@ -41,41 +42,57 @@ async fn read_as_sent(
     (budget, tenant): (&Budget, TenantId),
     most: u64,
 ) -> Result<Taken, Problem> {
-    let declared = body.declared_length();
-    if declared.is_some_and(|length| length > most) {
+    let Some(length) = body.declared_length() else {
+        return read_in_steps(body, (budget, tenant), most).await;
+    };
+    if length > most {
         return Err(BodyError::TooLarge { most }.into());
     }
-    let mut held = declared.map_or(STEP, |length| length.min(STEP));
-    let mut room = budget
-        .reserve(tenant, held)
-        .await
-        .map_err(refusal::of_budget)?;
-    if declared == Some(held) {
-        return Ok(Taken {
-            bytes: body.read(most).await?,
-            room,
-        });
+    // Who only announces a large body holds no room for it.
+    let mut bytes = BytesMut::new();
+    if length > BEGINNING {
+        while (bytes.len() as u64) < BEGINNING
+            && let Some(chunk) = body.chunk(most).await?
+        {
+            bytes.extend_from_slice(&chunk);
+        }
     }
+    let room = budget.reserve(tenant, length).await;
+    let room = room.map_err(refusal::of_budget)?;
+    if bytes.is_empty() {
+        let bytes = body.read(most).await?;
+        return Ok(Taken { bytes, room });
+    }
+    let missing = length.saturating_sub(bytes.len() as u64);
+    bytes.reserve(usize::try_from(missing).unwrap_or_default());
+    while let Some(chunk) = body.chunk(most).await? {
+        bytes.extend_from_slice(&chunk);
+    }
+    let bytes = bytes.freeze();
+    Ok(Taken { bytes, room })
+}
+
+// Some SDKs send everything in chunks.
+async fn read_in_steps(
+    body: &mut Body,
+    (budget, tenant): (&Budget, TenantId),
+    most: u64,
+) -> Result<Taken, Problem> {
+    let mut held = STEP;
+    let room = budget.reserve(tenant, held).await;
+    let mut room = room.map_err(refusal::of_budget)?;
     let mut bytes = BytesMut::new();
     while let Some(chunk) = body.chunk(most).await? {
         let needed = (bytes.len() + chunk.len()) as u64;
         if needed > held {
-            // All that was announced, now that it has begun to come: who only announces holds no
-            // more than a step.
-            let steps = (needed - held).div_ceil(STEP) * STEP;
-            let more = declared.map_or(steps, |length| length.saturating_sub(held));
+            let more = (needed - held).div_ceil(STEP) * STEP;
             room.grow(more).await.map_err(refusal::of_budget)?;
             held += more;
-            if declared.is_some() {
-                bytes.reserve(usize::try_from(more).unwrap_or_default());
-            }
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(Taken {
-        bytes: bytes.freeze(),
-        room,
-    })
+    let bytes = bytes.freeze();
+    Ok(Taken { bytes, room })
 }
 
 // RFC 1952, several members among it. Room is taken for each step before it is unfolded, so that

@@ -10,6 +10,7 @@ mod bad_input;
 mod batches;
 mod cancelling;
 mod contract;
+mod crowds;
 mod harness;
 mod judge;
 mod listing;

@@ -41,6 +41,11 @@ impl Config {
                 self.http.max_connections as u64,
                 1_000_000,
             ),
+            (
+                "http.max_connections_of_one",
+                self.http.max_connections_of_one as u64,
+                1_000_000,
+            ),
             ("dns.timeout_seconds", self.dns.timeout_seconds, 300),
             (
                 "limits.http_recipients",

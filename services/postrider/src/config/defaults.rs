@@ -47,6 +47,7 @@ impl Default for HttpConfig {
             tls_certificate: PathBuf::new(),
             tls_key: PathBuf::new(),
             max_connections: 4096,
+            max_connections_of_one: 1024,
         }
     }
 }
