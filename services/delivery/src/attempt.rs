@@ -13,15 +13,18 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use postrider_model::{Event, EventKind, Timestamp, WaitCause, Waits};
 use postrider_store::{Lease, OpenMessage, Outcome, QueueRow, Settlement};
+use tokio::time::Instant;
 
 use self::open::Opened;
 use self::trouble::Trouble;
 use crate::Shared;
 use crate::halt::Halt;
+use crate::provider::Provider;
 use crate::route::{self, Host, NoRoute, Route};
 use crate::schedule::{Due, Health};
 pub(crate) use crate::settle::Left;
 use crate::settle::{Fate, Party, Report, settle};
+use crate::stages::{Stage, Stages};
 use crate::visit::{Stop, Visit, Visited};
 
 /// An attempt that lasts longer than this gets an event of its own while it lasts; the others
@@ -96,7 +99,7 @@ pub(crate) async fn run(shared: Arc<Shared>, order: Order) -> Ended {
     shared
         .instruments
         .attempt_seconds
-        .observe(shared.clock.now().since(begun).as_secs_f64());
+        .span(shared.clock.now().since(begun));
     Ended {
         left,
         health: attempt.health(),
@@ -172,7 +175,7 @@ impl Attempt<'_> {
     }
 
     async fn work(&self, parties: &[Party]) -> Vec<Left> {
-        let (expired, live): (Vec<_>, Vec<_>) = parties
+        let (expired, mut live): (Vec<_>, Vec<_>) = parties
             .iter()
             .cloned()
             .partition(|party| party.row.expires_at <= self.begun);
@@ -184,6 +187,7 @@ impl Attempt<'_> {
             return left;
         };
         let age = self.begun.since(first.row.accepted_at);
+        let asked = Instant::now();
         let route = tokio::select! {
             biased;
             route = route::route(&self.shared.router, &first.row.domain, age) => route,
@@ -192,6 +196,12 @@ impl Attempt<'_> {
                 return left;
             }
         };
+        let mut stages = Stages::default();
+        stages.add(Stage::Dns, asked.elapsed());
+        self.shared.instruments.took(&stages);
+        for party in &mut live {
+            party.provider = provider(&route);
+        }
         match route {
             Route::Never(why) => left.extend(self.no_route(live, Fate::Bounced, &why).await),
             Route::NotNow(why) => left.extend(self.no_route(live, Fate::NoRoute, &why).await),
@@ -332,6 +342,13 @@ impl Attempt<'_> {
         } else {
             Health::Nothing
         }
+    }
+}
+
+fn provider(route: &Route) -> Provider {
+    match route {
+        Route::Hosts(hosts) => Provider::of(hosts),
+        Route::Never(_) | Route::NotNow(_) => Provider::None,
     }
 }
 

@@ -44,6 +44,11 @@ impl Flights {
         Some(flight)
     }
 
+    /// How many recipients are under way.
+    pub(crate) fn recipients(&self) -> usize {
+        self.tasks.len()
+    }
+
     /// The database says this of a recipient that is under way. Kept until `forget`.
     pub(crate) fn tell(&mut self, row: QueueRow) {
         self.told.insert(row.recipient, row);

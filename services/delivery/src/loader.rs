@@ -168,8 +168,8 @@ impl Loader {
     pub(crate) fn second(&mut self, memory: &Memory) {
         self.verbs = true;
         self.sweep.second(memory.shards.count());
-        let spilled = i64::try_from(self.lanes.spilled()).unwrap_or(i64::MAX);
-        self.instruments.owner.spilled_lanes.set(spilled);
+        let spilled = &self.instruments.owner.spilled_lanes;
+        spilled.count(self.lanes.spilled());
     }
 
     /// What to ask next, if nothing is being asked.

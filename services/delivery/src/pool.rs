@@ -181,6 +181,13 @@ impl Pool {
         }
     }
 
+    /// How many connections are in use, and how many are idle.
+    pub(crate) fn open(&self) -> (usize, usize) {
+        let state = self.0.state.lock();
+        let in_use = state.addresses.values().map(|address| address.in_use);
+        (in_use.sum(), state.idle)
+    }
+
     /// Closes what is idle, keeps nothing from here on, and returns when all goodbyes are
     /// said or their time is over.
     pub(crate) async fn close_all(&self) {

@@ -6,7 +6,9 @@ use postrider_model::{Event, EventKind, Waits};
 use postrider_runtime::Shutdown;
 use postrider_store::{Outcome, Settled, Settlement, StoreError};
 
+use crate::instruments::ResultKind;
 use crate::journal::OpenEntry;
+use crate::provider::Provider;
 use crate::settle::{Offered, note_double, offer, said};
 use crate::{Shared, kept};
 
@@ -124,10 +126,10 @@ fn settlement(shared: &Shared, entry: &OpenEntry) -> Settlement {
     } else {
         (Outcome::Noted, vec![doubt])
     };
-    shared
-        .instruments
-        .results
-        .add(EventKind::Ambiguous.as_str(), 1);
+    for kind in events.iter().filter_map(|event| ResultKind::of(event.kind)) {
+        let results = &shared.instruments.outcomes.results;
+        results.add(Provider::None, kind, 1);
+    }
     Settlement {
         message,
         recipient,

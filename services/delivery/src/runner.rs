@@ -15,13 +15,14 @@ use postrider_runtime::Shutdown;
 use postrider_store::{Lease, News, QueueRow};
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use self::jobs::{Done, Jobs};
 use crate::attempt::{self, Ended, Left, Order};
 use crate::controls::Verbs;
 use crate::flights::{Flight, Flights};
 use crate::halt::Halt;
+use crate::instruments::Use;
 use crate::loader::{Loader, Memory};
 use crate::ownership::{LetGo, Strings};
 use crate::schedule::{Due, Group, Health, Pace, Schedule, Settings};
@@ -39,6 +40,8 @@ const CAP_SPACING: Duration = Duration::from_micros(250);
 const CAP_REST_MOST: Duration = Duration::from_secs(10);
 /// How often the gauges are set.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
+/// The longest wait is looked for once in so many times: it takes a step for each queue.
+const OLDEST_EVERY: u32 = 5;
 /// At so many results that wait for the database no new attempt is begun.
 const UNSETTLED_MOST: usize = 10_000;
 
@@ -55,6 +58,9 @@ pub(crate) struct Runner {
     capped_until: Timestamp,
     /// The roster's generation that the schedule has been told of.
     generation: u64,
+    began: Instant,
+    /// How often the gauges were set.
+    counted: u32,
 }
 
 /// Why the loop goes on.
@@ -94,6 +100,8 @@ impl Runner {
             jobs: Jobs::default(),
             capped_until: now,
             generation: shared.roster.generation(),
+            began: Instant::now(),
+            counted: 0,
             shared,
             shutdown,
         }
@@ -176,8 +184,8 @@ impl Runner {
             };
             self.begin(group, now);
         }
-        let in_flight = i64::try_from(self.attempts.len()).unwrap_or(i64::MAX);
-        self.shared.instruments.in_flight.set(in_flight);
+        let in_flight = &self.shared.instruments.in_flight;
+        in_flight.count(self.attempts.len());
     }
 
     // Whoever waits under an old limit is asked again under the new one.
@@ -308,18 +316,27 @@ impl Runner {
         let waiting = self.memory.schedule.causes(now);
         // All of them: a cause that nobody waits for any more is 0, not what it was.
         for cause in WaitCause::ALL {
-            let count = waiting.get(cause).copied().unwrap_or(0);
-            let count = i64::try_from(count).unwrap_or(i64::MAX);
-            instruments.waiting.set(cause.as_str(), count);
+            let count = match cause {
+                WaitCause::Attempt => self.memory.flights.recipients(),
+                _ => waiting.get(cause).copied().unwrap_or(0),
+            };
+            instruments.waiting(*cause, count);
         }
         let unsettled = self.shared.unsettled.load(Ordering::Relaxed);
-        let unsettled = i64::try_from(unsettled).unwrap_or(i64::MAX);
-        instruments.unsettled.set(unsettled);
-        let shards = i64::try_from(self.memory.shards.count()).unwrap_or(i64::MAX);
-        instruments.owner.shards.set(shards);
+        instruments.unsettled.count(unsettled);
+        instruments.owner.shards.count(self.memory.shards.count());
         let age = self.standing.beat_age();
-        let age = age.map_or(-1, |age| i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
-        instruments.owner.beat_age.set(age);
+        let age = age.unwrap_or_else(|| self.began.elapsed());
+        instruments.owner.beat_age.span(age);
+        let (in_use, idle) = self.shared.pool.open();
+        instruments.connections.count(Use::InUse, in_use);
+        instruments.connections.count(Use::Idle, idle);
+        if self.counted.is_multiple_of(OLDEST_EVERY) {
+            let oldest = self.memory.schedule.oldest_due();
+            let age = oldest.map(|due| now.since(due)).unwrap_or_default();
+            instruments.oldest_due.span(age);
+        }
+        self.counted = self.counted.wrapping_add(1);
     }
 
     async fn drain(mut self) {

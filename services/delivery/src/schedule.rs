@@ -40,6 +40,7 @@ mod group;
 mod index;
 mod ledger;
 mod line;
+mod oldest;
 mod parking;
 mod place;
 mod rows;

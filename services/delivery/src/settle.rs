@@ -1,5 +1,7 @@
 //! From what an attempt learned of a recipient to what is recorded, and what is left in memory.
 
+mod told;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -7,10 +9,15 @@ use postrider_model::{
     Event, EventKind, MxHost, RecipientState, Reply, Timestamp, TlsFacts, WaitCause, Waits,
 };
 use postrider_store::{Lease, OpenRecipient, Outcome, QueueRow, Settled, Settlement, StoreError};
+use tokio::time::Instant;
 
+use crate::instruments::ResultKind;
 use crate::journal::JournalError;
 use crate::outcome::Hint;
+use crate::provider::Provider;
+use crate::refusal::Class;
 use crate::retry::{self, Next, Tried, Wait};
+use crate::stages::Stages;
 use crate::{Shared, kept};
 
 /// How long to wait before a result is offered to the database again, at first and at most.
@@ -28,6 +35,8 @@ pub(crate) struct Party {
     /// Under which the attempt was begun.
     pub(crate) lease: Lease,
     pub(crate) recipient: OpenRecipient,
+    /// Whose exchangers it goes to, once that is known.
+    pub(crate) provider: Provider,
 }
 
 /// What an attempt leaves in memory of a row.
@@ -69,6 +78,9 @@ pub(crate) struct Report {
     pub(crate) tls: Option<TlsFacts>,
     pub(crate) took: Option<Duration>,
     pub(crate) note: Option<String>,
+    /// Which kind of «no» it was, where a remote or the line said one.
+    pub(crate) class: Option<Class>,
+    pub(crate) stages: Stages,
 }
 
 /// Records what became of a recipient. Returns after it is on disk; while the database is away it
@@ -79,12 +91,10 @@ pub(crate) async fn settle(shared: &Shared, party: &Party, fate: Fate, report: R
     let attempts = party.recipient.attempts + u32::from(fate != Fate::Expired);
     let decided = decide(shared, party, fate, attempts, at);
     let events = events(party, &decided, &report, attempts, at);
-    log(party, &decided, &report);
-    for event in &events {
-        shared.instruments.results.add(event.kind.as_str(), 1);
-    }
     let mut waits = party.waits.clone();
     waits.add(WaitCause::Attempt, at.since(party.begun));
+    told::log(party, &decided, (fate, &report));
+    told::count(shared, party, (fate, &report, &events), &waits, at);
     let settlement = Settlement {
         message: party.row.message,
         recipient: party.row.recipient,
@@ -95,7 +105,9 @@ pub(crate) async fn settle(shared: &Shared, party: &Party, fate: Fate, report: R
         waits,
         lease: Some(party.lease),
     };
+    let offered = Instant::now();
     let settled = record(shared, settlement).await;
+    shared.instruments.settled_in(offered.elapsed());
     match (decided.outcome, settled) {
         (_, Some(Settled::NotOwner)) => Left::Stale(Box::new(party.row.clone())),
         (
@@ -188,29 +200,6 @@ fn events(
         (true, _) => vec![event(EventKind::Ambiguous, None), event(decided.kind, None)],
         (false, _) => vec![event(decided.kind, decided.cause)],
     }
-}
-
-fn log(party: &Party, decided: &Decided, report: &Report) {
-    let result = if decided.ambiguous {
-        EventKind::Ambiguous
-    } else {
-        decided.kind
-    };
-    tracing::info!(
-        tenant.id = %party.row.tenant,
-        message.id = %party.row.message,
-        recipient.id = %party.row.recipient,
-        attempt = party.recipient.attempts + 1,
-        result = result.as_str(),
-        cause = decided.cause.map(WaitCause::as_str),
-        mx = report.mx.as_ref().map(|mx| mx.host.as_str()),
-        address = report.mx.as_ref().map(|mx| tracing::field::display(mx.address)),
-        tls = report.tls.as_ref().map(|tls| tls.version.as_str()),
-        reply = report.reply.as_ref().map(tracing::field::display),
-        note = report.note.as_deref(),
-        duration_ms = report.took.map(|took| u64::try_from(took.as_millis()).unwrap_or(u64::MAX)),
-        "attempt ended"
-    );
 }
 
 /// What offering a settlement to the database came to.
@@ -320,10 +309,8 @@ pub(crate) async fn note_double(shared: &Shared, settlement: &Settlement) {
         lease: None,
         ..settlement.clone()
     };
-    shared
-        .instruments
-        .results
-        .add(EventKind::Ambiguous.as_str(), 1);
+    let results = &shared.instruments.outcomes.results;
+    results.add(Provider::None, ResultKind::Ambiguous, 1);
     let mut pause = AGAIN_AFTER;
     while let Offered::Later = offer(shared, &noted).await {
         tokio::time::sleep(pause).await;

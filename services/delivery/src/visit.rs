@@ -19,6 +19,7 @@ use crate::pool::Lease;
 use crate::route::Host;
 use crate::session::{Answer, End, Mail, Transaction};
 use crate::settle::{Fate, Left, Party, Report, settle};
+use crate::stages::Stages;
 
 /// Recipients of one transaction.
 const RECIPIENTS_MOST: usize = 50;
@@ -152,8 +153,7 @@ impl Visit<'_> {
             }
             if let Some(reply) = farewell(lease, &transaction) {
                 parties.extend(later);
-                let reply = Some(reply.clone());
-                let report = Report { reply, ..report };
+                let report = told::with_reply(report, (Phase::MailFrom, reply));
                 return Rest::Unheard(parties, Box::new((Visited::NotServed, report)));
             }
             let ends_all = Self::ends_all(&transaction.end).map(|why| (why, report.clone()));
@@ -218,6 +218,8 @@ impl Visit<'_> {
             transaction = lease.connection.transaction(&mail, &mut before_dot) => transaction,
             () = stopped => return None,
         };
+        let instruments = &self.shared.instruments;
+        instruments.took(&Stages::of(&transaction.spent));
         if !matches!(transaction.end, End::Answered | End::Ambiguous { .. }) {
             // What was noted before a dot that never left.
             for party in parties {
@@ -245,7 +247,7 @@ impl Visit<'_> {
             let mut mine = report.clone();
             let next = match answer {
                 Some(answer) => {
-                    mine.reply = Some(answer.reply.clone());
+                    mine = told::with_reply(mine, (answer.phase, &answer.reply));
                     mine.note = None;
                     self.judged(&party, answer, stop)
                 }

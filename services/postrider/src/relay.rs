@@ -206,11 +206,12 @@ impl Relay {
         core: &Core,
         machine: &Machine,
     ) -> anyhow::Result<()> {
-        let resolver = Resolver::new(DnsConfig {
+        let dns = DnsConfig {
             servers: config.dns.servers.clone(),
             timeout: Duration::from_secs(config.dns.timeout_seconds),
             attempts: 2,
-        });
+        };
+        let resolver = Resolver::new(dns, &core.metrics);
         let ports = postrider_delivery::Ports {
             queue: Arc::clone(&core.database.queue),
             nodes: Arc::clone(&core.database.nodes),

@@ -7,6 +7,7 @@
 mod answer;
 mod cache;
 mod chase;
+mod instruments;
 mod resolver;
 
 pub use answer::{Failure, Mx, MxName};

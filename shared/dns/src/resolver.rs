@@ -14,11 +14,13 @@ use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::{NameServerPool, PoolContext, TlsConfig, system_conf};
 use parking_lot::Mutex;
 use postrider_model::Domain;
+use postrider_telemetry::Registry;
 use tokio::time::Instant;
 
 use crate::answer::host_name;
 use crate::cache::Cache;
 use crate::chase::{Known, Servers, chase};
+use crate::instruments::{Asked, Instruments, Outcome};
 use crate::{Failure, Mx, MxName};
 
 /// How many answers are remembered; one takes some hundred bytes.
@@ -61,13 +63,15 @@ struct Shared {
     /// How long one question with its aliases may take.
     deadline: Duration,
     remembered: Mutex<Cache<Question, Result<Vec<RData>, Failure>>>,
+    instruments: Instruments,
 }
 
 type Question = (Name, RecordType);
 
 impl Resolver {
-    /// A resolver for these servers. Asks nothing yet; may be called outside a runtime.
-    pub fn new(config: DnsConfig) -> Result<Self, DnsError> {
+    /// A resolver for these servers, which counts in `metrics`. Asks nothing yet; may be called
+    /// outside a runtime.
+    pub fn new(config: DnsConfig, metrics: &Registry) -> Result<Self, DnsError> {
         let DnsConfig {
             servers,
             timeout,
@@ -109,6 +113,7 @@ impl Resolver {
             options: request,
             deadline: timeout.saturating_mul(patience),
             remembered: Mutex::new(Cache::new(REMEMBERED_MOST)),
+            instruments: Instruments::new(metrics),
         })))
     }
 
@@ -161,6 +166,7 @@ impl Resolver {
         }
         let remembered = self.0.remembered.lock().get(&question, Instant::now());
         if let Some(known) = remembered {
+            self.0.count(kind, Outcome::Remembered);
             return known;
         }
         let known = self.0.put_to(&self.0.all, &question).await;
@@ -194,10 +200,20 @@ impl std::fmt::Debug for Resolver {
 
 impl Shared {
     async fn put_to(&self, servers: &Servers, (name, kind): &Question) -> Known {
+        let start = Instant::now();
         let asked = chase(servers, name, *kind, self.options);
-        tokio::time::timeout(self.deadline, asked)
+        let known = tokio::time::timeout(self.deadline, asked)
             .await
-            .unwrap_or_else(|_| Known::temporary("the time for an answer ran out", Duration::ZERO))
+            .unwrap_or_else(|_| Known::temporary("the time for an answer ran out", Duration::ZERO));
+        self.instruments.seconds.span(start.elapsed());
+        self.count(*kind, Outcome::of(&known.found));
+        known
+    }
+
+    fn count(&self, kind: RecordType, outcome: Outcome) {
+        if let Some(asked) = Asked::of(kind) {
+            self.instruments.lookups.add(asked, outcome, 1);
+        }
     }
 }
 

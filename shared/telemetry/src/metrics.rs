@@ -1,39 +1,41 @@
 //! Instruments, and the page that Prometheus reads.
 
-use std::collections::HashMap;
+mod by;
 
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
 use prometheus::core::Collector;
-use prometheus::{
-    HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, TextEncoder,
-};
+use prometheus::{HistogramOpts, IntCounter, IntGauge, Opts, TextEncoder};
+
+pub use by::{CounterBy, CounterBy2, GaugeBy, GaugeBy2, HistogramBy, SecondsBy};
 
 /// All instruments of one relay. Cheap to clone; clones show the same page.
-#[derive(Clone, Debug)]
-pub struct Registry(prometheus::Registry);
+#[derive(Clone)]
+pub struct Registry {
+    shown: prometheus::Registry,
+    before_page: Arc<Mutex<Vec<Reading>>>,
+}
+
+type Reading = Box<dyn Fn() + Send + Sync>;
 
 /// A number that only rises.
 #[derive(Clone, Debug)]
 pub struct Counter(IntCounter);
 
-/// A counter for each of a fixed set of words.
-#[derive(Clone, Debug)]
-pub struct CounterBy(HashMap<&'static str, IntCounter>);
-
 /// A number that rises and falls.
 #[derive(Clone, Debug)]
 pub struct Gauge(IntGauge);
 
-/// A gauge for each of a fixed set of words.
+/// As `Gauge`, with fractions: seconds.
 #[derive(Clone, Debug)]
-pub struct GaugeBy(HashMap<&'static str, IntGauge>);
+pub struct FloatGauge(prometheus::Gauge);
 
 /// How often values fell below given bounds.
 #[derive(Clone, Debug)]
 pub struct Histogram(prometheus::Histogram);
-
-/// A histogram for each of a fixed set of words.
-#[derive(Clone, Debug)]
-pub struct HistogramBy(HashMap<&'static str, prometheus::Histogram>);
 
 impl Default for Registry {
     fn default() -> Self {
@@ -41,10 +43,19 @@ impl Default for Registry {
     }
 }
 
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Registry").field(&self.shown).finish()
+    }
+}
+
 impl Registry {
     /// A page with the process's own figures (CPU, memory, descriptors) on it.
     pub fn new() -> Self {
-        let registry = Self(prometheus::Registry::new());
+        let registry = Self {
+            shown: prometheus::Registry::new(),
+            before_page: Arc::default(),
+        };
         registry.add(prometheus::process_collector::ProcessCollector::for_self());
         registry
     }
@@ -55,86 +66,56 @@ impl Registry {
         Counter(made)
     }
 
-    /// `words`: every value that the label can have.
-    pub fn counter_by(
-        &self,
-        name: &str,
-        help: &str,
-        label: &str,
-        words: &[&'static str],
-    ) -> CounterBy {
-        let made = IntCounterVec::new(Opts::new(name, help), &[label]);
-        let made = made.unwrap_or_else(|fault| refuse(name, &fault));
-        self.add(made.clone());
-        CounterBy(
-            words
-                .iter()
-                .map(|word| (*word, made.with_label_values(&[word])))
-                .collect(),
-        )
-    }
-
     pub fn gauge(&self, name: &str, help: &str) -> Gauge {
         let made = IntGauge::new(name, help).unwrap_or_else(|fault| refuse(name, &fault));
         self.add(made.clone());
         Gauge(made)
     }
 
-    /// `words`: every value that the label can have.
-    pub fn gauge_by(&self, name: &str, help: &str, label: &str, words: &[&'static str]) -> GaugeBy {
-        let made = IntGaugeVec::new(Opts::new(name, help), &[label]);
-        let made = made.unwrap_or_else(|fault| refuse(name, &fault));
+    pub fn float_gauge(&self, name: &str, help: &str) -> FloatGauge {
+        let made = prometheus::Gauge::new(name, help).unwrap_or_else(|fault| refuse(name, &fault));
         self.add(made.clone());
-        GaugeBy(
-            words
-                .iter()
-                .map(|word| (*word, made.with_label_values(&[word])))
-                .collect(),
-        )
+        FloatGauge(made)
     }
 
     /// `bounds`: the upper bounds of the buckets, rising; +Inf is added.
     pub fn histogram(&self, name: &str, help: &str, bounds: &[f64]) -> Histogram {
-        let made = prometheus::Histogram::with_opts(
-            HistogramOpts::new(name, help).buckets(bounds.to_vec()),
-        );
+        let options = HistogramOpts::new(name, help).buckets(bounds.to_vec());
+        let made = prometheus::Histogram::with_opts(options);
         let made = made.unwrap_or_else(|fault| refuse(name, &fault));
         self.add(made.clone());
         Histogram(made)
     }
 
-    /// `label` is the label's name and every value that it can have.
-    pub fn histogram_by(
-        &self,
-        name: &str,
-        help: &str,
-        bounds: &[f64],
-        label: (&str, &[&'static str]),
-    ) -> HistogramBy {
-        let made = prometheus::HistogramVec::new(
-            HistogramOpts::new(name, help).buckets(bounds.to_vec()),
-            &[label.0],
-        );
-        let made = made.unwrap_or_else(|fault| refuse(name, &fault));
-        self.add(made.clone());
-        HistogramBy(
-            label
-                .1
-                .iter()
-                .map(|word| (*word, made.with_label_values(&[word])))
-                .collect(),
-        )
+    /// A gauge that is 1 and says something in its labels, as `postrider_build_info` does.
+    pub fn fact(&self, name: &str, help: &str, labels: &[(&str, &str)]) {
+        let mut options = Opts::new(name, help);
+        for (label, value) in labels {
+            options = options.const_label(*label, *value);
+        }
+        let made = IntGauge::with_opts(options).unwrap_or_else(|fault| refuse(name, &fault));
+        made.set(1);
+        self.add(made);
+    }
+
+    /// Does this each time before the page is written: sets gauges whose figures are cheap to read
+    /// and change too often to be set at each change.
+    pub fn before_page(&self, read: impl Fn() + Send + Sync + 'static) {
+        self.before_page.lock().push(Box::new(read));
     }
 
     /// The page, in Prometheus' text format 0.0.4.
     pub fn page(&self) -> String {
+        for read in self.before_page.lock().iter() {
+            read();
+        }
         TextEncoder::new()
-            .encode_to_string(&self.0.gather())
+            .encode_to_string(&self.shown.gather())
             .unwrap_or_default()
     }
 
     fn add(&self, collector: impl Collector + 'static) {
-        if let Err(fault) = self.0.register(Box::new(collector)) {
+        if let Err(fault) = self.shown.register(Box::new(collector)) {
             tracing::error!(%fault, "an instrument is not shown: its name is there already");
         }
     }
@@ -150,22 +131,14 @@ impl Counter {
     }
 }
 
-impl CounterBy {
-    /// Counts under `word`; a word outside the set that was given is not counted.
-    pub fn add(&self, word: &str, amount: u64) {
-        if let Some(counter) = self.0.get(word) {
-            counter.inc_by(amount);
-        }
-    }
-
-    pub fn get(&self, word: &str) -> u64 {
-        self.0.get(word).map_or(0, IntCounter::get)
-    }
-}
-
 impl Gauge {
     pub fn set(&self, value: i64) {
         self.0.set(value);
+    }
+
+    /// Sets it to how many there are.
+    pub fn count(&self, count: usize) {
+        self.0.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     pub fn add(&self, difference: i64) {
@@ -175,13 +148,33 @@ impl Gauge {
     pub fn get(&self) -> i64 {
         self.0.get()
     }
+
+    /// One more until what is given back is dropped.
+    pub fn hold(&self) -> Held {
+        self.0.inc();
+        Held(self.0.clone())
+    }
 }
 
-impl GaugeBy {
-    pub fn set(&self, word: &str, value: i64) {
-        if let Some(gauge) = self.0.get(word) {
-            gauge.set(value);
-        }
+/// One of those that a gauge counts.
+#[derive(Debug)]
+#[must_use = "it counts until it is dropped"]
+pub struct Held(IntGauge);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl FloatGauge {
+    pub fn set(&self, value: f64) {
+        self.0.set(value);
+    }
+
+    /// Sets it to a span, in seconds.
+    pub fn span(&self, span: Duration) {
+        self.0.set(span.as_secs_f64());
     }
 }
 
@@ -189,13 +182,10 @@ impl Histogram {
     pub fn observe(&self, value: f64) {
         self.0.observe(value);
     }
-}
 
-impl HistogramBy {
-    pub fn observe(&self, word: &str, value: f64) {
-        if let Some(histogram) = self.0.get(word) {
-            histogram.observe(value);
-        }
+    /// Observes a span, in seconds.
+    pub fn span(&self, span: Duration) {
+        self.0.observe(span.as_secs_f64());
     }
 }
 
@@ -211,25 +201,49 @@ fn refuse(name: &str, fault: &prometheus::Error) -> ! {
 mod tests {
     use super::*;
 
+    crate::label!(End is "end" { Good = "good", Bad = "bad" });
+    crate::label!(Door is "door" { Front = "front", Back = "back" });
+
     #[test]
     fn the_page_shows_what_was_counted() {
         let registry = Registry::new();
-        registry
-            .counter("postrider_test_mails_total", "Mails.")
-            .add(3);
-        let by = registry.counter_by("postrider_test_ends_total", "Ends.", "state", &["a", "b"]);
-        by.add("a", 2);
-        by.add("unknown", 9);
+        let mails = registry.counter("postrider_test_mails_total", "Mails.");
+        mails.add(3);
+        let ends = registry.counter_by::<End>("postrider_test_ends_total", "Ends.");
+        ends.add(End::Good, 2);
+        let both = registry.counter_by2::<End, Door>("postrider_test_both_total", "Both.");
+        both.add(End::Bad, Door::Back, 5);
+        let spans = registry.histogram_by::<Door>("postrider_test_seconds", "Spans.", &[0.5, 1.0]);
+        spans.span(Door::Front, Duration::from_millis(700));
         let page = registry.page();
-        assert!(page.contains("postrider_test_mails_total 3"), "{page}");
-        assert!(
-            page.contains("postrider_test_ends_total{state=\"a\"} 2"),
-            "{page}"
-        );
-        assert!(
-            page.contains("postrider_test_ends_total{state=\"b\"} 0"),
-            "{page}"
-        );
-        assert!(!page.contains("unknown"), "{page}");
+        for line in [
+            "postrider_test_mails_total 3",
+            "postrider_test_ends_total{end=\"good\"} 2",
+            // What has not happened yet is 0, not absent.
+            "postrider_test_ends_total{end=\"bad\"} 0",
+            "postrider_test_both_total{door=\"back\",end=\"bad\"} 5",
+            "postrider_test_both_total{door=\"front\",end=\"bad\"} 0",
+            "postrider_test_seconds_bucket{door=\"front\",le=\"0.5\"} 0",
+            "postrider_test_seconds_bucket{door=\"front\",le=\"1\"} 1",
+            "postrider_test_seconds_count{door=\"back\"} 0",
+        ] {
+            assert!(page.lines().any(|one| one == line), "{line}: {page}");
+        }
+    }
+
+    #[test]
+    fn gauges_are_read_when_the_page_is() {
+        let registry = Registry::new();
+        let gauge = registry.gauge("postrider_test_things", "Things.");
+        let things = Arc::new(Mutex::new(1));
+        let (read, seen) = (gauge.clone(), Arc::clone(&things));
+        registry.before_page(move || read.set(*seen.lock()));
+        assert!(registry.page().contains("postrider_test_things 1"));
+        *things.lock() = 2;
+        assert!(registry.page().contains("postrider_test_things 2"));
+        let held = gauge.hold();
+        assert_eq!(gauge.get(), 3);
+        drop(held);
+        assert_eq!(gauge.get(), 2);
     }
 }

@@ -7,6 +7,7 @@ use postrider_model::{RecipientId, Timestamp, WaitCause};
 use postrider_store::{Lease, OpenMessage, QueueRow, StoreError};
 
 use super::{Left, rest};
+use crate::provider::Provider;
 use crate::schedule::Due;
 use crate::settle::Party;
 use crate::{Shared, reseal};
@@ -147,6 +148,7 @@ fn parties(
             begun,
             lease,
             recipient: recipient.clone(),
+            provider: Provider::None,
         });
     }
     (left, parties)

@@ -5,11 +5,14 @@ use super::*;
 fn router() -> Router {
     let own: Vec<IpAddr> = vec!["8.8.4.4".parse().unwrap()];
     Router {
-        resolver: Resolver::new(DnsConfig {
-            servers: vec!["127.0.0.1:9".parse().unwrap()],
-            timeout: Duration::from_millis(100),
-            attempts: 1,
-        })
+        resolver: Resolver::new(
+            DnsConfig {
+                servers: vec!["127.0.0.1:9".parse().unwrap()],
+                timeout: Duration::from_millis(100),
+                attempts: 1,
+            },
+            &postrider_telemetry::Registry::new(),
+        )
         .unwrap(),
         filter: Filter::new(Vec::new(), own.clone()),
         own: OwnNames {

@@ -65,6 +65,10 @@ impl Berths {
         self.slab.get(id)
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Berth> {
+        self.slab.iter()
+    }
+
     pub(super) fn get_mut(&mut self, id: Id<Berth>) -> Option<&mut Berth> {
         self.slab.get_mut(id)
     }

@@ -9,6 +9,7 @@ mod fairness;
 mod ledgers;
 mod lines;
 mod model;
+mod oldest;
 mod paces;
 mod sites;
 mod slots;

@@ -1,9 +1,11 @@
 //! How a visit comes to its connection: kept or new, with TLS or by now without.
 
+use crate::instruments::Opening;
 use crate::outcome::{Context, OtherFamily, Phase, Verdict, WithoutOther, judge};
 use crate::pool::{Lease, TlsMode};
 use crate::session::{OpenFailure, Peer};
 use crate::settle::{Party, Report};
+use crate::stages::Stages;
 
 use super::{Stop, Visit, Visited, told};
 
@@ -44,6 +46,7 @@ impl Visit<'_> {
             address: stop.address,
         };
         let Some(slot) = self.shared.pool.try_reserve(peer) else {
+            self.shared.instruments.openings.add(Opening::AtCap, 1);
             return Err((Visited::AtCap, Report::default()));
         };
         let timeouts = &self.shared.config.timeouts;
@@ -56,11 +59,29 @@ impl Visit<'_> {
         tokio::select! {
             biased;
             opened = self.shared.pool.connect(slot, mode, dialled) => {
-                self.shared.instruments.connections.add(u64::from(opened.is_ok()));
+                self.count(&opened);
                 Ok(opened)
             }
             () = self.halt.begun() => Err((Visited::Stopped, Report::default())),
         }
+    }
+
+    fn count(&self, opened: &Result<Lease, OpenFailure>) {
+        let instruments = &self.shared.instruments;
+        let (opening, spent) = match opened {
+            Ok(lease) => {
+                let facts = lease.connection.facts();
+                let opening = match &facts.tls {
+                    _ if facts.opening.0.is_empty() => Opening::Reused,
+                    Some(_) => Opening::Encrypted,
+                    None => Opening::Plain,
+                };
+                (opening, &facts.opening)
+            }
+            Err(failure) => (failed(failure), &failure.spent),
+        };
+        instruments.openings.add(opening, 1);
+        instruments.took(&Stages::of(spent));
     }
 
     // RFC 7435 §3: not at once, since TLS may be back in a moment.
@@ -90,5 +111,14 @@ impl Visit<'_> {
             },
         };
         (visited, told::of_failure(failure))
+    }
+}
+
+fn failed(failure: &OpenFailure) -> Opening {
+    match failure.phase {
+        Phase::Connect => Opening::Unreachable,
+        Phase::Starttls | Phase::Handshake => Opening::TlsFailed,
+        _ if failure.reply.is_some() => Opening::Refused,
+        _ => Opening::Broken,
     }
 }

@@ -2,14 +2,21 @@
 
 use std::time::Duration;
 
-use postrider_model::MxHost;
+use postrider_model::{MxHost, Reply};
 
+use crate::outcome::{Phase, refuses};
 use crate::pool::Lease;
+use crate::refusal::Class;
 use crate::session::{End, Fault, OpenFailure, Spent, Transaction};
 use crate::settle::Report;
+use crate::stages::Stages;
 
 /// What is told of a session that was not opened.
 pub(super) fn of_failure(failure: OpenFailure) -> Report {
+    let class = match &failure.reply {
+        Some(reply) => Class::of_reply(failure.phase, reply),
+        None => Class::of_silence(failure.phase),
+    };
     let note = format!("{}: {}", failure.phase.as_str(), in_full(&failure.cause));
     Report {
         note: failure.reply.is_none().then_some(note),
@@ -20,6 +27,8 @@ pub(super) fn of_failure(failure: OpenFailure) -> Report {
         }),
         tls: None,
         took: Some(total(&failure.spent)),
+        class: Some(class),
+        stages: Stages::of(&failure.spent),
     }
 }
 
@@ -32,6 +41,27 @@ pub(super) fn of_transaction(lease: &Lease, transaction: &Transaction) -> Report
         tls: facts.tls.clone(),
         took: Some(total(&facts.opening) + transaction.took),
         note: note(&transaction.end),
+        class: class(&transaction.end),
+        stages: Stages::of(&facts.opening).plus(&Stages::of(&transaction.spent)),
+    }
+}
+
+/// What a reply that is not part of a transaction's answers says.
+pub(super) fn with_reply(report: Report, (phase, reply): (Phase, &Reply)) -> Report {
+    Report {
+        reply: Some(reply.clone()),
+        class: refuses(reply.code).then(|| Class::of_reply(phase, reply)),
+        ..report
+    }
+}
+
+// For who has no answer.
+fn class(end: &End) -> Option<Class> {
+    match end {
+        End::Broken { phase, .. } => Some(Class::of_silence(*phase)),
+        End::Ambiguous { .. } => Some(Class::Connection),
+        End::TooLarge { .. } | End::NeedsSmtpUtf8 => Some(Class::Content),
+        End::Answered | End::NotJournaled(_) => None,
     }
 }
 

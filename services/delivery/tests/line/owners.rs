@@ -100,7 +100,7 @@ async fn without_a_young_heartbeat_no_dot_is_sent_and_nothing_is_begun() {
     gate.reached().await;
     let node = place.node();
     node.beats.stop();
-    let old = || node.metric("postrider_delivery_heartbeat_age_milliseconds") > 1_000;
+    let old = || node.metric("postrider_delivery_heartbeat_age_seconds") >= 1;
     place.until(async || old().then_some(())).await;
     gate.open();
     let later = place.send(&["bob@else.test"]).await;

@@ -248,13 +248,15 @@ impl Node {
         }
     }
 
-    /// A metric without labels, as its page shows it; -1 before it is there.
+    /// A metric as its page shows it, whole; with the labels in `name`, as they stand on the page,
+    /// or without any. -1 before it is there.
     pub(crate) fn metric(&self, name: &str) -> i64 {
         let page = self.metrics.page();
         let value = page
             .lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        value.map_or(-1, |value| value.parse().unwrap())
+        let whole = value.map(|value| value.split('.').next().unwrap());
+        whole.map_or(-1, |whole| whole.parse().unwrap())
     }
 }
 
@@ -278,12 +280,13 @@ fn start_node(
     config.heartbeat.fresh = PATIENCE;
     change(&mut config);
     let shutdown = Shutdown::new(PATIENCE);
-    let resolver = Resolver::new(DnsConfig {
+    let (metrics, beats, queue) = (Registry::new(), Beats::of(store), Faulty::of(store));
+    let dns = DnsConfig {
         servers: vec![net.dns_addr()],
         timeout: PATIENCE,
         attempts: 1,
-    });
-    let (metrics, beats, queue) = (Registry::new(), Beats::of(store), Faulty::of(store));
+    };
+    let resolver = Resolver::new(dns, &metrics);
     let ports = Ports {
         queue: Arc::new(queue.clone()),
         nodes: Arc::new(beats.clone()),

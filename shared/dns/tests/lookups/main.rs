@@ -8,16 +8,21 @@ use std::time::Duration;
 
 use postrider_dns::{DnsConfig, Failure, Mx, MxName, Resolver};
 use postrider_model::Domain;
+use postrider_telemetry::Registry;
 use server::{A, AAAA, CNAME, MX, NS, Script, Server, TXT};
 use server::{answers, code, ip, mx, record, soa, wire_name};
 
 fn resolver(servers: &[&Server]) -> Resolver {
-    Resolver::new(DnsConfig {
+    counted(servers, &Registry::new())
+}
+
+fn counted(servers: &[&Server], metrics: &Registry) -> Resolver {
+    let config = DnsConfig {
         servers: servers.iter().map(|server| server.address).collect(),
         timeout: Duration::from_millis(400),
         attempts: 2,
-    })
-    .unwrap()
+    };
+    Resolver::new(config, metrics).unwrap()
 }
 
 fn domain(name: &str) -> Domain {
@@ -328,4 +333,33 @@ async fn a_huge_answer_is_used_and_not_kept() {
         }
         assert_eq!(server.asked(name, A), asked, "{name}");
     }
+}
+
+#[tokio::test]
+async fn each_question_is_counted_by_what_came_of_it() {
+    let server = Server::start().await;
+    let records = vec![record("example.test", MX, mx(1, "mx.example.test"))];
+    server.set("example.test", MX, answers(records));
+    server.set("broken.test", MX, code(2));
+    server.set("nodata.test", TXT, code(0));
+    let metrics = Registry::new();
+    let resolver = counted(&[&server], &metrics);
+    resolver.mx(&domain("example.test")).await.unwrap();
+    resolver.mx(&domain("example.test")).await.unwrap();
+    resolver.mx(&domain("broken.test")).await.unwrap_err();
+    resolver.txt("nodata.test").await.unwrap_err();
+    let page = metrics.page();
+    for (outcome, kind, count) in [
+        ("found", "mx", 1),
+        ("remembered", "mx", 1),
+        ("failed", "mx", 1),
+        ("no_records", "txt", 1),
+        ("found", "a", 0),
+    ] {
+        let line =
+            format!("postrider_dns_lookups_total{{outcome=\"{outcome}\",type=\"{kind}\"}} {count}");
+        assert!(page.lines().any(|one| one == line), "{line}: {page}");
+    }
+    let asked = "postrider_dns_lookup_seconds_count 3";
+    assert!(page.lines().any(|one| one == asked), "{page}");
 }

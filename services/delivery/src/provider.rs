@@ -1,0 +1,176 @@
+//! Whose exchangers take the mail of a domain, as a small set of names: what an operator looks at
+//! when mail does not arrive. Only metrics and logs go by it.
+
+mod suffixes;
+
+use postrider_telemetry::{Label, label};
+
+use crate::route::Host;
+use suffixes::SUFFIXES;
+
+label!(
+    /// Who runs the exchangers that a domain's mail goes to.
+    pub(crate) Provider is "provider" {
+        Google = "google",
+        Microsoft = "microsoft",
+        /// Yahoo and AOL.
+        Yahoo = "yahoo",
+        Apple = "apple",
+        /// GMX, WEB.DE, mail.com.
+        UnitedInternet = "united_internet",
+        /// IONOS, 1&1.
+        Ionos = "ionos",
+        Strato = "strato",
+        TOnline = "t_online",
+        Freenet = "freenet",
+        /// Orange and Wanadoo.
+        Orange = "orange",
+        Free = "free",
+        Sfr = "sfr",
+        LaPoste = "laposte",
+        Ovh = "ovh",
+        Gandi = "gandi",
+        Infomaniak = "infomaniak",
+        /// Swisscom.
+        Bluewin = "bluewin",
+        Hostpoint = "hostpoint",
+        Aruba = "aruba",
+        /// Libero and Virgilio.
+        Libero = "libero",
+        OneCom = "one_com",
+        GoDaddy = "godaddy",
+        Proton = "proton",
+        Zoho = "zoho",
+        Mimecast = "mimecast",
+        Proofpoint = "proofpoint",
+        Barracuda = "barracuda",
+        Cisco = "cisco",
+        Hornetsecurity = "hornetsecurity",
+        /// Everybody else.
+        Other = "other",
+        /// There was no exchanger: no route, or the mail did not come that far.
+        None = "none",
+    }
+);
+
+impl Provider {
+    /// Whose these exchangers are: the first one's of the best.
+    pub(crate) fn of(hosts: &[Host]) -> Self {
+        let best = hosts.iter().min_by_key(|host| host.preference);
+        best.map_or(Self::None, |host| Self::of_name(&host.name))
+    }
+
+    /// Whose exchanger it is that has this name: by the longest suffix that is known, whole labels
+    /// only.
+    fn of_name(host: &str) -> Self {
+        let mut rest = host;
+        loop {
+            if let Ok(at) = SUFFIXES.binary_search_by(|(suffix, _)| (*suffix).cmp(rest)) {
+                return SUFFIXES.get(at).map_or(Self::Other, |(_, found)| *found);
+            }
+            match rest.split_once('.') {
+                Some((_, parent)) => rest = parent,
+                None => return Self::Other,
+            }
+        }
+    }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        self.word()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exchangers_name_tells_its_provider() {
+        for (name, want) in [
+            ("aspmx.l.google.com", Provider::Google),
+            ("gmail-smtp-in.l.google.com", Provider::Google),
+            ("smtp.google.com", Provider::Google),
+            ("aspmx2.googlemail.com", Provider::Google),
+            (
+                "outlook-com.olc.protection.outlook.com",
+                Provider::Microsoft,
+            ),
+            (
+                "contoso-com.mail.protection.outlook.com",
+                Provider::Microsoft,
+            ),
+            ("contoso-com.o-v1.mx.microsoft", Provider::Microsoft),
+            ("mta5.am0.yahoodns.net", Provider::Yahoo),
+            ("mx-eu.mail.am0.yahoodns.net", Provider::Yahoo),
+            ("mx01.mail.icloud.com", Provider::Apple),
+            ("mx00.gmx.net", Provider::UnitedInternet),
+            ("mx01.emig.gmx.net", Provider::UnitedInternet),
+            ("mx-ha02.web.de", Provider::UnitedInternet),
+            ("mx00.mail.com", Provider::UnitedInternet),
+            ("mx00.ionos.co.uk", Provider::Ionos),
+            ("mx01.ionos.de", Provider::Ionos),
+            ("mx00.kundenserver.de", Provider::Ionos),
+            ("mxint01.1and1.com", Provider::Ionos),
+            ("smtpin.rzone.de", Provider::Strato),
+            ("mx00.t-online.de", Provider::TOnline),
+            ("mx.freenet.de", Provider::Freenet),
+            ("smtp-in.orange.fr", Provider::Orange),
+            ("mx1.free.fr", Provider::Free),
+            ("smtp-in.sfr.fr", Provider::Sfr),
+            ("smtpz4.laposte.net", Provider::LaPoste),
+            ("mx0.mail.ovh.net", Provider::Ovh),
+            ("mx1.ovh.net", Provider::Ovh),
+            ("spool.mail.gandi.net", Provider::Gandi),
+            ("mta-gw.infomaniak.ch", Provider::Infomaniak),
+            ("smtp-in.libero.it", Provider::Libero),
+            ("mx.aruba.it", Provider::Aruba),
+            ("mx1.pub.mailpod12-cph3.one.com", Provider::OneCom),
+            ("smtp.europe.secureserver.net", Provider::GoDaddy),
+            ("mail.protonmail.ch", Provider::Proton),
+            ("mailsec.protonmail.ch", Provider::Proton),
+            ("mx.zoho.eu", Provider::Zoho),
+            ("eu-smtp-inbound-1.mimecast.com", Provider::Mimecast),
+            ("mxa-00360101.gslb.pphosted.com", Provider::Proofpoint),
+            ("mx1-eu1.ppe-hosted.com", Provider::Proofpoint),
+            ("d1.ess.barracudanetworks.com", Provider::Barracuda),
+            ("mx1.hc1234-56.iphmx.com", Provider::Cisco),
+            ("mx01.hornetsecurity.com", Provider::Hornetsecurity),
+            ("mail.example.org", Provider::Other),
+            // Whole labels, and from the end.
+            ("mx.notgoogle.com", Provider::Other),
+            ("google.com.example.org", Provider::Other),
+            ("mx.kundenserver.de.example", Provider::Other),
+            ("localhost", Provider::Other),
+            ("", Provider::Other),
+        ] {
+            assert_eq!(Provider::of_name(name), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_best_exchanger_is_looked_at() {
+        let host = |name: &str, preference| Host {
+            name: name.to_owned(),
+            preference,
+            addresses: Vec::new(),
+        };
+        let backup = host("mx1.free.fr", 20);
+        let best = host("alt1.aspmx.l.google.com", 10);
+        assert_eq!(Provider::of(&[backup, best]), Provider::Google);
+        assert_eq!(Provider::of(&[]), Provider::None);
+    }
+
+    #[test]
+    fn the_suffixes_are_in_order_lowercase_and_each_provider_has_one() {
+        assert!(SUFFIXES.is_sorted_by(|(one, _), (next, _)| one < next));
+        for (suffix, _) in SUFFIXES {
+            assert_eq!(*suffix, suffix.to_ascii_lowercase());
+            assert!(!suffix.starts_with('.') && suffix.contains('.'), "{suffix}");
+        }
+        for provider in Provider::ALL {
+            let known = SUFFIXES.iter().any(|(_, found)| found == provider);
+            let rest = matches!(provider, Provider::Other | Provider::None);
+            assert_eq!(known, !rest, "{provider:?}");
+        }
+    }
+}
