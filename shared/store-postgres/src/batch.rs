@@ -8,6 +8,7 @@ use postrider_store::{ClaimScope, Committed, NewMessage, Settled, Settlement};
 use sqlx::PgConnection;
 
 use crate::fault::Fault;
+use crate::instruments::Kind;
 use crate::writer::{Ask, Crew};
 
 const BYTES_MOST: usize = 8 << 20;
@@ -18,12 +19,18 @@ pub(crate) trait Work: Sized + Send + Sync + 'static {
     type Done: Send + 'static;
     /// Pieces in a batch at most.
     const MOST: usize;
+    const KIND: Kind;
 
     /// What no other piece of the batch may be about.
     fn keys(&self) -> [Option<Key>; 2];
 
     /// What it weighs.
     fn bytes(&self) -> usize;
+
+    /// Messages or results in it.
+    fn items(&self) -> usize {
+        1
+    }
 
     /// Does them in one transaction: outcomes in their order. All of it is on disk when it returns
     /// `Ok`; when not, none of it is there, or (the connection died) that is not known.
@@ -46,6 +53,7 @@ pub(crate) enum Key {
 impl Work for NewMessage {
     type Done = Committed;
     const MOST: usize = 256;
+    const KIND: Kind = Kind::Intake;
 
     fn keys(&self) -> [Option<Key>; 2] {
         let claim = self.claim.as_ref();
@@ -75,6 +83,7 @@ pub(crate) struct Group(pub(crate) Vec<NewMessage>);
 impl Work for Group {
     type Done = Committed;
     const MOST: usize = 1;
+    const KIND: Kind = Kind::Intake;
 
     fn keys(&self) -> [Option<Key>; 2] {
         [None, None]
@@ -82,6 +91,10 @@ impl Work for Group {
 
     fn bytes(&self) -> usize {
         self.0.iter().map(|message| message.body.len()).sum()
+    }
+
+    fn items(&self) -> usize {
+        self.0.len()
     }
 
     async fn perform(
@@ -102,6 +115,7 @@ impl Work for Group {
 impl Work for Settlement {
     type Done = Settled;
     const MOST: usize = 500;
+    const KIND: Kind = Kind::Settle;
 
     // Two results of one recipient are told one after the other.
     fn keys(&self) -> [Option<Key>; 2] {

@@ -15,7 +15,6 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::batch::{Batch, Work};
 use crate::fault::{Fault, Meaning};
 use crate::open::CONNECT_TIMEOUT;
-use crate::rows::small;
 use crate::writer::{Ask, Crew, Inbox};
 
 /// How long a transaction may take; then its connection is given up. Longer than the server's own
@@ -98,6 +97,7 @@ impl<W: Work> Committer<W> {
                     parts.extend([second, first]);
                 }
                 Err(fault) => {
+                    self.crew.instruments.failed(&fault);
                     tell(&fault);
                     batch.refuse(&fault);
                 }
@@ -112,9 +112,9 @@ impl<W: Work> Committer<W> {
             let fault = match self.perform(batch).await {
                 Ok(done) => {
                     *self.crew.away_since.lock() = None;
-                    let took = began.elapsed().as_secs_f64();
-                    self.crew.instruments.commit_seconds.observe(took);
-                    self.crew.instruments.batch_size.observe(small(batch.len()));
+                    let items = batch.works().into_iter().map(W::items).sum();
+                    let took = began.elapsed();
+                    self.crew.instruments.committed(W::KIND, items, took);
                     return Ok(done);
                 }
                 Err(fault) => fault,

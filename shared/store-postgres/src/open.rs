@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::PostgresStore;
 use crate::controls::Enacting;
 use crate::fresh::Fresh;
-use crate::instruments::Instruments;
+use crate::instruments::{self, Instruments};
 use crate::listener::{Listener, News};
 use crate::partitions::Partitions;
 use crate::store::Parts;
@@ -154,6 +154,7 @@ fn start(
     let workers = if options.connections >= 12 { 2 } else { 1 };
     let readers = options.connections.saturating_sub(3 * workers + 4).max(2);
     let (readers, beats) = (pool(&settings, readers), pool(&settings, 1));
+    instruments::show_pool(&options.registry, &readers);
     let (closing, tasks) = (CancellationToken::new(), TaskTracker::new());
     let news = News::new(Uuid::from_bytes(Rng::system().bytes()));
     let fresh = Fresh::new(options.fresh_bytes);

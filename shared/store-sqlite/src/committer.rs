@@ -100,7 +100,6 @@ impl Committer {
         while let Some(batch) = parts.pop() {
             match self.perform_patiently(&batch).await {
                 Ok(answers) => {
-                    self.instruments.batch_size.observe(small(batch.len()));
                     let (items, bytes) = (batch.len(), batch.bytes);
                     batch.answer(answers);
                     self.log.wrote(items, bytes).await;
@@ -155,9 +154,9 @@ impl Committer {
         if !batch.intakes.is_empty() {
             failpoint::reach("store.after_commit");
         }
+        let (messages, settlements) = (batch.intakes.len(), batch.settles.len());
         self.instruments
-            .commit_seconds
-            .observe(began.elapsed().as_secs_f64());
+            .committed(messages, settlements, began.elapsed());
         let messages = batch.intakes.iter().map(|ask| &ask.work);
         let new: Vec<_> = messages.filter(|m| answers.new.contains(&m.id)).collect();
         self.announce(&new);
@@ -231,6 +230,7 @@ impl Committer {
 
     /// Ends all writing where the file or its disk cannot be trusted any more.
     pub(crate) fn take_to_heart(&self, fault: &Fault) {
+        self.instruments.failed(fault);
         match fault.meaning() {
             Meaning::Broken => {
                 tracing::error!(error = ?fault, "the database failed: the process has to end");
@@ -255,8 +255,4 @@ fn reach_before_commit(batch: &Batch) {
     if batch.settles.iter().any(|ask| moves(&ask.work.outcome)) {
         failpoint::reach("store.before_settle");
     }
-}
-
-fn small(count: usize) -> f64 {
-    u32::try_from(count).map_or(f64::MAX, f64::from)
 }

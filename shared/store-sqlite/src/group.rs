@@ -1,5 +1,7 @@
 //! Messages that are stored together or not at all, in a transaction of their own.
 
+use std::time::Instant;
+
 use postrider_runtime::failpoint;
 use postrider_store::{Committed, NewMessage};
 
@@ -39,6 +41,7 @@ impl Committer {
     }
 
     async fn transact_group(&mut self, messages: &[&NewMessage]) -> Result<Committed, Fault> {
+        let began = Instant::now();
         transaction::begin(&mut self.desk.connection).await?;
         let new = match self.write_group(messages).await {
             Ok(Ok(new)) => new,
@@ -54,6 +57,8 @@ impl Committer {
         failpoint::reach("store.before_commit");
         transaction::commit(&mut self.desk.connection).await?;
         failpoint::reach("store.after_commit");
+        let took = began.elapsed();
+        self.instruments.committed(messages.len(), 0, took);
         self.announce(&new);
         Ok(Committed::Stored)
     }

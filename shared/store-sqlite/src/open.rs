@@ -19,7 +19,7 @@ use crate::committer::Committer;
 use crate::controls::Enacting;
 use crate::fault::{Meaning, meaning};
 use crate::fresh::Fresh;
-use crate::instruments::Instruments;
+use crate::instruments::{self, Instruments};
 use crate::news::Ticker;
 use crate::store::Parts;
 use crate::writer::{Desk, Writer};
@@ -129,6 +129,7 @@ impl SqliteStore {
             .map_err(|error| failed(path, error))?;
         let readers = pool(reading(path, &options), options.readers, path).await?;
         let checkpoints = pool(settings(path, &options), 1, path).await?;
+        instruments::show_pool(&options.registry, &readers);
         Ok(start(Opened {
             connection,
             seq,
