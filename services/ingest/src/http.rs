@@ -26,6 +26,8 @@ mod times;
 mod unknown;
 mod usage;
 
+use std::time::Instant;
+
 use ::http::{HeaderMap, HeaderName, HeaderValue, header};
 use async_trait::async_trait;
 use postrider_gate::{Caller, Denied, RateState};
@@ -34,10 +36,11 @@ use postrider_model::ApiToken;
 use postrider_runtime::Shutdown;
 use postrider_store::StoreError;
 
-use crate::http::route::Endpoint;
+use crate::instruments::{Asked, Instruments};
 use crate::{Config, Ports, refusal};
 
 pub(crate) use email::MessageRef;
+pub(crate) use route::Endpoint;
 
 /// The door.
 pub(crate) struct HttpDoor {
@@ -45,6 +48,7 @@ pub(crate) struct HttpDoor {
     request_most: u64,
     recipients_most: usize,
     shutdown: Shutdown,
+    instruments: Instruments,
 }
 
 /// The contract as an `OpenAPI` 3.1 document.
@@ -53,10 +57,19 @@ const CONTRACT: &[u8] = include_bytes!("../openapi.json");
 #[async_trait]
 impl Door for HttpDoor {
     async fn answer(&self, request: Request) -> Answer {
-        let endpoint = match route::endpoint(&request) {
-            Ok(endpoint) => endpoint,
-            Err(problem) => return problem.into(),
+        let began = Instant::now();
+        let _in_flight = self.instruments.in_flight.hold();
+        let (asked, answer) = match route::endpoint(&request) {
+            Ok(endpoint) => (Asked::of(&endpoint), self.asked(endpoint, request).await),
+            Err(problem) => (Asked::Nothing, problem.into()),
         };
+        self.instruments.answered(asked, &answer, began.elapsed());
+        answer
+    }
+}
+
+impl HttpDoor {
+    async fn asked(&self, endpoint: Endpoint, request: Request) -> Answer {
         match endpoint {
             Endpoint::Health => Answer::json(200, &serde_json::json!({ "status": "ok" })),
             Endpoint::Ready => self.ready(&request.request_id).await,
@@ -64,11 +77,10 @@ impl Door for HttpDoor {
             other => self.known(other, request).await,
         }
     }
-}
 
-impl HttpDoor {
     pub(crate) fn new(ports: Ports, config: &Config, shutdown: Shutdown) -> Self {
         Self {
+            instruments: Instruments::new(&ports.metrics),
             ports,
             request_most: config.request_most,
             recipients_most: config.http_recipients_most,

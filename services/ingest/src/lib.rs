@@ -19,6 +19,7 @@
 //! `http` and uses the same table.
 
 mod http;
+mod instruments;
 mod refusal;
 mod suspension;
 
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use postrider_gate::{Access, Budget, Gate};
 use postrider_runtime::{Clock, Rng, Shutdown};
 use postrider_store::{Mail, Upkeep};
+use postrider_telemetry::Registry;
 use postrider_tls::Acceptor;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -45,6 +47,7 @@ pub struct Ports {
     pub upkeep: Arc<dyn Upkeep>,
     pub clock: Clock,
     pub rng: Rng,
+    pub metrics: Registry,
 }
 
 /// The doors' settings.
@@ -75,11 +78,16 @@ pub struct Listener {
 
 /// Opens the doors on these listeners until shutdown begins; returns when their tasks are gone.
 pub async fn run(ports: Ports, config: Config, listeners: Vec<Listener>, shutdown: Shutdown) {
+    let counted = postrider_http::Instruments::new(&ports.metrics);
+    let http = postrider_http::Config {
+        instruments: Some(counted),
+        ..config.http.clone()
+    };
     let door: Arc<dyn postrider_http::Door> =
         Arc::new(http::HttpDoor::new(ports, &config, shutdown.clone()));
     let mut servers = JoinSet::new();
     for Listener { tcp, tls } in listeners {
-        let (door, http, shutdown) = (Arc::clone(&door), config.http.clone(), shutdown.clone());
+        let (door, http, shutdown) = (Arc::clone(&door), http.clone(), shutdown.clone());
         servers.spawn(postrider_http::serve(tcp, tls, door, http, shutdown));
     }
     while let Some(ended) = servers.join_next().await {

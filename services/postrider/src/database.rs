@@ -46,6 +46,14 @@ impl Location {
         }
     }
 
+    /// `sqlite` or `postgres`.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Sqlite { .. } => "sqlite",
+            Self::Postgres { .. } => "postgres",
+        }
+    }
+
     /// Whether several processes may have it open at a time.
     pub(crate) fn is_shared(&self) -> bool {
         matches!(self, Self::Postgres { .. })

@@ -147,6 +147,8 @@ impl Relay {
     }
 
     async fn start_metrics(&mut self, config: &Config, core: &Core) -> anyhow::Result<()> {
+        let location = Location::of(config)?;
+        crate::metrics::show_build(&core.metrics, location.kind());
         let listener = listen("metrics.listen", config.metrics.listen).await?;
         self.metrics = listener.local_addr()?;
         let door = Arc::new(MetricsDoor(core.metrics.clone()));
@@ -176,15 +178,18 @@ impl Relay {
             });
         }
         warn_of_few_files(listeners.len() * config.http.max_connections);
+        let budget = Budget::new(config.limits.memory_bytes, ROOM_WAIT);
+        crate::metrics::show_room(&core.metrics, &budget, config.limits.memory_bytes);
         let ports = postrider_ingest::Ports {
             gate: Arc::clone(&core.gate),
             access: Arc::clone(&core.access),
-            budget: Budget::new(config.limits.memory_bytes, ROOM_WAIT),
+            budget,
             mail: Arc::clone(&core.database.mail),
             suspensions: Arc::new(Suspended(Arc::clone(&core.database.controls))),
             upkeep: Arc::clone(&core.database.upkeep),
             clock: machine.clock.clone(),
             rng: machine.rng.clone(),
+            metrics: core.metrics.clone(),
         };
         let doors = postrider_ingest::Config {
             request_most: config.limits.request_bytes as u64,

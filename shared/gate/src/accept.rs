@@ -10,12 +10,13 @@ use postrider_runtime::{Clock, Rng};
 use postrider_store::{
     Answer, Claim, ClaimScope, Committed, Intake, Mail, NewMessage, OverQuota, Roster, StoreError,
 };
-use postrider_telemetry::{Counter, Histogram, Registry};
+use postrider_telemetry::Registry;
 
 use crate::access::Caller;
 use crate::admit::{ClaimRequest, Rules, Submission};
 use crate::claim::{Claims, Entry, Turn};
 use crate::identity::Service;
+use crate::instruments::{Counted, Door, Instruments};
 use crate::quota::{QuotaExceeded, Quotas};
 use crate::secret::MasterKey;
 use crate::signing::KeyRing;
@@ -39,10 +40,7 @@ pub struct Gate {
     claims: Claims,
     pub(crate) quotas: Arc<Quotas>,
     space_is_short: AtomicBool,
-    accepted: Counter,
-    refused_over_quota: Counter,
-    pub(crate) resealed: Counter,
-    accept_seconds: Histogram,
+    pub(crate) instruments: Instruments,
 }
 
 /// What the gate works with.
@@ -140,25 +138,7 @@ impl Gate {
             claims: Claims::default(),
             quotas: Arc::default(),
             space_is_short: AtomicBool::new(false),
-            accepted: ports.metrics.counter(
-                "postrider_gate_recipients_accepted_total",
-                "Recipients of messages that were acknowledged.",
-            ),
-            refused_over_quota: ports.metrics.counter(
-                "postrider_gate_over_quota_total",
-                "Messages refused because their tenant's quota was used up.",
-            ),
-            resealed: ports.metrics.counter(
-                "postrider_gate_messages_resealed_total",
-                "Messages signed anew because their signatures were about to end or a key was revoked.",
-            ),
-            accept_seconds: ports.metrics.histogram(
-                "postrider_gate_accept_seconds",
-                "From the whole message at the door to the commit on disk.",
-                &[
-                    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0,
-                ],
-            ),
+            instruments: Instruments::new(&ports.metrics),
         }
     }
 
@@ -185,7 +165,7 @@ impl Gate {
         caller: &Caller,
         submission: Submission,
     ) -> Result<Accepted, AcceptError> {
-        let begun = self.clock.now();
+        let (begun, door) = (self.clock.now(), submission.door);
         if self.space_is_short() {
             return Err(AcceptError::SpaceIsShort);
         }
@@ -193,7 +173,7 @@ impl Gate {
             None => self.accept_new(caller, submission, None).await,
             Some(request) => self.accept_once(caller, submission, request).await,
         }?;
-        self.observe(begun);
+        self.observe(door, begun);
         Ok(accepted)
     }
 
@@ -245,9 +225,9 @@ impl Gate {
         submission: Submission,
         claim: Option<(ClaimScope, [u8; 32])>,
     ) -> Result<Accepted, AcceptError> {
-        let now = self.clock.now();
+        let (now, door) = (self.clock.now(), submission.door);
         let mut message = self.sealed(caller, submission, now).await?;
-        let (id, recipients) = (message.id, message.recipients.len());
+        let (id, counted) = (message.id, Counted::of(&message, door));
         let request = claim.as_ref().map_or([0; 32], |(_, request)| *request);
         let answer = Answer {
             request,
@@ -261,7 +241,7 @@ impl Gate {
         });
         match self.intake.commit(message).await? {
             Committed::Stored => {
-                self.count_accepted(recipients);
+                self.instruments.accepted(&counted);
                 Ok(Accepted {
                     answer,
                     stored: Some(id),
@@ -270,7 +250,9 @@ impl Gate {
             // Another process was first under this key.
             Committed::Claimed(earlier) if earlier.request == request => Ok(replayed(earlier)),
             Committed::Claimed(_) => Err(AcceptError::KeyOfOtherRequest),
-            Committed::OverQuota(over) => Err(self.over_quota(caller, &over, (recipients, now))),
+            Committed::OverQuota(over) => {
+                Err(self.over_quota(caller, &over, (counted.recipients, now)))
+            }
         }
     }
 
@@ -308,16 +290,11 @@ impl Gate {
     }
 
     pub(crate) fn count_over_quota(&self) {
-        self.refused_over_quota.add(1);
+        self.instruments.over_quota.add(1);
     }
 
-    pub(crate) fn count_accepted(&self, recipients: usize) {
-        self.accepted.add(recipients as u64);
-    }
-
-    pub(crate) fn observe(&self, begun: Timestamp) {
-        let taken = self.clock.now().since(begun);
-        self.accept_seconds.observe(taken.as_secs_f64());
+    pub(crate) fn observe(&self, door: Door, begun: Timestamp) {
+        self.instruments.took(door, self.clock.now().since(begun));
     }
 }
 

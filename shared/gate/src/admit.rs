@@ -12,11 +12,13 @@ use postrider_store::{ClaimScope, Roster};
 
 use crate::accept::AcceptError;
 use crate::identity::{Identity, Service};
+use crate::instruments::Door;
 use crate::name;
 
 /// What a door hands over: a whole message and its envelope.
 #[derive(Clone, Debug)]
 pub struct Submission {
+    pub door: Door,
     /// RFC 5322, as composed from JSON or as it came; any line ends.
     pub raw: Vec<u8>,
     /// Everybody it goes to. Who stands in the header is irrelevant.

@@ -6,6 +6,7 @@ use postrider_store::{Answer, Claim, ClaimScope, Committed, NewMessage};
 use crate::accept::{AcceptError, CLAIM_LIFE, Earlier, Gate};
 use crate::access::Caller;
 use crate::admit::{ClaimRequest, Submission};
+use crate::instruments::{Counted, Door};
 
 /// Messages that one request brings.
 #[derive(Clone, Debug)]
@@ -50,6 +51,8 @@ impl Gate {
         decide: impl FnOnce(&[Result<MessageId, AcceptError>]) -> Result<String, E> + Send,
     ) -> Result<AcceptedGroup, GroupError<E>> {
         let begun = self.clock.now();
+        let first = group.submissions.first();
+        let door = first.map_or(Door::Http, |first| first.door);
         if self.space_is_short() {
             return Err(AcceptError::SpaceIsShort.into());
         }
@@ -66,9 +69,9 @@ impl Gate {
             },
         };
         let accepted = self
-            .accept_group(caller, (group.submissions, claimed), decide)
+            .accept_group(caller, (group.submissions, claimed), door, decide)
             .await?;
-        self.observe(begun);
+        self.observe(door, begun);
         Ok(accepted)
     }
 
@@ -76,6 +79,7 @@ impl Gate {
         &self,
         caller: &Caller,
         (submissions, claimed): (Vec<Submission>, Option<(ClaimScope, [u8; 32])>),
+        door: Door,
         decide: impl FnOnce(&[Result<MessageId, AcceptError>]) -> Result<String, E>,
     ) -> Result<AcceptedGroup, GroupError<E>> {
         let now = self.clock.now();
@@ -104,23 +108,27 @@ impl Gate {
                 until: now.after(CLAIM_LIFE),
             });
         }
-        self.commit_group(caller, messages, answer, now).await
+        self.commit_group(caller, (messages, door), answer, now)
+            .await
     }
 
     async fn commit_group<E>(
         &self,
         caller: &Caller,
-        messages: Vec<NewMessage>,
+        (messages, door): (Vec<NewMessage>, Door),
         answer: Answer,
         now: Timestamp,
     ) -> Result<AcceptedGroup, GroupError<E>> {
         let stored = messages.iter().map(|message| message.id).collect();
-        let counts = messages.iter().map(|message| message.recipients.len());
-        let recipients = counts.sum();
+        let counted = messages.iter().map(|message| Counted::of(message, door));
+        let counted: Vec<_> = counted.collect();
+        let recipients = counted.iter().map(|one| one.recipients).sum();
         let committed = self.intake.commit_all(messages).await;
         match committed.map_err(AcceptError::from)? {
             Committed::Stored => {
-                self.count_accepted(recipients);
+                for one in &counted {
+                    self.instruments.accepted(one);
+                }
                 Ok(AcceptedGroup { answer, stored })
             }
             // Another process was first under this key.

@@ -53,7 +53,7 @@ impl Gate {
         let signed = signed_anew(body, signers, times).await?;
         let resealed = resealed((tenant, message), signed, was);
         let is_ours = self.intake.reseal(resealed).await?;
-        self.resealed.add(u64::from(is_ours));
+        self.instruments.resealed.add(u64::from(is_ours));
         Ok(is_ours)
     }
 

@@ -1,10 +1,12 @@
 //! Admission and sealing, one submission after another, on whatever thread there is time for it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use postrider_model::{Tenant, Timestamp};
 use postrider_runtime::Rng;
 use postrider_store::{NewMessage, Roster};
+use postrider_telemetry::Histogram;
 
 use crate::accept::{AcceptError, Gate};
 use crate::access::Caller;
@@ -25,6 +27,7 @@ pub(crate) struct Sealing {
     rng: Rng,
     quotas: Arc<Quotas>,
     size_most: usize,
+    seconds: Histogram,
 }
 
 impl Gate {
@@ -40,6 +43,7 @@ impl Gate {
             rng: self.rng.clone(),
             quotas: Arc::clone(&self.quotas),
             size_most: self.size_most,
+            seconds: self.instruments.seal_seconds.clone(),
         }
     }
 }
@@ -52,7 +56,7 @@ impl Sealing {
         submission: Submission,
         now: Timestamp,
     ) -> Result<NewMessage, AcceptError> {
-        let tenant = Arc::clone(&self.tenant);
+        let (tenant, begun) = (Arc::clone(&self.tenant), Instant::now());
         let admitted = admit(&self.rules, &self.roster, tenant, submission, now)?;
         self.has_quota(admitted.recipients.len(), now)?;
         let with = Seal {
@@ -63,7 +67,9 @@ impl Sealing {
             now,
             size_most: self.size_most,
         };
-        seal(admitted, &with)
+        let sealed = seal(admitted, &with)?;
+        self.seconds.span(begun.elapsed());
+        Ok(sealed)
     }
 
     // As far as is known here: the commit decides.

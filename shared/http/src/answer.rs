@@ -44,6 +44,11 @@ impl Answer {
         }
     }
 
+    /// The name under which it refuses, from the contract's closed set.
+    pub fn refused_as(&self) -> Option<&'static str> {
+        self.problem.as_ref().map(|problem| problem.name)
+    }
+
     /// JSON that is written already.
     pub fn json_text(status: u16, json: impl Into<Bytes>) -> Self {
         Self::new(status, JSON, json)

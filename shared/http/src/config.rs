@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::Instruments;
+
 /// What a server allows its clients; the defaults are for the open internet.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -37,6 +39,8 @@ pub struct Config {
     /// Where the errors are explained: `https://docs.example/errors`; `#` and the error's name are
     /// added. Left out of answers where there is none.
     pub documentation: Option<String>,
+    /// Where connections are counted; nowhere where there is none.
+    pub instruments: Option<Instruments>,
 }
 
 impl Default for Config {
@@ -55,6 +59,7 @@ impl Default for Config {
             discard_bytes: 64 * 1024 * 1024,
             discard_timeout: Duration::from_secs(10),
             documentation: None,
+            instruments: None,
         }
     }
 }

@@ -17,6 +17,7 @@ use tokio::time::{Instant, interval_at, timeout};
 
 use crate::crowd::{Place, Traffic};
 use crate::exchange::exchange;
+use crate::instruments::Outcome;
 use crate::server::Server;
 use crate::wire::{Wire, text_of};
 use crate::{Problem, RequestId};
@@ -28,9 +29,12 @@ pub(crate) async fn serve_connection(
     peer: SocketAddr,
     place: Place,
 ) {
+    let instruments = server.config.instruments.as_ref();
+    let _open = instruments.map(|instruments| instruments.open.hold());
     tokio::select! {
         biased;
         () = place.traffic.cut() => {
+            server.count(Outcome::GaveWay);
             tracing::debug!(%peer, "a connection that waited for its client gave way to another");
         }
         () = speak(&server, tcp, peer, &place.traffic) => {}
@@ -55,8 +59,11 @@ async fn speak(server: &Arc<Server>, tcp: TcpStream, peer: SocketAddr, traffic: 
             speak_http2(server, stream, peer, traffic).await;
         }
         Ok(Some(stream)) => speak_http1(server, stream, peer, traffic).await,
-        Ok(None) => {}
-        Err(_late) => tracing::debug!(%peer, "no TLS handshake in the time it had"),
+        Ok(None) => server.count(Outcome::NoHandshake),
+        Err(_late) => {
+            server.count(Outcome::NoHandshake);
+            tracing::debug!(%peer, "no TLS handshake in the time it had");
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod config;
 mod connection;
 mod crowd;
 mod exchange;
+mod instruments;
 #[cfg(feature = "oracle")]
 pub mod oracle;
 mod problem;
@@ -25,6 +26,7 @@ pub use answer::Answer;
 pub use body::{Body, BodyError};
 pub use config::Config;
 pub use exchange::Door;
+pub use instruments::Instruments;
 pub use problem::{FieldError, Problem};
 pub use request::{Request, RequestId};
 pub use server::serve;

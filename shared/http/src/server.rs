@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::connection::serve_connection;
 use crate::crowd::Crowd;
+use crate::instruments::Outcome;
 use crate::{Config, Door};
 
 /// What all connections of one listener share.
@@ -57,6 +58,14 @@ pub async fn serve(
     drain(&server, connections).await;
 }
 
+impl Server {
+    pub(crate) fn count(&self, outcome: Outcome) {
+        if let Some(instruments) = &self.config.instruments {
+            instruments.connections.add(outcome, 1);
+        }
+    }
+}
+
 async fn accept(server: &Arc<Server>, listener: TcpListener) -> JoinSet<()> {
     let mut connections = JoinSet::new();
     loop {
@@ -68,11 +77,13 @@ async fn accept(server: &Arc<Server>, listener: TcpListener) -> JoinSet<()> {
             () = server.crowd.rested(), if !has_seat => {}
             accepted = listener.accept(), if has_seat => match accepted {
                 Ok((tcp, peer)) => {
+                    server.count(Outcome::Accepted);
                     let place = server.crowd.enter(peer.ip());
                     connections.spawn(serve_connection(Arc::clone(server), tcp, peer, place));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
+                    server.count(Outcome::NotAccepted);
                     server.crowd.shed(SHED_AT_ONCE);
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }

@@ -1,7 +1,7 @@
 //! `POST /emails/raw`: a whole message, RFC 5322, as SMTP's DATA would have delivered it.
 
 use bytes::Bytes;
-use postrider_gate::{Caller, ClaimRequest, Submission};
+use postrider_gate::{Caller, ClaimRequest, Door, Submission};
 use postrider_http::{Answer, Problem, Query, Request};
 use postrider_model::{EmailAddress, IdempotencyKey, Stream};
 
@@ -45,6 +45,7 @@ fn from_raw(bytes: Bytes, envelope: Vec<EmailAddress>, key: Option<IdempotencyKe
         }
     });
     Submission {
+        door: Door::Http,
         raw: bytes.into(),
         envelope,
         bcc: Vec::new(),

@@ -1,7 +1,7 @@
 //! From a request's JSON to submissions: pure, on whatever thread.
 
 use bytes::Bytes;
-use postrider_gate::{ClaimRequest, Submission};
+use postrider_gate::{ClaimRequest, Door, Submission};
 use postrider_http::Problem;
 use postrider_message::compose;
 use postrider_model::IdempotencyKey;
@@ -94,6 +94,7 @@ impl Reading {
         let composed = compose(&message.draft, self.rng.bytes());
         let composed = composed.map_err(|error| refusal::of_compose(&error))?;
         Ok(Submission {
+            door: Door::Http,
             raw: composed.bytes,
             envelope: message.envelope(),
             bcc: message.bcc,

@@ -62,6 +62,7 @@ impl Relay {
         };
         provision.dkim_keys().await.unwrap();
         let roster = Roster::new();
+        let metrics = Registry::new();
         let gate = GatePorts {
             intake: Arc::new(store.clone()),
             mail: Arc::new(store.clone()),
@@ -69,7 +70,7 @@ impl Relay {
             master,
             clock: clock.clone(),
             rng: rng.clone(),
-            metrics: Registry::new(),
+            metrics: metrics.clone(),
         };
         let gate = Arc::new(Gate::new(gate, gate_config()));
         let ports = Ports {
@@ -81,6 +82,7 @@ impl Relay {
             upkeep: Arc::new(store.clone()),
             clock: clock.clone(),
             rng,
+            metrics: metrics.clone(),
         };
         let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = tcp.local_addr().unwrap();

@@ -1,7 +1,7 @@
 //! Verbs about tenants: their reply addresses, keys and limits; and mail sent in their name.
 
 use anyhow::{Context, bail};
-use postrider_gate::{Submission, TenantDefaults};
+use postrider_gate::{Door, Submission, TenantDefaults};
 use postrider_message::{Draft, compose};
 use postrider_model::{EmailAddress, Mailbox, ReplyStatus, Stream, Tenant, TenantStatus};
 use serde_json::{Value, json};
@@ -172,6 +172,7 @@ impl Office {
         };
         let composed = compose(&draft, self.provision.rng.bytes())?;
         let submission = Submission {
+            door: Door::Command,
             raw: composed.bytes,
             envelope: to,
             bcc: Vec::new(),

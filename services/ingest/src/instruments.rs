@@ -1,0 +1,140 @@
+//! What the doors count.
+
+use std::time::Duration;
+
+use postrider_http::Answer;
+use postrider_telemetry::{CounterBy, CounterBy2, Gauge, HistogramBy, Label, Registry, label};
+
+use crate::http::Endpoint;
+
+label!(
+    /// What was asked of the HTTP door.
+    pub(crate) Asked is "endpoint" {
+        Send = "send",
+        SendBatch = "send_batch",
+        SendRaw = "send_raw",
+        List = "list",
+        Email = "email",
+        Reschedule = "reschedule",
+        Events = "events",
+        Attachments = "attachments",
+        Cancel = "cancel",
+        Domains = "domains",
+        Usage = "usage",
+        Contract = "openapi",
+        Health = "health",
+        Ready = "ready",
+        /// A path or a method that there is not.
+        Nothing = "nothing",
+    }
+);
+
+label!(
+    /// How it was answered.
+    pub(crate) Class is "status" {
+        Good = "2xx",
+        Client = "4xx",
+        Server = "5xx",
+    }
+);
+
+label!(
+    /// The contract's names of refusals.
+    pub(crate) Refusal is "name" {
+        ValidationError = "validation_error",
+        MissingRequiredField = "missing_required_field",
+        InvalidParameter = "invalid_parameter",
+        InvalidAttachment = "invalid_attachment",
+        InvalidFromAddress = "invalid_from_address",
+        MissingApiKey = "missing_api_key",
+        RestrictedApiKey = "restricted_api_key",
+        InvalidApiKey = "invalid_api_key",
+        NotFound = "not_found",
+        MethodNotAllowed = "method_not_allowed",
+        InvalidIdempotencyKey = "invalid_idempotency_key",
+        InvalidIdempotentRequest = "invalid_idempotent_request",
+        ConcurrentIdempotentRequests = "concurrent_idempotent_requests",
+        RateLimitExceeded = "rate_limit_exceeded",
+        DailyQuotaExceeded = "daily_quota_exceeded",
+        MonthlyQuotaExceeded = "monthly_quota_exceeded",
+        ApplicationError = "application_error",
+        Other = "other",
+    }
+);
+
+/// The doors' part of the metrics page.
+#[derive(Clone, Debug)]
+pub(crate) struct Instruments {
+    pub(crate) in_flight: Gauge,
+    requests: CounterBy2<Asked, Class>,
+    seconds: HistogramBy<Asked>,
+    refusals: CounterBy<Refusal>,
+}
+
+impl Instruments {
+    pub(crate) fn new(registry: &Registry) -> Self {
+        Self {
+            in_flight: registry.gauge(
+                "postrider_ingest_requests_in_flight",
+                "Requests that are being answered.",
+            ),
+            requests: registry.counter_by2(
+                "postrider_ingest_requests_total",
+                "Requests answered, by endpoint and class of status.",
+            ),
+            seconds: registry.histogram_by(
+                "postrider_ingest_request_seconds",
+                "From a request's header to its answer; its body is read in between.",
+                &[
+                    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0,
+                ],
+            ),
+            refusals: registry.counter_by(
+                "postrider_ingest_refusals_total",
+                "Requests refused, by the name that the client is told.",
+            ),
+        }
+    }
+
+    pub(crate) fn answered(&self, asked: Asked, answer: &Answer, took: Duration) {
+        let class = match answer.status {
+            0..=399 => Class::Good,
+            400..=499 => Class::Client,
+            _ => Class::Server,
+        };
+        self.requests.add(asked, class, 1);
+        self.seconds.span(asked, took);
+        if let Some(name) = answer.refused_as() {
+            self.refusals.add(Refusal::of(name), 1);
+        }
+    }
+}
+
+impl Refusal {
+    fn of(name: &str) -> Self {
+        let mut all = Self::ALL.iter().copied();
+        all.find(|refusal| refusal.word() == name)
+            .unwrap_or(Self::Other)
+    }
+}
+
+impl Asked {
+    pub(crate) fn of(endpoint: &Endpoint) -> Self {
+        match endpoint {
+            Endpoint::Send => Self::Send,
+            Endpoint::SendBatch => Self::SendBatch,
+            Endpoint::SendRaw => Self::SendRaw,
+            Endpoint::List => Self::List,
+            Endpoint::Email(_) => Self::Email,
+            Endpoint::Reschedule(_) => Self::Reschedule,
+            Endpoint::Events(_) => Self::Events,
+            Endpoint::Attachments(_) => Self::Attachments,
+            Endpoint::Cancel(_) => Self::Cancel,
+            Endpoint::Domains => Self::Domains,
+            Endpoint::Usage => Self::Usage,
+            Endpoint::Contract => Self::Contract,
+            Endpoint::Health => Self::Health,
+            Endpoint::Ready => Self::Ready,
+        }
+    }
+}
