@@ -57,9 +57,19 @@ impl Sandbox {
 
     /// As `one_process`, on this database.
     pub(crate) async fn on(database: Database) -> Self {
+        Self::started(database, &["--fast"]).await
+    }
+
+    /// As `one_process`, over HTTPS, with a certificate of its own authority for `localhost`.
+    pub(crate) async fn over_tls() -> Self {
+        let words = ["--fast", "--public", "localhost"];
+        Self::started(Database::fresh().await, &words).await
+    }
+
+    async fn started(database: Database, words: &[&str]) -> Self {
         let folder = TempDir::new().unwrap();
         let data = folder.path().join("relay");
-        let mut dev = start_dev(&data, &database, &["--fast"]);
+        let mut dev = start_dev(&data, &database, words);
         let place = Place::announced(&data, &mut dev).await;
         Self {
             place,
