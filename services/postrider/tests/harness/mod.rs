@@ -7,6 +7,7 @@ pub(crate) mod client;
 pub(crate) mod database;
 pub(crate) mod inside;
 pub(crate) mod mail;
+pub(crate) mod metrics;
 pub(crate) mod place;
 pub(crate) mod process;
 pub(crate) mod tools;
@@ -19,6 +20,7 @@ pub(crate) use client::{Answer, Door};
 pub(crate) use database::Database;
 pub(crate) use inside::Inside;
 pub(crate) use mail::Timeline;
+pub(crate) use metrics::Page;
 pub(crate) use place::{Place, Sandbox, one_process, two_processes};
 pub(crate) use process::Process;
 

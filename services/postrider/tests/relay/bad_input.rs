@@ -7,7 +7,7 @@ mod fields;
 use serde_json::json;
 use tokio::sync::OnceCell;
 
-use crate::harness::{Place, Sandbox};
+use crate::harness::{Page, Place, Sandbox};
 
 const INVALID: &str = "validation_error";
 
@@ -18,10 +18,9 @@ async fn place() -> &'static Place {
 }
 
 async fn nothing_is_stored(place: &Place) {
-    let page = place.metrics.get("/metrics").await.text();
-    let line = "postrider_gate_recipients_accepted_total ";
-    let count = page.lines().find_map(|found| found.strip_prefix(line));
-    assert_eq!(count, Some("0"), "recipients were accepted");
+    let page = Page::of(place).await;
+    let accepted = page.count("postrider_gate_recipients_accepted_total", &[]);
+    assert_eq!(accepted, 0, "recipients were accepted");
     assert_eq!(place.mailbox.get("/dev/mailbox").await.json(), json!([]));
 }
 

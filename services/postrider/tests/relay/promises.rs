@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::mail::header;
-use crate::harness::{Answer, Place, Sandbox, Timeline, until};
+use crate::harness::{Answer, Page, Place, Sandbox, Timeline, until};
 
 /// Refused by greylisting at first, so that the client has its answer long before the dot.
 const LATER: &str = "greylisted@example.org";
@@ -40,11 +40,9 @@ async fn submit(place: &Place, recipient: &str) -> Option<Answer> {
     place.http.say(&request).await
 }
 
-async fn stored(place: &Place) -> String {
-    let page = place.metrics.get("/metrics").await.text();
-    let line = "postrider_gate_recipients_accepted_total ";
-    let count = page.lines().find_map(|found| found.strip_prefix(line));
-    count.unwrap().to_owned()
+async fn stored(place: &Place) -> u64 {
+    let page = Page::of(place).await;
+    page.count("postrider_gate_recipients_accepted_total", &[])
 }
 
 #[tokio::test]
@@ -79,7 +77,7 @@ async fn killed_after_the_commit_the_message_goes_out_and_the_retry_finds_it() {
     crash.restart().await;
     let again = submit(&crash.place, "ann@example.org").await.unwrap();
     assert_eq!(again.field("idempotency-replayed"), Some("true"));
-    assert_eq!(stored(&crash.place).await, "0", "nothing new was stored");
+    assert_eq!(stored(&crash.place).await, 0, "nothing new was stored");
     let timeline = crash.place.settled(&again.id()).await;
     assert_eq!(timeline.outcomes(), ["accepted", "delivered"]);
     crash.place.received_once("ann@example.org").await;
