@@ -1,4 +1,4 @@
-//! `resend` from PyPI, in the environment that `.ci/tools` makes.
+//! `resend` from the Python package index, in the environment that `.ci/tools` makes.
 
 use postrider_http::oracle::Exchange;
 use serde_json::{Value, json};
