@@ -175,7 +175,9 @@ async fn nothing_is_begun_while_ten_thousand_results_wait_for_the_database() {
     let waiting = || node.metric("postrider_delivery_unsettled_results") >= 10_000;
     place.until(async || waiting().then_some(())).await;
     let sent = place.send_as_another(&["ann@next.test"]).await;
-    let here = || node.metric("postrider_delivery_waiting_recipients{cause=\"turn\"}") == 1;
+    let here = || {
+        node.metric("postrider_delivery_waiting_recipients{cause=\"turn\",state=\"queued\"}") == 1
+    };
     place.until(async || here().then_some(())).await;
     assert_eq!(host.connections(), 0);
     node.queue.take_nothing(false);

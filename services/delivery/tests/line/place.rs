@@ -219,12 +219,12 @@ impl Place {
     /// What `ask` gives, once it gives something.
     pub(crate) async fn until<T>(&self, ask: impl AsyncFn() -> Option<T>) -> T {
         let asked = async {
-            let mut again = tokio::time::interval(Duration::from_millis(5));
             loop {
-                again.tick().await;
                 if let Some(found) = ask().await {
                     return found;
                 }
+                // After each look: one may take longer than this, and the relay has the same thread.
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
         tokio::time::timeout(PATIENCE, asked).await.unwrap()
