@@ -12,6 +12,8 @@
 //!       pool, session   one SMTP session; decides nothing
 //!       outcome         phase and reply → verdict                               (pure)
 //!     settle  what became of a recipient → state, event; when again by `retry`   (pure)
+//! provider    whose exchangers it was, `refusal` what kind of «no», `stages` where the time went:
+//!             for metrics and logs (infra/metrics.md); nothing is decided by them    (pure)
 //! journal     who is between the final dot and its record
 //! recover     what the last process left there
 //! ```
