@@ -150,7 +150,9 @@ impl Schedule {
             && domain.is_some_and(|one| one.name == new.domain);
         let kind = Kind::of(new.attempts, new.cause);
         same && match old.place {
-            Place::Later | Place::Asked => old.cause == new.cause && old.due_at == new.due_at,
+            Place::Later | Place::Due | Place::Asked => {
+                old.cause == new.cause && old.due_at == new.due_at
+            }
             Place::Line(_) | Place::Held | Place::Late => {
                 new.due_at <= self.at.now && old.line() == Line::new(new.stream, kind)
             }

@@ -19,7 +19,7 @@ impl Schedule {
         };
         row.entered = self.at.now;
         if row.cause == WaitCause::Scheduled {
-            row.place = Place::Asked;
+            row.place = Place::Due;
             let message = row.message;
             if let Entry::Vacant(unasked) = self.asked.entry(message) {
                 unasked.insert(false);
@@ -69,7 +69,7 @@ impl Schedule {
                 self.wheel.remove(&mut self.rows, id);
                 self.uncount(cause);
             }
-            Place::Asked => {
+            Place::Due | Place::Asked => {
                 let cause = row.cause;
                 self.uncount(cause);
             }

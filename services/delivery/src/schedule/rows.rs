@@ -49,6 +49,8 @@ pub(super) enum Place {
     /// Not due yet.
     Later,
     /// Due; its message has to be started first.
+    Due,
+    /// Due, and whether its message may start is being asked.
     Asked,
     /// In a line of this berth.
     Line(Id<Berth>),

@@ -150,9 +150,20 @@ impl Schedule {
                 && !std::mem::replace(given, true)
             {
                 due.push(message);
+                self.mark_asked(message);
             }
         }
         due
+    }
+
+    fn mark_asked(&mut self, message: MessageId) {
+        for id in self.within(&Scope::Message(message)) {
+            if let Some(row) = self.rows.get_mut(id)
+                && row.place == Place::Due
+            {
+                row.place = Place::Asked;
+            }
+        }
     }
 
     /// Whether a scheduled message may start could not be found out: `scheduled` gives it again.
@@ -172,7 +183,7 @@ impl Schedule {
             if self
                 .rows
                 .get(id)
-                .is_some_and(|row| row.place == Place::Asked)
+                .is_some_and(|row| matches!(row.place, Place::Due | Place::Asked))
             {
                 self.close_books(id);
                 let carried = self.lift(id);
@@ -184,10 +195,22 @@ impl Schedule {
         }
     }
 
-    /// Nothing of this message may leave: what is here of it is forgotten.
+    /// A scheduled message may not go: what was asked about is forgotten. What has come in since
+    /// then the answer is not about: it stays for its own time, and is asked about then.
     pub(crate) fn drop_message(&mut self, message: MessageId) {
-        self.let_go(&Scope::Message(message));
         self.asked.remove(&message);
+        let mut is_due = false;
+        for id in self.within(&Scope::Message(message)) {
+            match self.rows.get(id).map(|row| row.place) {
+                Some(Place::Asked) => self.take_out(id),
+                Some(Place::Due) => is_due = true,
+                _ => {}
+            }
+        }
+        if is_due {
+            self.asked.insert(message, false);
+            self.to_ask.push_back(message);
+        }
     }
 
     /// Those of some sites that rows of this scope wait for. A tenant's are found by its berths,

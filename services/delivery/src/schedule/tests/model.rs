@@ -217,7 +217,14 @@ impl Model {
             1 => self.schedule.start(message, self.now),
             _ => {
                 self.schedule.drop_message(message);
-                self.rows.retain(|_, row| row.message != message);
+                // What came in behind the question stays.
+                let (schedule, now) = (&self.schedule, self.now);
+                self.rows.retain(|_, row| {
+                    let stays = row.message != message || schedule.contains(row.recipient);
+                    let asked = row.cause == WaitCause::Scheduled && row.due_at <= now;
+                    assert!(stays || asked, "{row:?}");
+                    stays
+                });
             }
         }
     }

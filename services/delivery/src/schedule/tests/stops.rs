@@ -185,6 +185,39 @@ fn a_scheduled_message_that_was_taken_back_is_forgotten() {
 }
 
 #[test]
+fn a_message_that_got_another_time_while_it_was_asked_about_is_not_forgotten() {
+    let scheduled = |recipient: u64, due_at: u64| QueueRow {
+        cause: WaitCause::Scheduled,
+        message: message(7),
+        due_at: at(due_at),
+        ..row(recipient, 1)
+    };
+    for (new, again) in [(90, 90), (59, 61)] {
+        let mut schedule = started();
+        for recipient in [1, 2] {
+            schedule.add(scheduled(recipient, 60));
+        }
+        assert!(schedule.free(at(60)).is_none());
+        assert_eq!(schedule.scheduled(at(60), 10), [message(7)]);
+        // The changes tell of the new time before the old question is answered.
+        for recipient in [1, 2] {
+            schedule.insert(scheduled(recipient, new), Waits::default(), at(60));
+        }
+        schedule.drop_message(message(7));
+        assert_eq!(schedule.len(), 2, "due at {new}");
+        assert!(schedule.free(at(again - 1)).is_none());
+        if again > 61 {
+            assert_eq!(schedule.scheduled(at(again - 1), 10), []);
+        }
+        assert!(schedule.free(at(again)).is_none());
+        assert_eq!(schedule.scheduled(at(again), 10), [message(7)]);
+        schedule.start(message(7), at(again));
+        let out = schedule.run(at(again), FREE);
+        assert_eq!(out.iter().map(Vec::len).sum::<usize>(), 2);
+    }
+}
+
+#[test]
 fn limits_that_changed_hold_at_once_where_somebody_says_so() {
     let mut schedule = started();
     let slow = Limits {
