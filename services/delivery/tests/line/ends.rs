@@ -229,6 +229,19 @@ async fn a_stop_after_the_dot_waits_for_the_reply() {
 }
 
 #[tokio::test]
+async fn an_end_whose_words_cannot_be_recorded_is_one_all_the_same() {
+    let place = Place::start().await;
+    let host = place.net.domain("odd.test").mx(Script::new());
+    place.node().queue.take_no_words(true);
+    let sent = place.send(&["ann@odd.test"]).await;
+    assert_eq!(place.words(&sent, 1).await, ["ann delivered"]);
+    let state = place.email(&sent).await.recipients[0].state;
+    assert_eq!(state, RecipientState::Delivered);
+    assert_eq!(host.received().len(), 1);
+    place.stop().await;
+}
+
+#[tokio::test]
 async fn all_refused_and_354_all_the_same_sends_no_message() {
     let place = Place::start().await;
     let script = Script::new()
