@@ -84,6 +84,25 @@ async fn a_shard_is_not_given_away_while_a_reply_to_its_mail_is_awaited() {
 }
 
 #[tokio::test]
+async fn a_node_that_stops_keeps_only_the_shards_whose_replies_it_awaits() {
+    let place = Place::start_with(often).await;
+    let gate = Gate::new();
+    let script = Script::new().gate(Phase::FinalDot, &gate);
+    let host = place.net.domain("last.test").mx(script);
+    let sent = place.send(&["ann@last.test"]).await;
+    gate.reached().await;
+    place.begin_to_stop();
+    let second = place.another("two", often);
+    works_on(&place, &second, 1_023).await;
+    gate.open();
+    works_on(&place, &second, 1_024).await;
+    assert_eq!(place.words(&sent, 1).await, ["ann delivered 250"]);
+    assert_eq!(host.received().len(), 1);
+    second.stop().await;
+    place.stop().await;
+}
+
+#[tokio::test]
 async fn without_a_young_heartbeat_no_dot_is_sent_and_nothing_is_begun() {
     let place = Place::start_with(|config| {
         config.heartbeat = Heartbeat {
