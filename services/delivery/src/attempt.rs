@@ -236,7 +236,11 @@ impl Attempt<'_> {
             if waiting.is_empty() || trouble.sessions >= SESSIONS_MOST {
                 break;
             }
-            if self.is_stopped() || self.is_past(&waiting) {
+            if self.is_stopped() {
+                trouble.stopped = true;
+                break;
+            }
+            if self.is_past(&waiting) {
                 trouble.untried = true;
                 break;
             }
@@ -271,8 +275,9 @@ impl Attempt<'_> {
     }
 
     async fn give_up(&self, hosts: &[Host], waiting: Vec<Party>, trouble: &Trouble) -> Vec<Left> {
-        // Whoever stopped it has been told that nothing more is recorded of these.
-        if self.halt.was_called() {
+        // Not all were asked that could have been, and that is nobody's fault: another attempt
+        // begins anew. Whoever called this one has been told that nothing more is recorded.
+        if trouble.stopped || self.halt.was_called() {
             return untouched(waiting.into_iter().map(|party| party.row));
         }
         let mut unasked = Vec::new();

@@ -159,6 +159,13 @@ impl Journal {
             .collect()
     }
 
+    /// All that is open now: where attempts were cut off.
+    pub(crate) fn open_now(&self) -> Vec<OpenEntry> {
+        let inner = self.0.lock();
+        let open = inner.entries.iter().filter(|(_, entry)| entry.is_open());
+        open.map(|(id, entry)| entry.to_open(*id)).collect()
+    }
+
     fn append(&self, line: Line) -> Result<(), JournalError> {
         let mut inner = self.0.lock();
         inner.append(line).map_err(|source| JournalError {

@@ -76,6 +76,8 @@ pub(crate) struct Loader {
     moving: Option<Moving>,
     cursor: Option<Cursor>,
     ahead: Ahead,
+    /// Which page of changes was asked for last.
+    page: Ahead,
     /// There may be verbs that were not read.
     verbs: bool,
     /// Whose turn it was last: changes and lanes do not keep each other waiting.
@@ -124,6 +126,7 @@ impl Loader {
             moving: None,
             cursor: None,
             ahead: Ahead::Nothing,
+            page: Ahead::Nothing,
             verbs: false,
             last_was_changes: false,
             asking: Asking::Free,
@@ -156,10 +159,16 @@ impl Loader {
         }
         self.look();
         self.lanes.find_hungry(&memory.schedule);
-        // A clock that was set ahead, or held, may have passed the bound by far.
-        if self.moving.is_none() && now.after(AHEAD / 2) > self.bound {
+        self.move_bound(now);
+    }
+
+    /// What is accepted now is due before the bound, always: of what lies beyond it only what was
+    /// put off is read. A clock that was set ahead, or a machine that slept, has passed it by far;
+    /// while the database is away, it moves on before all is read up to where it was.
+    fn move_bound(&mut self, now: Timestamp) {
+        if now.after(AHEAD / 2) > self.bound {
             let from = self.bound;
-            self.moving = Some(Moving { from, after: None });
+            self.moving.get_or_insert(Moving { from, after: None });
             self.bound = now.after(AHEAD);
         }
     }
@@ -173,7 +182,8 @@ impl Loader {
     }
 
     /// What to ask next, if nothing is being asked.
-    pub(crate) fn next(&mut self, memory: &mut Memory) -> Option<Work> {
+    pub(crate) fn next(&mut self, memory: &mut Memory, now: Timestamp) -> Option<Work> {
+        self.move_bound(now);
         if self.asking != Asking::Free {
             return None;
         }
@@ -231,7 +241,8 @@ impl Loader {
 
     fn changes(&mut self, since: Cursor, shards: Arc<[Shard]>, verbs: &mut Verbs) -> Work {
         self.last_was_changes = true;
-        if std::mem::replace(&mut self.ahead, Ahead::Nothing) == Ahead::Look {
+        self.page = std::mem::replace(&mut self.ahead, Ahead::Nothing);
+        if self.page == Ahead::Look {
             self.sweep.pass_begins();
             verbs.pass_begins();
         }
@@ -246,6 +257,7 @@ impl Loader {
         memory: &mut Memory,
         now: Timestamp,
     ) {
+        self.move_bound(now);
         self.asking = Asking::Free;
         let found = match found {
             Ok(found) => found,
@@ -270,7 +282,9 @@ impl Loader {
             (Work::Changes { .. }, Found::Changes(changes)) => {
                 self.put_changes(changes, memory, now);
             }
-            (Work::Near { .. }, Found::Rows(rows)) => self.put_near(rows, memory, now),
+            (Work::Near { span, .. }, Found::Rows(rows)) => {
+                self.put_near(span.end, rows, memory, now);
+            }
             (Work::Lane { lane, limit, .. }, Found::Rows(rows)) => {
                 self.instruments.owner.refills.add(1);
                 let read = rows.len();
@@ -294,7 +308,9 @@ impl Loader {
         }
         self.asking = Asking::Rests;
         match work {
-            Work::Changes { .. } => self.ahead = Ahead::Look,
+            // In the middle of a pass it is not a new one: what was committed after its beginning
+            // is not on its pages.
+            Work::Changes { .. } => self.ahead = self.page,
             Work::Verbs => self.verbs = true,
             Work::Lane { lane, .. } => self.lanes.was_not_read(*lane),
             // They are still to be done by what is kept of them.
@@ -307,6 +323,11 @@ impl Loader {
             self.cursor = Some(cursor);
             self.ahead = Ahead::Look;
         }
+        // It was not asked for, and is forgotten since, with all shards that were worked on:
+        // they are begun once more.
+        if self.cursor.is_none() {
+            return;
+        }
         for shard in shards {
             if matches!(memory.shards.get(*shard), Some(mine) if matches!(mine.phase, Phase::New)) {
                 memory.shards.set(*shard, Phase::Loading);
@@ -316,6 +337,7 @@ impl Loader {
 
     /// A row that this process committed a moment ago.
     pub(crate) fn hand(&mut self, row: QueueRow, memory: &mut Memory, now: Timestamp) {
+        self.move_bound(now);
         self.put(row, From::Hand, memory, now);
     }
 
@@ -356,3 +378,6 @@ impl Loader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

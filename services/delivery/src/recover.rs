@@ -106,7 +106,7 @@ fn settlement(shared: &Shared, entry: &OpenEntry) -> Settlement {
         message.id = %message,
         recipient.id = %recipient,
         unclean_starts = entry.unclean_starts,
-        "the last process ended between a final dot and its record"
+        "an attempt was cut off between a final dot and its record"
     );
     let doubt = event(
         EventKind::Ambiguous,

@@ -340,12 +340,19 @@ impl Runner {
     }
 
     async fn drain(mut self) {
-        let ended = async { while self.attempts.join_next().await.is_some() {} };
-        if tokio::time::timeout(self.shutdown.drain(), ended)
-            .await
-            .is_err()
-        {
-            // What is past its dot has an entry in the journal, which the next start reads.
+        self.leave_all(self.shared.clock.now());
+        let patience = self.shutdown.drain();
+        let ended = async {
+            while let Some(ended) = self.attempts.join_next_with_id().await {
+                // After a panic its shard stays until the doubt is told.
+                if let Ok((task, _)) = ended
+                    && let Some(flight) = self.memory.flights.end(task)
+                {
+                    self.give_back_if_idle(flight.lease.shard);
+                }
+            }
+        };
+        if tokio::time::timeout(patience, ended).await.is_err() {
             tracing::warn!(
                 left = self.attempts.len(),
                 "attempts were cut off by the stop"
@@ -353,8 +360,11 @@ impl Runner {
         }
         self.attempts.shutdown().await;
         self.jobs.shut_down().await;
-        let now = self.shared.clock.now();
-        self.let_go_of_all(now).await;
+        // Whoever has their shards next sends them again, and may be sooner than our next start:
+        // so the doubt is told now. What the database does not take now, the journal keeps.
+        let open = self.shared.journal.open_now();
+        recover::settle_open_entries(&self.shared, open, &self.shutdown).await;
+        self.let_go_of_all().await;
         self.shared.pool.close_all().await;
     }
 }

@@ -86,6 +86,8 @@ pub(crate) struct LaneCount {
     /// Those that are due, whose site takes them and whose tenant is not stopped. They may wait
     /// for a token.
     pub(crate) runnable: usize,
+    /// Its tenant is stopped: no more of it can go.
+    pub(crate) held: bool,
 }
 
 /// All waiting rows of this node.
@@ -204,9 +206,12 @@ impl Schedule {
         };
         let open = |kind| *tenant.open.of(Line::new(lane.stream, kind));
         let due = open(Kind::First) + open(Kind::Again);
-        let runnable = if tenant.is_held() { 0 } else { due };
-        let total = *tenant.total.of(lane.stream);
-        LaneCount { total, runnable }
+        let held = tenant.is_held();
+        LaneCount {
+            total: *tenant.total.of(lane.stream),
+            runnable: if held { 0 } else { due },
+            held,
+        }
     }
 
     /// How many rows wait for what, as `next` found it last.

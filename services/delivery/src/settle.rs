@@ -24,6 +24,9 @@ use crate::{Shared, kept};
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
 const AGAIN_AFTER_MOST: Duration = Duration::from_secs(5);
 
+/// How long a recipient rests at least whose end cannot be recorded.
+const UNRECORDED_REST: Duration = Duration::from_hours(1);
+
 /// One recipient in an attempt.
 #[derive(Clone, Debug)]
 pub(crate) struct Party {
@@ -124,6 +127,13 @@ pub(crate) async fn settle(shared: &Shared, party: &Party, fate: Fate, report: R
             since: at,
             ..party.row.clone()
         })),
+        // Nothing can be recorded of it, and the database has it as it was: as long as it is here,
+        // it is not taken for a row that got lost, and not sent again.
+        (Outcome::Final { .. } | Outcome::Held { .. }, None) => {
+            let due_at = party.row.expires_at.max(at.after(UNRECORDED_REST));
+            let row = party.row.clone();
+            Left::Back(Box::new(QueueRow { due_at, ..row }))
+        }
         _ => Left::Done,
     }
 }
@@ -231,13 +241,18 @@ pub(crate) async fn offer(shared: &Shared, settlement: &Settlement) -> Offered {
 
 /// Offers a settlement until it is taken. Meanwhile the journal has it: should we die, the next
 /// start settles from there instead of sending again. `None` where it can never be recorded.
-async fn record(shared: &Shared, settlement: Settlement) -> Option<Settled> {
+async fn record(shared: &Shared, mut settlement: Settlement) -> Option<Settled> {
     postrider_runtime::failpoint::reach("delivery.before_settle");
     let mut pause = AGAIN_AFTER;
     let mut unsettled = None;
     let settled = loop {
         match offer(shared, &settlement).await {
             Offered::Settled(settled) => break Some(settled),
+            // The outcome is worth more than the words: what has none is sent again.
+            Offered::Useless if has_words(&settlement) => {
+                settlement = without_words(settlement);
+                continue;
+            }
             Offered::Useless => break None,
             Offered::Later => {}
         }
@@ -259,6 +274,27 @@ async fn record(shared: &Shared, settlement: Settlement) -> Option<Settled> {
     }
     said(shared.journal.close(settlement.recipient));
     settled
+}
+
+fn has_words(settlement: &Settlement) -> bool {
+    let said = |event: &Event| event.reply.is_some() || event.mx.is_some() || event.note.is_some();
+    settlement.reply.is_some() || settlement.events.iter().any(said)
+}
+
+/// The same without what others had a say in.
+fn without_words(settlement: Settlement) -> Settlement {
+    let events = settlement.events.into_iter().map(|event| Event {
+        reply: None,
+        mx: None,
+        tls: None,
+        note: None,
+        ..event
+    });
+    Settlement {
+        reply: None,
+        events: events.collect(),
+        ..settlement
+    }
 }
 
 /// Counts a result that waits for the database.

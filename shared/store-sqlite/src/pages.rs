@@ -78,16 +78,23 @@ impl SqliteStore {
 
     /// All lanes that have rows, one seek each.
     async fn lane_keys(&self) -> Result<Vec<LaneKey>, Fault> {
-        // Index queue_lane, from each lane to the next.
+        // Index queue_lane, from each lane to the next. Column by column: a comparison of rows
+        // begins at the lane itself, and reads all of it.
         let rows: Vec<(Vec<u8>, String)> = sqlx::query_as(
             "WITH RECURSIVE lane (shard, tenant, stream) AS (
                  SELECT * FROM (SELECT shard, tenant, stream FROM queue
                      ORDER BY shard, tenant, stream LIMIT 1)
                  UNION ALL
-                 SELECT q.shard, q.tenant, q.stream FROM lane CROSS JOIN queue AS q ON q.seq = (
-                     SELECT n.seq FROM queue AS n
-                     WHERE (n.shard, n.tenant, n.stream) > (lane.shard, lane.tenant, lane.stream)
-                     ORDER BY n.shard, n.tenant, n.stream LIMIT 1))
+                 SELECT q.shard, q.tenant, q.stream
+                 FROM lane CROSS JOIN queue AS q ON q.seq = coalesce(
+                     (SELECT n.seq FROM queue AS n WHERE n.shard = lane.shard
+                         AND n.tenant = lane.tenant AND n.stream > lane.stream
+                      ORDER BY n.stream LIMIT 1),
+                     (SELECT n.seq FROM queue AS n WHERE n.shard = lane.shard
+                         AND n.tenant > lane.tenant
+                      ORDER BY n.tenant, n.stream LIMIT 1),
+                     (SELECT n.seq FROM queue AS n WHERE n.shard > lane.shard
+                      ORDER BY n.shard, n.tenant, n.stream LIMIT 1)))
              SELECT tenant, stream FROM lane",
         )
         .fetch_all(self.readers())

@@ -19,8 +19,10 @@ pub(super) struct Trouble {
     cannot_report: Option<Report>,
     pub(super) sessions: u32,
     pub(super) capped: bool,
-    /// Not every address was asked that could have been.
+    /// Not every address was asked that could have been: their time was over.
     pub(super) untried: bool,
+    /// The same, for we are stopping, or are not sure of our lease.
+    pub(super) stopped: bool,
 }
 
 impl Trouble {
@@ -35,7 +37,7 @@ impl Trouble {
         for Waiting { party, why } in seen {
             match why.0 {
                 Visited::AtCap => self.capped = true,
-                Visited::Stopped => self.untried = true,
+                Visited::Stopped => self.stopped = true,
                 Visited::CannotTake => {
                     self.cannot.push(host.name.clone());
                     self.cannot_report = Some(why.1.clone());

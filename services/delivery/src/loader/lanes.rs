@@ -12,7 +12,7 @@ use postrider_model::{RecipientId, Timestamp};
 use postrider_store::{LaneKey, Place, QueueRow, Shard};
 
 use super::{PAGE, Work};
-use crate::schedule::Schedule;
+use crate::schedule::{LaneCount, Schedule};
 
 /// A lane's share of memory is never less.
 const SHARE_LEAST: usize = 16;
@@ -113,12 +113,16 @@ impl Lanes {
         };
         let here = schedule.lane(lane);
         let page = self.page(schedule) as usize;
-        self.has_room(here.total, schedule) && (spilled.again || here.runnable < page)
+        self.has_room(here, schedule) && (spilled.again || here.runnable < page)
     }
 
-    fn has_room(&self, rows: usize, schedule: &Schedule) -> bool {
+    /// Whether a lane with so many rows here may have more. What cannot go now, for its site rests
+    /// or is at its cap, does not stand in front of the rest while there is memory to spare.
+    fn has_room(&self, here: LaneCount, schedule: &Schedule) -> bool {
         let page = self.page(schedule) as usize;
-        rows < self.share(schedule).max(2 * page)
+        let own = self.share(schedule).max(2 * page);
+        let much_is_free = schedule.len() < self.rows_most / 2 && !here.held;
+        here.total < own || (much_is_free && here.total < self.rows_most / 4)
     }
 
     pub(super) fn look_at(&mut self, lane: LaneKey, schedule: &Schedule) {
@@ -169,7 +173,7 @@ impl Lanes {
         full: bool,
         schedule: &Schedule,
     ) {
-        let room = self.has_room(schedule.lane(lane).total, schedule);
+        let room = self.has_room(schedule.lane(lane), schedule);
         let Some(spilled) = self.spilled.get_mut(&lane) else {
             return;
         };

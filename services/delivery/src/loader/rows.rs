@@ -32,14 +32,24 @@ impl Loader {
         }
     }
 
-    pub(super) fn put_near(&mut self, rows: Vec<QueueRow>, memory: &mut Memory, now: Timestamp) {
+    /// A page of what is due before `end`, which was the bound when it was asked for.
+    pub(super) fn put_near(
+        &mut self,
+        end: Timestamp,
+        rows: Vec<QueueRow>,
+        memory: &mut Memory,
+        now: Timestamp,
+    ) {
         let last = rows.last().map(QueueRow::place);
         self.moving = match (self.moving, last) {
             (Some(moving), Some(last)) if rows.len() >= PAGE as usize => Some(Moving {
                 after: Some(last),
                 ..moving
             }),
-            _ => None,
+            _ => (end < self.bound).then_some(Moving {
+                from: end,
+                after: None,
+            }),
         };
         for row in rows {
             self.put(row, From::Read, memory, now);

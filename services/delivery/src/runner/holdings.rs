@@ -123,25 +123,44 @@ impl Runner {
         }
     }
 
-    /// At the end: everything goes back with what is in its buckets.
-    pub(super) async fn let_go_of_all(&mut self, now: Timestamp) {
-        let mine: Vec<_> = self
-            .memory
-            .shards
-            .all()
-            .map(|(shard, mine)| (shard, mine.clone()))
-            .collect();
-        for (shard, mine) in mine {
-            let levels = match mine.phase {
-                Phase::New | Phase::Loading | Phase::Ready => {
-                    self.memory.schedule.let_go_shard(shard, now)
-                }
-                Phase::Leaving(leaving) => leaving.levels,
-                Phase::Given => continue,
-            };
-            let epoch = mine.epoch;
-            let lease = Lease { shard, epoch };
-            if self.let_go.send(LetGo { lease, levels }).await.is_err() {
+    /// At the stop nothing more is begun: what nothing is under way of goes back at once.
+    pub(super) fn leave_all(&mut self, now: Timestamp) {
+        let all: Vec<_> = self.memory.shards.all().map(|(shard, _)| shard).collect();
+        for shard in all {
+            let mine = self.memory.shards.get(shard);
+            if mine.is_some_and(|mine| !matches!(mine.phase, Phase::Leaving(_) | Phase::Given)) {
+                self.leave(shard, now);
+            }
+            self.give_back_if_idle(shard);
+        }
+    }
+
+    pub(super) fn give_back_if_idle(&mut self, shard: Shard) {
+        let Some(mine) = self.memory.shards.get(shard) else {
+            return;
+        };
+        let epoch = mine.epoch;
+        if let Phase::Leaving(Leaving { levels, .. }) = &mine.phase
+            && self.memory.flights.of_shard(shard).next().is_none()
+        {
+            let (lease, levels) = (Lease { shard, epoch }, levels.clone());
+            self.give_back(LetGo { lease, levels });
+        }
+    }
+
+    /// At the end the rest goes back, with what is in its buckets.
+    pub(super) async fn let_go_of_all(&mut self) {
+        let all = self.memory.shards.all();
+        let leaving = all.filter_map(|(shard, mine)| match &mine.phase {
+            Phase::Leaving(Leaving { levels, .. }) => {
+                let epoch = mine.epoch;
+                let (lease, levels) = (Lease { shard, epoch }, levels.clone());
+                Some(LetGo { lease, levels })
+            }
+            _ => None,
+        });
+        for let_go in leaving.collect::<Vec<_>>() {
+            if self.let_go.send(let_go).await.is_err() {
                 return;
             }
         }

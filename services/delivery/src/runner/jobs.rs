@@ -57,8 +57,9 @@ async fn in_time<T>(asked: impl Future<Output = Result<T, StoreError>>) -> Resul
 impl Runner {
     /// Begins what can be begun.
     pub(super) fn begin_jobs(&mut self) {
+        let now = self.shared.clock.now();
         if self.jobs.asking.is_none()
-            && let Some(work) = self.loader.next(&mut self.memory)
+            && let Some(work) = self.loader.next(&mut self.memory, now)
         {
             let queue = Arc::clone(&self.shared.queue);
             let controls = Arc::clone(&self.shared.controls);

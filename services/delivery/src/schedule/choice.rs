@@ -39,6 +39,11 @@ impl Means {
         }
     }
 
+    /// Whether rows of this line could go, were the last connection not kept for a berth.
+    pub(super) fn shuts_out(&self, line: Line) -> bool {
+        self.whole(line) > 0 && self.of(line) == 0 && self.last_connection
+    }
+
     /// All that rows of this line may spend.
     pub(super) fn whole(&self, line: Line) -> u64 {
         match (line.kind, line.stream) {

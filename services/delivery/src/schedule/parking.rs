@@ -23,9 +23,14 @@ impl Schedule {
             && tenant.born == slot.born
         {
             tenant.in_flight = tenant.in_flight.saturating_sub(1);
-            if tenant.standing == Stand::Full {
-                tenant.clocks.stop(self.at.ticks, Stop::Nothing);
-                self.enlist(id);
+            match tenant.standing {
+                Stand::Full => {
+                    tenant.clocks.stop(self.at.ticks, Stop::Nothing);
+                    self.enlist(id);
+                }
+                // Perhaps it rests because its last connection is kept for another site.
+                Stand::Resting(_) if !tenant.is_held() => self.enlist(id),
+                Stand::Resting(_) | Stand::Idle | Stand::Turning => {}
             }
         }
         if let Some(site) = self.sites.end(slot.visit, health, self.at) {

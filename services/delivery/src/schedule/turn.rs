@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use postrider_model::{Limits, Stream, TenantId, Timestamp};
+use postrider_model::{Limits, TenantId, Timestamp};
 
 use super::choice::Means;
 use super::ledger::Stop;
@@ -155,28 +155,31 @@ impl Schedule {
 
     /// A tenant that has nothing to start now leaves the ring.
     fn sit_out(&mut self, id: Id<Tenant>, means: &Means) {
+        let now = self.at.now;
+        let asked_again = now.after(REST_MOST);
         let mut until = None;
-        let mut shut_in = false;
-        for stream in [Stream::Transactional, Stream::Bulk] {
-            let line = Line::new(stream, Kind::First);
-            if self.front(id, line).is_some() {
+        for line in Line::ALL {
+            if self.front(id, line).is_none() {
+                continue;
+            }
+            // A connection is kept for one that waits for its site. How that ends, nobody tells:
+            // it is called, or its site rests, or its rows are taken back.
+            let when = if means.shuts_out(line) {
+                Some(asked_again)
+            } else if line.kind == Kind::First {
                 let want = means.whole(line).saturating_add(1);
-                let at = (self.at.now, means.limits);
                 let tenant = self.tenants.get(id);
-                let when = tenant.map(|tenant| tenant.purse.when(stream, want, at));
-                until = until.into_iter().chain(when).min();
-            }
-            shut_in |= self.front(id, Line::new(stream, Kind::Again)).is_some();
+                let limits = means.limits;
+                tenant.map(|tenant| tenant.purse.when(line.stream, want, (now, limits)))
+            } else {
+                None
+            };
+            until = until.into_iter().chain(when).min();
         }
-        let standing = match until {
-            // A connection is kept for one that waits for its site.
-            _ if shut_in => Stand::Full,
-            Some(until) => {
-                let soonest = self.at.now.after(Duration::from_micros(1));
-                Stand::Resting(until.max(soonest).min(self.at.now.after(REST_MOST)))
-            }
-            None => Stand::Idle,
-        };
+        let soonest = now.after(Duration::from_micros(1));
+        let standing = until.map_or(Stand::Idle, |until: Timestamp| {
+            Stand::Resting(until.max(soonest).min(asked_again))
+        });
         self.stand(id, standing);
         self.uncall_all(id);
     }

@@ -229,6 +229,40 @@ async fn a_stop_after_the_dot_waits_for_the_reply() {
 }
 
 #[tokio::test]
+async fn an_end_whose_words_cannot_be_recorded_is_one_all_the_same() {
+    let place = Place::start().await;
+    let host = place.net.domain("odd.test").mx(Script::new());
+    place.node().queue.take_no_words(true);
+    let sent = place.send(&["ann@odd.test"]).await;
+    assert_eq!(place.words(&sent, 1).await, ["ann delivered"]);
+    let state = place.email(&sent).await.recipients[0].state;
+    assert_eq!(state, RecipientState::Delivered);
+    assert_eq!(host.received().len(), 1);
+    place.stop().await;
+}
+
+#[tokio::test]
+async fn a_stop_that_cuts_off_the_wait_for_a_reply_tells_of_the_doubt() {
+    let place = Place::start().await;
+    place.end_delivery().await;
+    let gate = Gate::new();
+    let script = Script::new().gate(Phase::FinalDot, &gate);
+    place.net.domain("cut.test").mx(script);
+    let hasty = place.another_in_a_hurry("two", Duration::from_millis(50));
+    let sent = place.send(&["ann@cut.test"]).await;
+    gate.reached().await;
+    hasty.stop().await;
+    assert_eq!(place.words(&sent, 1).await, ["ann ambiguous"]);
+    gate.open();
+    // Whoever has its shard next sends it again.
+    let next = place.another("three", |_| ());
+    let words = place.words(&sent, 2).await;
+    assert_eq!(words, ["ann ambiguous", "ann delivered 250"]);
+    next.stop().await;
+    place.stop().await;
+}
+
+#[tokio::test]
 async fn all_refused_and_354_all_the_same_sends_no_message() {
     let place = Place::start().await;
     let script = Script::new()

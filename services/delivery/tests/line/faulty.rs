@@ -19,6 +19,7 @@ pub(crate) struct Faulty {
     store: SqliteStore,
     silent: Arc<AtomicBool>,
     full: Arc<AtomicBool>,
+    fussy: Arc<AtomicBool>,
 }
 
 impl Faulty {
@@ -27,12 +28,18 @@ impl Faulty {
             store: store.clone(),
             silent: Arc::default(),
             full: Arc::default(),
+            fussy: Arc::default(),
         }
     }
 
     /// What is committed is not told, neither by news nor by the order of changes.
     pub(crate) fn tell_nothing(&self, on: bool) {
         self.silent.store(on, Ordering::Relaxed);
+    }
+
+    /// Results with a remote's words are no good, and never will be.
+    pub(crate) fn take_no_words(&self, on: bool) {
+        self.fussy.store(on, Ordering::Relaxed);
     }
 
     /// Results are refused.
@@ -115,6 +122,10 @@ impl Queue for Faulty {
     async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
         if self.full.load(Ordering::Relaxed) {
             return Err(StoreError::Unavailable("the test took it away".into()));
+        }
+        if self.fussy.load(Ordering::Relaxed) && settlement.reply.is_some() {
+            let reason = "the test wants no words".into();
+            return Err(StoreError::Rejected { reason });
         }
         self.store.settle(settlement).await
     }

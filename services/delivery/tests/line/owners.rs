@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use postrider_delivery::{Config, Heartbeat};
-use postrider_fakenet::{Gate, Phase, Script};
+use postrider_fakenet::{Act, Gate, Phase, Script};
 use postrider_model::{EventKind, RecipientState};
 
 use crate::place::{Node, Place};
@@ -84,6 +84,25 @@ async fn a_shard_is_not_given_away_while_a_reply_to_its_mail_is_awaited() {
 }
 
 #[tokio::test]
+async fn a_node_that_stops_keeps_only_the_shards_whose_replies_it_awaits() {
+    let place = Place::start_with(often).await;
+    let gate = Gate::new();
+    let script = Script::new().gate(Phase::FinalDot, &gate);
+    let host = place.net.domain("last.test").mx(script);
+    let sent = place.send(&["ann@last.test"]).await;
+    gate.reached().await;
+    place.begin_to_stop();
+    let second = place.another("two", often);
+    works_on(&place, &second, 1_023).await;
+    gate.open();
+    works_on(&place, &second, 1_024).await;
+    assert_eq!(place.words(&sent, 1).await, ["ann delivered 250"]);
+    assert_eq!(host.received().len(), 1);
+    second.stop().await;
+    place.stop().await;
+}
+
+#[tokio::test]
 async fn without_a_young_heartbeat_no_dot_is_sent_and_nothing_is_begun() {
     let place = Place::start_with(|config| {
         config.heartbeat = Heartbeat {
@@ -116,6 +135,43 @@ async fn without_a_young_heartbeat_no_dot_is_sent_and_nothing_is_begun() {
     assert_eq!(place.words(&sent, 1).await, ["ann delivered 250"]);
     assert_eq!(place.words(&later, 1).await, ["bob delivered 250"]);
     assert_eq!(host.received().len(), 1);
+    place.stop().await;
+}
+
+#[tokio::test]
+async fn a_heartbeat_that_gets_old_between_two_hosts_defers_nobody() {
+    let place = Place::start_with(|config| {
+        config.heartbeat = Heartbeat {
+            every: Duration::from_millis(50),
+            fresh: Duration::from_secs(1),
+        };
+    })
+    .await;
+    let gate = Gate::new();
+    let zone = place.net.domain("pair.test");
+    let broken = Script::new().always(Phase::Connect, Act::gate(&gate).then(Act::close()));
+    zone.add_mx(10, "a.pair.test", broken);
+    let second = zone.add_mx(20, "b.pair.test", Script::new());
+    let sent = place.send(&["ann@pair.test"]).await;
+    gate.reached().await;
+    let node = place.node();
+    node.beats.stop();
+    let old = || node.metric("postrider_delivery_heartbeat_age_milliseconds") > 1_000;
+    place.until(async || old().then_some(())).await;
+    gate.open();
+    place
+        .until(async || {
+            let in_flight = node.metric("postrider_delivery_attempts_in_flight");
+            (in_flight == 0).then_some(())
+        })
+        .await;
+    assert_eq!(
+        (second.connections(), place.events(&sent).await),
+        (0, vec![])
+    );
+    node.beats.go_on();
+    assert_eq!(place.words(&sent, 1).await, ["ann delivered 250"]);
+    assert_eq!(second.received().len(), 1);
     place.stop().await;
 }
 

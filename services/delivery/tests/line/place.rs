@@ -71,7 +71,7 @@ impl Place {
         before(&store, tenant).await;
         let clock = Clock::held(fixture::at(0));
         let ports = (&store, &roster, &clock);
-        let first = start_node(&net, ports, folder.path(), "one", change);
+        let first = start_node(&net, ports, (folder.path(), PATIENCE), "one", change);
         Self {
             net,
             store,
@@ -86,7 +86,20 @@ impl Place {
     /// Another node on the same database.
     pub(crate) fn another(&self, name: &str, change: impl FnOnce(&mut Config)) -> Node {
         let ports = (&self.store, &self.roster, &self.clock);
-        start_node(&self.net, ports, self.folder.path(), name, change)
+        start_node(
+            &self.net,
+            ports,
+            (self.folder.path(), PATIENCE),
+            name,
+            change,
+        )
+    }
+
+    /// Another one that waits no longer than this for what is under way when it stops.
+    pub(crate) fn another_in_a_hurry(&self, name: &str, drain: Duration) -> Node {
+        let ports = (&self.store, &self.roster, &self.clock);
+        let folder = (self.folder.path(), drain);
+        start_node(&self.net, ports, folder, name, |_| ())
     }
 
     /// The node that was there from the start.
@@ -263,7 +276,7 @@ impl Node {
 fn start_node(
     net: &FakeInternet,
     (store, roster, clock): (&SqliteStore, &Roster, &Clock),
-    folder: &Path,
+    (folder, drain): (&Path, Duration),
     name: &str,
     change: impl FnOnce(&mut Config),
 ) -> Node {
@@ -279,7 +292,7 @@ fn start_node(
     config.pool.idle = PATIENCE;
     config.heartbeat.fresh = PATIENCE;
     change(&mut config);
-    let shutdown = Shutdown::new(PATIENCE);
+    let shutdown = Shutdown::new(drain);
     let (metrics, beats, queue) = (Registry::new(), Beats::of(store), Faulty::of(store));
     let dns = DnsConfig {
         servers: vec![net.dns_addr()],

@@ -188,7 +188,7 @@ drain_seconds = 10
 
     /// A new tenant of this fleet, known at all its doors.
     pub(crate) async fn tenant(&self, name: &str, limits: &[&str]) -> Place {
-        let tenant = self.place.another(name);
+        let tenant = self.place.another(name).await;
         if !limits.is_empty() {
             let words = [&["tenant", "limit", &tenant.tenant], limits].concat();
             tenant.command(&words);

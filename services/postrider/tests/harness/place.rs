@@ -258,13 +258,22 @@ impl Place {
     }
 
     /// A new tenant of this place: tests that change a tenant take one of their own.
-    pub(crate) fn another(&self, name: &str) -> Self {
+    /// Its key is good at the door when this returns.
+    pub(crate) async fn another(&self, name: &str) -> Self {
+        let tenant = self.added(name);
+        until("the door knows the tenant", async || {
+            (tenant.get("/usage").await.status == 200).then_some(())
+        })
+        .await;
+        tenant
+    }
+
+    /// A new tenant, made whether the relay runs or not.
+    pub(crate) fn added(&self, name: &str) -> Self {
         let reply_to = "owner@another.test";
         let made = self.command(&["tenant", "add", "--name", name, "--reply-to", reply_to]);
-        self.as_tenant(
-            made["api_key"].as_str().unwrap(),
-            made["slug"].as_str().unwrap(),
-        )
+        let word = |name: &str| made[name].as_str().unwrap();
+        self.as_tenant(word("api_key"), word("slug"))
     }
 
     /// A request with the tenant's key.

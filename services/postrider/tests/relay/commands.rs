@@ -144,7 +144,7 @@ async fn a_command_about_nothing_says_what_to_do(place: &Place) {
 async fn commands_work_alone_and_the_relay_finds_what_they_made() {
     let mut sandbox = Sandbox::prepared().await;
     let place = sandbox.place.clone();
-    let tenant = place.another("Made Alone");
+    let tenant = place.added("Made Alone");
     let recipient = format!("ann-{}@example.org", unique());
     let sent = tenant.command(&[
         "send",

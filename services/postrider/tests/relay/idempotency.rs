@@ -31,7 +31,7 @@ async fn a_repeated_request_is_answered_again_and_sent_once(place: &Place) {
     assert_eq!((status, name.as_str()), (409, "invalid_idempotent_request"));
     place.received_once(&ann).await;
     // The key is this tenant's: another one's is another key.
-    let other = keyed(&place.another("Same Key"), &key, &body).await;
+    let other = keyed(&place.another("Same Key").await, &key, &body).await;
     assert_ne!(other.id(), first.id());
 }
 

@@ -54,7 +54,7 @@ async fn an_unconfirmed_from_is_replaced_and_an_event_says_so(place: &Place) {
 }
 
 async fn a_confirmed_from_gets_the_replies(place: &Place) {
-    let tenant = place.another("Confirmed Garage");
+    let tenant = place.another("Confirmed Garage").await;
     let desk = "desk@confirmed.test";
     tenant.command(&["tenant", "reply-to", "add", &tenant.tenant, desk]);
     let before = sent(&tenant, json!(desk), Value::Null).await;
@@ -72,7 +72,7 @@ async fn a_confirmed_from_gets_the_replies(place: &Place) {
 }
 
 async fn an_explicit_reply_to_counts_once_it_is_confirmed(place: &Place) {
-    let tenant = place.another("Reply Garage");
+    let tenant = place.another("Reply Garage").await;
     let (good, bad) = ("good@reply.test", "bad@reply.test");
     tenant.command(&["tenant", "reply-to", "add", &tenant.tenant, good]);
     tenant.command(&["tenant", "reply-to", "confirm", &tenant.tenant, good]);

@@ -60,7 +60,7 @@ async fn another_tenants_mail_does_not_exist(place: &Place) {
     let id = place
         .send_to(&format!("ann-{}@example.org", unique()))
         .await;
-    let other = place.another("Curious");
+    let other = place.another("Curious").await;
     for path in [
         format!("/emails/{id}"),
         format!("/emails/{id}/events"),
@@ -74,7 +74,7 @@ async fn another_tenants_mail_does_not_exist(place: &Place) {
 }
 
 async fn a_revoked_key_is_refused_within_a_second(place: &Place) {
-    let tenant = place.another("Revoked");
+    let tenant = place.another("Revoked").await;
     // On a machine with other work the relay's steps take as long as ours.
     let mut tries = Vec::new();
     while tries.len() < TRIES {
@@ -117,7 +117,7 @@ async fn revoked(tenant: &Place) -> (Duration, Duration) {
 }
 
 async fn a_suspended_tenant_is_refused_and_its_queue_stops_until_it_is_resumed(place: &Place) {
-    let tenant = place.another("Suspended");
+    let tenant = place.another("Suspended").await;
     let recipient = format!("greylisted+{}@example.org", unique());
     let id = tenant.send_to(&recipient).await;
     tenant

@@ -82,6 +82,84 @@ fn a_tenant_with_one_connection_goes_on_while_a_site_that_it_waits_for_rests() {
     assert_eq!(served, 10);
 }
 
+const ONE_CONNECTION: Limits = Limits {
+    connections: 1,
+    ..FREE
+};
+
+/// Tenant 1 has one connection, kept for row 9, which waits in front of the full site 1. Gives
+/// what goes on there.
+fn shut_in(schedule: &mut Schedule) -> Ticket {
+    let ahead = full(schedule, row(9, 1));
+    schedule.add(to(row(100, 1), 2));
+    let own = schedule.next(START, &one_connection).unwrap();
+    assert!(schedule.next(START, &one_connection).is_none());
+    // It is called while its connection is in use.
+    schedule.ended(ahead, Health::Nothing, START);
+    let there = schedule.next(START, &one_connection).unwrap();
+    assert_eq!(there.rows[0].row.tenant, tenant(2));
+    schedule.ended(own.ticket, Health::Served, START);
+    assert!(schedule.next(START, &one_connection).is_none());
+    there.ticket
+}
+
+fn one_connection(of: TenantId) -> Pace {
+    Pace::At(if of == tenant(1) {
+        ONE_CONNECTION
+    } else {
+        FREE
+    })
+}
+
+fn later(n: u64) -> QueueRow {
+    again(to(row(n, 1), 2), START, WaitCause::Retry)
+}
+
+#[test]
+fn who_keeps_its_last_connection_for_a_full_site_is_not_asked_without_end() {
+    for waiting in [to(row(200, 1), 2), later(200)] {
+        let mut schedule = schedule_with(1, 100);
+        let there = shut_in(&mut schedule);
+        schedule.add(waiting);
+        assert!(schedule.next(START, &one_connection).is_none());
+        let next = schedule.next_due().unwrap();
+        assert!(next >= START.after(Duration::from_millis(500)), "{next:?}");
+        // The site has room: it is its turn at once.
+        schedule.ended(there, Health::Served, START);
+        let group = schedule.next(START, &one_connection).unwrap();
+        assert_eq!(group.rows[0].row.domain, domain(1));
+        schedule.ended(group.ticket, Health::Served, START);
+        assert!(schedule.next(START, &one_connection).is_some());
+    }
+}
+
+#[test]
+fn a_connection_kept_for_rows_that_are_taken_back_is_free_again() {
+    let mut schedule = schedule_with(1, 100);
+    let _there = shut_in(&mut schedule);
+    schedule.add(later(200));
+    assert!(schedule.next(START, &one_connection).is_none());
+    assert!(schedule.remove(row(9, 1).recipient).is_some());
+    let group = schedule.next(at(1), &one_connection).unwrap();
+    assert_eq!(numbers(&group), [200]);
+}
+
+#[test]
+fn a_connection_kept_for_a_site_that_comes_to_rest_is_free_again() {
+    let mut schedule = schedule_with(1, 100);
+    for n in 50..52 {
+        schedule.add(row(n, 2));
+        let failed = schedule.free(START).unwrap();
+        schedule.ended(failed.ticket, Health::Unreachable, START);
+    }
+    let there = shut_in(&mut schedule);
+    schedule.add(later(200));
+    assert!(schedule.next(START, &one_connection).is_none());
+    schedule.ended(there, Health::Unreachable, START);
+    let group = schedule.next(at(1), &one_connection).unwrap();
+    assert_eq!(numbers(&group), [200]);
+}
+
 #[test]
 fn a_few_rows_for_others_do_not_wait_behind_very_many_for_a_full_site() {
     let mut schedule = schedule_with(3, 100);
