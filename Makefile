@@ -19,7 +19,7 @@ check: fmt lint test deny migrations ## all that CI runs
 
 bench: ## load scenarios, SCENARIO="flow nodes" or all of loadtests/scenarios; findings in target/
 	cargo build --release --locked -p postrider
-	cargo run --release --locked -p postrider-loadtests -- $(SCENARIO)
+	cargo run --release --locked -p postrider-loadtests -- $(if $(FULL),--full) $(SCENARIO)
 
 fmt: ## the format is rustfmt's
 	cargo fmt --all --check

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use postrider_store::{Directory, Intake};
 use postrider_store_postgres::cluster::{Cluster, Database as OneDatabase, Settings};
 use postrider_store_postgres::{PostgresOptions, PostgresStore};
@@ -24,6 +24,8 @@ const STOCK_CONNECTIONS: u32 = 16;
 pub(crate) enum Kind {
     Sqlite,
     Postgres,
+    /// The peer, which brings its own queue; where a scenario can measure it.
+    Postfix,
 }
 
 impl Kind {
@@ -31,6 +33,7 @@ impl Kind {
         match self {
             Self::Sqlite => "sqlite",
             Self::Postgres => "postgres",
+            Self::Postfix => "postfix",
         }
     }
 }
@@ -52,8 +55,10 @@ pub(crate) enum Store {
 
 impl Database {
     pub(crate) async fn new(kind: Kind) -> anyhow::Result<Self> {
-        if kind == Kind::Sqlite {
-            return Ok(Self::Sqlite);
+        match kind {
+            Kind::Sqlite => return Ok(Self::Sqlite),
+            Kind::Postgres => {}
+            Kind::Postfix => bail!("no scenario but speed knows the peer"),
         }
         let settings = Settings {
             fsync: true,
@@ -98,11 +103,13 @@ impl Database {
 
     /// What the database's own processes have used; nothing where it lives in the relay.
     pub(crate) fn used(&self) -> Used {
-        let Self::Postgres { cluster, .. } = self else {
-            return Used::default();
-        };
-        let pid = cluster.pid().ok().and_then(|pid| u32::try_from(pid).ok());
-        pid.map_or(Used::default(), Used::by_family)
+        self.pid().map_or(Used::default(), Used::by_family)
+    }
+
+    /// The server's first process, where there is a server.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        let pid = self.cluster()?.pid().ok()?;
+        u32::try_from(pid).ok()
     }
 
     /// The server, where there is one.

@@ -22,6 +22,7 @@ struct Inner {
     opened: Instant,
     book: Mutex<Book>,
     strangers: AtomicU64,
+    unsigned: AtomicU64,
 }
 
 #[derive(Default)]
@@ -73,6 +74,7 @@ impl Ledger {
             opened: Instant::now(),
             book: Mutex::default(),
             strangers: AtomicU64::new(0),
+            unsigned: AtomicU64::new(0),
         }))
     }
 
@@ -97,11 +99,11 @@ impl Ledger {
         book.entries.len() as u64 - 1
     }
 
-    /// The relay has promised it.
-    pub(crate) fn acknowledged(&self, number: u64, message: MessageId) {
+    /// The relay has promised it; a peer names no message.
+    pub(crate) fn acknowledged(&self, number: u64, message: Option<MessageId>) {
         let now = self.now();
         self.change(number, |entry| {
-            entry.message = Some(message);
+            entry.message = message;
             entry.acknowledged = now;
         });
     }
@@ -120,8 +122,11 @@ impl Ledger {
     }
 
     /// The sink answers its final dot with 250.
-    pub(crate) fn arrived(&self, number: u64) {
+    pub(crate) fn arrived(&self, number: u64, is_signed: bool) {
         let now = self.now();
+        if !is_signed {
+            self.0.unsigned.fetch_add(1, Ordering::Relaxed);
+        }
         self.change(number, |entry| {
             entry.copies = entry.copies.saturating_add(1);
             if entry.arrived == 0 {
@@ -152,6 +157,11 @@ impl Ledger {
     /// Mail came that nobody sent.
     pub(crate) fn stranger(&self) {
         self.0.strangers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Messages that arrived without a DKIM signature.
+    pub(crate) fn unsigned(&self) -> u64 {
+        self.0.unsigned.load(Ordering::Relaxed)
     }
 
     pub(crate) fn strangers(&self) -> u64 {
@@ -233,6 +243,16 @@ pub(crate) fn whole_spread(entries: &[Entry]) -> Spread {
     )
 }
 
+/// From the request to the answer to its final dot, of those that arrived.
+pub(crate) fn arrival_spread(entries: &[Entry]) -> Spread {
+    let arrived = entries.iter().filter(|entry| entry.arrived != 0);
+    Spread::of(
+        arrived
+            .map(|entry| entry.arrived.saturating_sub(entry.posted))
+            .collect(),
+    )
+}
+
 /// From the request to its answer.
 pub(crate) fn answer_spread(entries: &[Entry]) -> Spread {
     let answered = entries.iter().filter(|entry| entry.acknowledged != 0);
@@ -253,13 +273,13 @@ mod tests {
         let id = MessageId::from_bytes([1; 16]);
         let numbers: Vec<u64> = (0..4).map(|tenant| ledger.posted(tenant, 0)).collect();
         for number in &numbers[..3] {
-            ledger.acknowledged(*number, id);
+            ledger.acknowledged(*number, Some(id));
         }
         for number in [0, 0, 1, 3] {
             ledger.started(number);
-            ledger.arrived(number);
+            ledger.arrived(number, number != 3);
         }
-        ledger.arrived(4);
+        ledger.arrived(4, true);
         let want = Count {
             posted: 4,
             acknowledged: 3,
@@ -268,7 +288,7 @@ mod tests {
             doubled: 1,
         };
         assert_eq!(ledger.count(|_| true), want);
-        assert_eq!(ledger.strangers(), 1);
+        assert_eq!((ledger.strangers(), ledger.unsigned()), (1, 1));
         assert_eq!(ledger.count(|entry| entry.tenant == 2).missing, 1);
     }
 
@@ -277,10 +297,10 @@ mod tests {
         let ledger = Ledger::open();
         let id = MessageId::from_bytes([1; 16]);
         let other = ledger.posted(0, 1);
-        ledger.acknowledged(other, id);
+        ledger.acknowledged(other, Some(id));
         assert!(ledger.drained(0, Duration::ZERO).await);
         assert!(!ledger.drained(1, Duration::ZERO).await);
-        ledger.arrived(other);
+        ledger.arrived(other, true);
         assert!(ledger.drained(1, Duration::ZERO).await);
     }
 }

@@ -9,15 +9,19 @@
 //! relay      processes: started, measured, stopped, killed, frozen
 //! source     HTTP clients          sink   mail exchangers
 //!       └──────── ledger ────────────┘    who was promised what, and what came
-//! meter      CPU, memory, writes from /proc; the relay's own counters
-//! plan       the kinds of scenario: flow, fairness, growth, fleet
+//! peer       Postfix with OpenDKIM, unpacked, for the same work
+//! meter      CPU, memory, writes from /proc; fsyncs; the relay's own counters
+//! machine    what it all ran on, and what a signature costs there
+//! plan       the kinds of scenario: flow, fairness, growth, fleet, speed, burst, heavy, slow
 //! report     figures side by side, verdicts
 //! ```
 
 mod database;
 mod figures;
 mod ledger;
+mod machine;
 mod meter;
+mod peer;
 mod plan;
 mod relay;
 mod report;
@@ -34,8 +38,16 @@ use anyhow::Context;
 use clap::Parser;
 
 use database::Kind;
+use machine::Machine;
 use report::{Report, say};
-use scenario::Scenario;
+use scenario::{Plan, Scenario};
+
+/// All that was found, and where.
+#[derive(serde::Serialize)]
+struct Findings {
+    machine: Machine,
+    scenarios: Vec<Report>,
+}
 
 /// Runs load scenarios against release binaries of postrider, on loopback only
 #[derive(Debug, Parser)]
@@ -49,10 +61,13 @@ struct Args {
     /// How often each database is measured, in place of what the scenario says
     #[arg(long)]
     runs: Option<u32>,
+    /// Scenarios that are done in part are done whole
+    #[arg(long)]
+    full: bool,
     /// The relay; beside this program where it is not given
     #[arg(long)]
     binary: Option<PathBuf>,
-    /// Where the findings are written as bench-SCENARIO.json
+    /// Where the findings are written: bench.json, and bench-SCENARIO.json for each
     #[arg(long, default_value = "target")]
     out: PathBuf,
 }
@@ -73,13 +88,22 @@ async fn main() -> anyhow::Result<ExitCode> {
         args.scenarios.clone()
     };
     let mut holds = true;
+    let mut findings = Findings {
+        machine: Machine::look()?,
+        scenarios: Vec::new(),
+    };
+    say(&findings.machine.text());
     for name in names {
-        let scenario = Scenario::read(&folder.join(format!("{name}.toml")))?;
+        let mut scenario = Scenario::read(&folder.join(format!("{name}.toml")))?;
+        scenario.is_full = args.full;
         let name = name.rsplit('/').next().unwrap_or(&name);
         let report = run(name, &scenario, &args, &binary).await?;
         say(&report.text());
         report.write(&args.out)?;
         holds &= report.holds();
+        findings.scenarios.push(report);
+        let all = serde_json::to_vec_pretty(&findings)?;
+        std::fs::write(args.out.join("bench.json"), all)?;
     }
     Ok(if holds {
         ExitCode::SUCCESS
@@ -107,9 +131,12 @@ async fn run(
         // By turns, so that what else the machine does falls on all of them.
         for kind in kinds.clone() {
             say(&format!("{name}: run {run} on {}", kind.as_str()));
-            let found = plan::run(scenario, *kind, binary).await?;
+            let found = plan::run(scenario, *kind, binary, &args.out).await?;
             report.add(kind.as_str(), found);
         }
+    }
+    if let Plan::Speed(speed) = &scenario.plan {
+        speed.compare(&mut report);
     }
     Ok(report)
 }

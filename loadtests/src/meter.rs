@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::process::{Child, Command, Stdio};
 
 use anyhow::Context;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::source::{Client, Door};
 
@@ -92,6 +94,48 @@ fn field(text: &str, name: &str) -> u64 {
     word.and_then(|word| word.parse().ok()).unwrap_or(0)
 }
 
+/// Counts fsync(2) and fdatasync(2) of processes, and of the children they make from then on, by
+/// the kernel's tracepoints through `perf stat`.
+pub(crate) struct Syncs(Child);
+
+impl Syncs {
+    /// `None` where there is no perf, or no right to use it.
+    pub(crate) fn count(roots: &[u32]) -> Option<Self> {
+        let all = roots.iter().flat_map(|root| {
+            let mut all = children(*root);
+            all.push(*root);
+            all
+        });
+        let pids: Vec<String> = all.map(|pid| pid.to_string()).collect();
+        let events = "syscalls:sys_enter_fsync,syscalls:sys_enter_fdatasync";
+        let child = Command::new("perf")
+            .args(["stat", "-x", ";", "-e", events, "-p", &pids.join(",")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn();
+        child.ok().map(Self)
+    }
+
+    /// Ends the count.
+    pub(crate) fn done(self) -> Option<f64> {
+        let pid = Pid::from_raw(i32::try_from(self.0.id()).ok()?)?;
+        kill_process(pid, Signal::INT).ok()?;
+        let said = self.0.wait_with_output().ok()?;
+        syncs(&String::from_utf8_lossy(&said.stderr))
+    }
+}
+
+/// perf-stat(1), "CSV FORMAT": the count is the first field, the event's name the third.
+fn syncs(said: &str) -> Option<f64> {
+    let counts: Vec<f64> = said
+        .lines()
+        .filter(|line| line.contains("sys_enter_f"))
+        .filter_map(|line| line.split(';').next()?.parse().ok())
+        .collect();
+    (counts.len() == 2).then(|| counts.iter().sum())
+}
+
 fn children(pid: u32) -> Vec<u32> {
     let tasks = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     tasks
@@ -152,6 +196,15 @@ mod tests {
             "{used:?}"
         );
         assert_eq!(used.since(used).cpu_micros, 0);
+    }
+
+    #[test]
+    fn syncs_are_the_sum_of_both_calls_or_unknown() {
+        let said =
+            "3;;syscalls:sys_enter_fsync;100;100.00;;\n40;;syscalls:sys_enter_fdatasync;9;1;;\n";
+        assert_eq!(syncs(said), Some(43.0));
+        let refused = "<not supported>;;syscalls:sys_enter_fsync;0;100.00;;\n";
+        assert_eq!(syncs(refused), None);
     }
 
     #[test]

@@ -1,9 +1,13 @@
 //! What scenarios do, a file for each kind; and what all of them need.
 
+pub(crate) mod burst;
 pub(crate) mod fairness;
 pub(crate) mod fleet;
 pub(crate) mod flow;
 pub(crate) mod growth;
+pub(crate) mod heavy;
+pub(crate) mod slow;
+pub(crate) mod speed;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,7 +25,7 @@ use crate::relay::{Base, Relay};
 use crate::report::{Figures, Found, Verdict};
 use crate::scenario::{Mail, Plan, Scenario};
 use crate::sink::Sink;
-use crate::source::{Client, Load, Told, send};
+use crate::source::{Client, Load, Told, Way, send};
 use crate::stock::Tenant;
 
 /// Nothing arrives for so long: what is missing is lost.
@@ -36,16 +40,27 @@ pub(crate) struct Stage<'a> {
 }
 
 /// Runs a scenario once on one database.
-pub(crate) async fn run(scenario: &Scenario, kind: Kind, binary: &Path) -> anyhow::Result<Found> {
+pub(crate) async fn run(
+    scenario: &Scenario,
+    kind: Kind,
+    binary: &Path,
+    out: &Path,
+) -> anyhow::Result<Found> {
+    if let Plan::Speed(speed) = &scenario.plan {
+        return speed::run(speed, scenario, (kind, binary, out)).await;
+    }
     if let Plan::Growth(growth) = &scenario.plan {
         return growth::run(growth, scenario, (kind, binary)).await;
     }
     let stage = Stage::set(scenario, kind, binary).await?;
     match &scenario.plan {
         Plan::Flow(flow) => flow::run(flow, &stage).await,
+        Plan::Burst(burst) => burst::run(burst, &stage).await,
+        Plan::Heavy(heavy) => heavy::run(heavy, &stage).await,
+        Plan::Slow(slow) => slow::run(slow, &stage).await,
         Plan::Fairness(fairness) => fairness::run(fairness, &stage).await,
         Plan::Fleet(fleet) => fleet::run(fleet, &stage).await,
-        Plan::Growth(_) => Ok(Found::default()),
+        Plan::Growth(_) | Plan::Speed(_) => Ok(Found::default()),
     }
 }
 
@@ -70,6 +85,8 @@ impl<'a> Stage<'a> {
             phase,
             stream: mail.stream(),
             size: mail.size,
+            attachment: mail.attachment,
+            way: Way::Http,
             sites: self.sink.sites,
             clients: mail.clients,
             rate: mail.rate(),

@@ -52,6 +52,8 @@ pub(crate) struct Relay {
     binary: PathBuf,
     log: PathBuf,
     child: Option<Child>,
+    /// The one processor it runs on; any where none is named.
+    pub(crate) core: Option<u32>,
     /// When its process was last started.
     pub(crate) started: Instant,
     /// What its processes before this one have used.
@@ -150,13 +152,14 @@ journal = "{name}.journal"
             binary: self.binary.clone(),
             log: self.folder.path().join(format!("{name}.log")),
             child: None,
+            core: None,
             started: Instant::now(),
             before: Used::default(),
         })
     }
 }
 
-fn free_address() -> anyhow::Result<SocketAddr> {
+pub(crate) fn free_address() -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     Ok(listener.local_addr()?)
 }
@@ -166,7 +169,11 @@ impl Relay {
     pub(crate) fn start(&mut self) -> anyhow::Result<()> {
         // setpriv becomes the relay itself, which then ends with this process however that ends.
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL"]).arg(&self.binary);
+        command.args(["--pdeathsig", "KILL"]);
+        if let Some(core) = self.core {
+            command.args(["taskset", "--cpu-list", &core.to_string()]);
+        }
+        command.arg(&self.binary);
         command.arg("serve").arg("--config").arg(&self.config);
         match self.role {
             Role::All => {}
@@ -202,6 +209,11 @@ impl Relay {
             tokio::time::sleep(LOOK).await;
         }
         bail!("{} does not listen: {}", self.name, self.printed())
+    }
+
+    /// Its process, while it runs.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.child.as_ref().map(Child::id)
     }
 
     /// What its processes have used, all together; memory of the one that runs.

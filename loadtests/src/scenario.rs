@@ -7,7 +7,7 @@ use postrider_model::{Limits, Stream};
 use serde::Deserialize;
 
 use crate::database::Kind;
-use crate::plan::{fairness, fleet, flow, growth};
+use crate::plan::{burst, fairness, fleet, flow, growth, heavy, slow, speed};
 use crate::sink::Manners;
 
 /// One scenario.
@@ -25,6 +25,9 @@ pub(crate) struct Scenario {
     /// More lines of the relay's `[delivery]` table.
     #[serde(default)]
     pub(crate) delivery: String,
+    /// What else is done in part, to be done soon.
+    #[serde(skip)]
+    pub(crate) is_full: bool,
     pub(crate) plan: Plan,
 }
 
@@ -36,6 +39,10 @@ pub(crate) enum Plan {
     Fairness(fairness::Fairness),
     Growth(growth::Growth),
     Fleet(fleet::Fleet),
+    Speed(speed::Speed),
+    Burst(burst::Burst),
+    Heavy(heavy::Heavy),
+    Slow(slow::Slow),
 }
 
 impl Scenario {
@@ -52,6 +59,8 @@ impl Scenario {
 pub(crate) struct Mail {
     /// Of the text, in bytes.
     pub(crate) size: usize,
+    /// Of the file that goes with it, in bytes; 0: none.
+    pub(crate) attachment: usize,
     pub(crate) bulk: bool,
     /// Connections that send it.
     pub(crate) clients: usize,
@@ -65,6 +74,7 @@ impl Default for Mail {
     fn default() -> Self {
         Self {
             size: 1_024,
+            attachment: 0,
             bulk: false,
             clients: 50,
             rate: 0.0,

@@ -92,6 +92,11 @@ pub(crate) fn domain(site: u8) -> String {
     format!("site{site}.test")
 }
 
+/// Where a site's first exchanger listens.
+pub(crate) fn exchanger(site: u8, port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::new(NET, 1, 0, site + 1), port))
+}
+
 /// The address of a ledger's entry, at one of so many sites.
 pub(crate) fn recipient(number: u64, sites: u8) -> String {
     let site = u8::try_from(number % u64::from(sites.max(1))).unwrap_or(0);

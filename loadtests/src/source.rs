@@ -1,6 +1,8 @@
-//! The near end: clients that hand mail over by HTTP, as fast as they are answered or at a rate.
+//! The near end: clients that hand mail over by HTTP, or to a peer by SMTP, as fast as they are answered or at a rate.
 
 mod client;
+mod content;
+mod smtp;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,6 +12,8 @@ use postrider_model::{MessageId, Stream};
 use tokio::task::JoinSet;
 
 pub(crate) use client::{Client, Door};
+
+use content::Content;
 
 use crate::ledger::Ledger;
 use crate::sink::recipient;
@@ -27,6 +31,9 @@ pub(crate) struct Load {
     pub(crate) stream: Stream,
     /// Of the text, in bytes.
     pub(crate) size: usize,
+    /// Of the file that goes with it, in bytes; 0: none.
+    pub(crate) attachment: usize,
+    pub(crate) way: Way,
     pub(crate) sites: u8,
     pub(crate) clients: usize,
     /// Messages per second over all; `None`: as fast as they are answered.
@@ -35,6 +42,20 @@ pub(crate) struct Load {
     pub(crate) most: u64,
     /// With idempotency keys: what is not answered is asked again until it is.
     pub(crate) keys: bool,
+}
+
+/// How mail is handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// `POST /emails` over connections that are kept.
+    Http,
+    /// Whole messages, transaction after transaction in sessions that are kept.
+    Smtp,
+}
+
+enum Connection {
+    Http(Client),
+    Smtp(smtp::Client),
 }
 
 /// What clients were told.
@@ -60,7 +81,7 @@ struct Shared {
     load: Load,
     doors: Vec<Door>,
     ledger: Ledger,
-    text: String,
+    content: Content,
     next: AtomicU64,
     stops: AtomicBool,
     told: [AtomicU64; 4],
@@ -72,11 +93,7 @@ pub(crate) fn send(load: Load, doors: &[Door], ledger: &Ledger) -> Sending {
     let shared = Arc::new(Shared {
         doors: doors.to_vec(),
         ledger: ledger.clone(),
-        text: "All work and no play makes mail dull. "
-            .chars()
-            .cycle()
-            .take(load.size)
-            .collect(),
+        content: Content::of(load.size, load.attachment),
         next: AtomicU64::new(0),
         stops: AtomicBool::new(false),
         told: Default::default(),
@@ -114,7 +131,11 @@ async fn client(number: usize, shared: Arc<Shared>) {
         .iter()
         .cycle()
         .skip(number % shared.doors.len().max(1));
-    let Some(mut connection) = doors.next().map(|door| Client::new(*door)) else {
+    let connect = |door: &Door| match shared.load.way {
+        Way::Http => Connection::Http(Client::new(*door)),
+        Way::Smtp => Connection::Smtp(smtp::Client::new(*door)),
+    };
+    let Some(mut connection) = doors.next().map(connect) else {
         return;
     };
     loop {
@@ -126,11 +147,20 @@ async fn client(number: usize, shared: Arc<Shared>) {
         if shared.stops.load(Ordering::Relaxed) {
             return;
         }
-        shared.post(ticket, &mut connection).await;
+        shared.hand_over(ticket, &mut connection).await;
         if connection.is_closed()
             && let Some(door) = doors.next()
         {
-            connection = Client::new(*door);
+            connection = connect(door);
+        }
+    }
+}
+
+impl Connection {
+    fn is_closed(&self) -> bool {
+        match self {
+            Self::Http(client) => client.is_closed(),
+            Self::Smtp(client) => client.is_closed(),
         }
     }
 }
@@ -144,15 +174,37 @@ impl Shared {
         }
     }
 
-    async fn post(&self, ticket: u64, connection: &mut Client) {
+    async fn hand_over(&self, ticket: u64, connection: &mut Connection) {
         let count = self.load.tenants.len().max(1) as u64;
         let tenant = usize::try_from(ticket % count).ok();
-        let Some(tenant) = tenant.and_then(|at| self.load.tenants.get(at)) else {
-            return;
-        };
+        match (connection, tenant.and_then(|at| self.load.tenants.get(at))) {
+            (Connection::Http(client), Some(tenant)) => self.post(tenant, client).await,
+            (Connection::Smtp(client), _) => self.transfer(client).await,
+            (Connection::Http(_), None) => {}
+        }
+    }
+
+    async fn transfer(&self, client: &mut smtp::Client) {
+        let number = self.ledger.posted(0, self.load.phase);
+        let to = recipient(number, self.load.sites);
+        let message = self.content.message(number, &to);
+        self.tell(match client.send(&to, &message).await {
+            Ok(250) => {
+                self.ledger.acknowledged(number, None);
+                0
+            }
+            Ok(400..=499) => 1,
+            Ok(_) => 2,
+            Err(_) => 3,
+        });
+    }
+
+    async fn post(&self, tenant: &Tenant, connection: &mut Client) {
         let number = self.ledger.posted(tenant.number, self.load.phase);
         let key = self.load.keys.then(|| format!("key-{number}"));
-        let body = self.body(number);
+        let to = recipient(number, self.load.sites);
+        let head = self.content.head(number, &to, self.load.stream);
+        let body = self.content.request(&head);
         loop {
             let answer = connection
                 .post(tenant.token.expose(), &body, key.as_deref())
@@ -160,7 +212,7 @@ impl Shared {
             if let Ok(answer) = &answer
                 && let (200, Some(id)) = (answer.status, id_of(&answer.body))
             {
-                self.ledger.acknowledged(number, id);
+                self.ledger.acknowledged(number, Some(id));
                 self.tell(0);
                 return;
             }
@@ -180,14 +232,6 @@ impl Shared {
                 return;
             }
         }
-    }
-
-    fn body(&self, number: u64) -> String {
-        let (to, text) = (recipient(number, self.load.sites), &self.text);
-        let stream = self.load.stream;
-        format!(
-            r#"{{"to":"{to}","subject":"Your estimate {number}","text":"{text}","stream":"{stream}"}}"#
-        )
     }
 
     fn tell(&self, what: usize) {

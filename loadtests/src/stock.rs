@@ -184,7 +184,7 @@ impl Stock {
         let id = message.id;
         let committed = self.0.intake.commit(message).await?;
         ensure!(committed == Committed::Stored, "not stored: {committed:?}");
-        ledger.acknowledged(number, id);
+        ledger.acknowledged(number, Some(id));
         Ok(())
     }
 }

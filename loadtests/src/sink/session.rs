@@ -10,6 +10,8 @@ use tokio::net::TcpStream;
 use super::number;
 use crate::ledger::Ledger;
 
+/// A head is looked at so far.
+const HEAD_MOST: usize = 16 * 1024;
 const READ: usize = 64 * 1024;
 const HELLO: &[u8] =
     b"250-sink\r\n250-PIPELINING\r\n250-8BITMIME\r\n250-SMTPUTF8\r\n250 ENHANCEDSTATUSCODES\r\n";
@@ -26,8 +28,18 @@ struct Session {
     input: Vec<u8>,
     answers: Vec<u8>,
     recipients: Vec<Option<u64>>,
-    in_data: bool,
+    /// After DATA, until the final dot.
+    coming: Option<Coming>,
     has_ended: bool,
+}
+
+/// The message that comes.
+struct Coming {
+    /// Nothing of it has been dropped yet: a dot at its very beginning ends it.
+    is_fresh: bool,
+    is_signed: bool,
+    /// Bytes of its head that may still be looked at.
+    head_left: usize,
 }
 
 /// Serves one client until it leaves. What it sends at once is answered at once, one round-trip
@@ -63,10 +75,9 @@ impl Session {
     /// Answers all that is there whole.
     fn take(&mut self, site: &Site) {
         loop {
-            let went_on = if self.in_data {
-                self.take_message(site)
-            } else {
-                self.take_line(site)
+            let went_on = match self.coming.take() {
+                Some(coming) => self.take_message(coming, site),
+                None => self.take_line(site),
             };
             if !went_on || self.has_ended {
                 return;
@@ -74,23 +85,25 @@ impl Session {
         }
     }
 
-    fn take_message(&mut self, site: &Site) -> bool {
-        let whole = if self.input.starts_with(b".\r\n") {
+    fn take_message(&mut self, mut coming: Coming, site: &Site) -> bool {
+        coming.look_at(&self.input);
+        let whole = if coming.is_fresh && self.input.starts_with(b".\r\n") {
             Some(3)
         } else {
             memmem::find(&self.input, b"\r\n.\r\n").map(|at| at + 5)
         };
         let Some(whole) = whole else {
-            // All but what may be the beginning of the end is seen for good.
-            let seen = self.input.len().saturating_sub(4);
+            // All but what may be the beginning of the end, or of the field, is seen for good.
+            let seen = self.input.len().saturating_sub(16);
+            coming.is_fresh &= seen == 0;
             self.input.drain(..seen);
+            self.coming = Some(coming);
             return false;
         };
         self.input.drain(..whole);
-        self.in_data = false;
         for number in self.recipients.drain(..) {
             match number {
-                Some(number) => site.ledger.arrived(number),
+                Some(number) => site.ledger.arrived(number, coming.is_signed),
                 None => site.ledger.stranger(),
             }
         }
@@ -111,7 +124,11 @@ impl Session {
             "RCPT" => self.recipient(&line, site),
             "DATA" if self.recipients.is_empty() => b"554 5.5.1 no recipients\r\n",
             "DATA" => {
-                self.in_data = true;
+                self.coming = Some(Coming {
+                    is_fresh: true,
+                    is_signed: false,
+                    head_left: HEAD_MOST,
+                });
                 b"354 go on\r\n"
             }
             "QUIT" => {
@@ -142,5 +159,23 @@ impl Session {
         }
         self.recipients.push(number);
         b"250 2.1.5 ok\r\n"
+    }
+}
+
+impl Coming {
+    /// Signatures stand first, so that the first read has them; a field's name that is cut by the
+    /// end of what has come is whole when more has.
+    fn look_at(&mut self, input: &[u8]) {
+        if self.head_left == 0 {
+            return;
+        }
+        let end = memmem::find(input, b"\r\n\r\n").unwrap_or(input.len());
+        let head = input.get(..end.min(self.head_left)).unwrap_or_default();
+        self.is_signed |= memmem::find(head, b"DKIM-Signature:").is_some();
+        self.head_left = if self.is_signed || end < input.len() {
+            0
+        } else {
+            self.head_left.saturating_sub(head.len())
+        };
     }
 }
