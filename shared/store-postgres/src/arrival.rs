@@ -14,7 +14,7 @@ use crate::rows::{Id as _, Place, json};
 
 /// Messages, a column each.
 #[derive(Default)]
-struct Messages<'m> {
+struct Messages {
     id: Vec<Uuid>,
     tenant: Vec<Uuid>,
     accepted_at: Vec<i64>,
@@ -25,8 +25,18 @@ struct Messages<'m> {
     selectors: Vec<String>,
     summary: Vec<String>,
     sealed_until: Vec<i64>,
+}
+
+/// Bodies, a column each.
+#[derive(Default)]
+struct Bodies<'m> {
+    message: Vec<Uuid>,
     bytes: Vec<&'m [u8]>,
 }
+
+/// Bytes of bodies in one statement, unless it is one body or the statement is the whole
+/// transaction: they are copied twice on their way.
+const BYTES_MOST: usize = 8 << 20;
 
 /// Recipients with their queue rows, a column each.
 #[derive(Default)]
@@ -72,17 +82,55 @@ pub(crate) async fn insert(
     connection: &mut PgConnection,
     messages: &[&NewMessage],
 ) -> Result<Timestamp, Fault> {
+    insert_with(connection, messages, messages).await
+}
+
+/// The same inside a transaction, in as many statements as it takes to have not all of a large
+/// group's bodies in memory twice more.
+pub(crate) async fn insert_in_parts(
+    connection: &mut PgConnection,
+    messages: &[&NewMessage],
+) -> Result<Timestamp, Fault> {
+    let (first, mut rest) = with_bodies(messages);
+    let now = insert_with(connection, messages, first).await?;
+    while !rest.is_empty() {
+        let (part, behind) = with_bodies(rest);
+        let bodies = Bodies::of(part);
+        sqlx::query(
+            "INSERT INTO bodies (message, bytes) SELECT * FROM unnest($1::uuid[], $2::bytea[])",
+        )
+        .bind(bodies.message)
+        .bind(bodies.bytes)
+        .execute(&mut *connection)
+        .await?;
+        rest = behind;
+    }
+    Ok(now)
+}
+
+/// Those whose bodies go together, at least one, and the rest.
+fn with_bodies<'s, 'm>(
+    messages: &'s [&'m NewMessage],
+) -> (&'s [&'m NewMessage], &'s [&'m NewMessage]) {
+    let mut bytes = 0;
+    let fit = messages.iter().take_while(|message| {
+        bytes += message.body.len();
+        bytes <= BYTES_MOST
+    });
+    let count = fit.count().max(1).min(messages.len());
+    messages.split_at(count)
+}
+
+async fn insert_with(
+    connection: &mut PgConnection,
+    messages: &[&NewMessage],
+    with_bodies: &[&NewMessage],
+) -> Result<Timestamp, Fault> {
     if messages.is_empty() {
         return Ok(Timestamp::from_micros(0));
     }
-    let mut m = Messages::default();
-    let mut r = Recipients::default();
-    let mut tags = Tags::default();
-    for message in messages {
-        m.push(message)?;
-        r.push(message);
-        tags.push(message);
-    }
+    let (m, r, tags) = columns(messages)?;
+    let bodies = Bodies::of(with_bodies);
     let e = EventColumns::of(&events(messages));
     let u = usage(messages);
     // `usage` has a foreign key to `tenants`: mail of nobody is refused by it. `changed` is left to
@@ -98,7 +146,7 @@ pub(crate) async fn insert(
         .bind(m.selectors)
         .bind(m.summary)
         .bind(m.sealed_until)
-        .bind(m.bytes)
+        .bind(bodies.bytes)
         .bind(r.message)
         .bind(r.id)
         .bind(r.position)
@@ -129,9 +177,22 @@ pub(crate) async fn insert(
         .bind(tags.value)
         .bind(tags.stream)
         .bind(tags.message)
+        .bind(bodies.message)
         .fetch_one(connection)
         .await?;
     Ok(Timestamp::from_micros(now))
+}
+
+fn columns<'m>(messages: &[&'m NewMessage]) -> Result<(Messages, Recipients<'m>, Tags<'m>), Fault> {
+    let mut m = Messages::default();
+    let mut r = Recipients::default();
+    let mut tags = Tags::default();
+    for message in messages {
+        m.push(message)?;
+        r.push(message);
+        tags.push(message);
+    }
+    Ok((m, r, tags))
 }
 
 /// What an event of the acceptance has is its kind, at most a cause and a note.
@@ -154,7 +215,7 @@ g AS (
     SELECT * FROM unnest($37::uuid[], $38::text[], $39::text[], $40::text[], $41::uuid[])
     ON CONFLICT DO NOTHING),
 b AS (
-    INSERT INTO bodies (message, bytes) SELECT * FROM unnest($1::uuid[], $11::bytea[])),
+    INSERT INTO bodies (message, bytes) SELECT * FROM unnest($42::uuid[], $11::bytea[])),
 r AS (
     INSERT INTO recipients (message, id, position, address, return_path, state, attempts, events,
         updated_at)
@@ -179,8 +240,17 @@ e AS (
         $32::text[], $33::text[]) AS x (recipient, seq, at, kind, attempt, cause, note))
 SELECT now FROM t";
 
-impl<'m> Messages<'m> {
-    fn push(&mut self, message: &'m NewMessage) -> Result<(), Fault> {
+impl<'m> Bodies<'m> {
+    fn of(messages: &[&'m NewMessage]) -> Self {
+        Self {
+            message: messages.iter().map(|message| message.id.uuid()).collect(),
+            bytes: messages.iter().map(|message| &message.body[..]).collect(),
+        }
+    }
+}
+
+impl Messages {
+    fn push(&mut self, message: &NewMessage) -> Result<(), Fault> {
         let place = Place {
             table: "messages",
             id: message.id.uuid(),
@@ -196,7 +266,6 @@ impl<'m> Messages<'m> {
         self.selectors.push(json(&message.selectors)?);
         self.summary.push(json(&message.summary)?);
         self.sealed_until.push(message.sealed_until.as_micros());
-        self.bytes.push(&message.body);
         Ok(())
     }
 }

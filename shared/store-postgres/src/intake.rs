@@ -228,7 +228,7 @@ async fn finish(
     new: &[&NewMessage],
     crew: &Crew,
 ) -> Result<(), Fault> {
-    let now = arrival::insert(connection, new).await?;
+    let now = arrival::insert_in_parts(connection, new).await?;
     failpoint::reach("store.before_commit");
     transaction::commit(connection).await?;
     failpoint::reach("store.after_commit");

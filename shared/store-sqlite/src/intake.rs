@@ -198,7 +198,7 @@ async fn insert_bodies(
     connection: &mut SqliteConnection,
     messages: &[&NewMessage],
 ) -> Result<(), Fault> {
-    for chunk in chunks(messages) {
+    for chunk in chunks(messages, |message| message.body.len()) {
         let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO bodies (message, bytes) ");
         insert.push_values(chunk, |mut row, message| {
             row.push_bind(message.id.as_bytes().as_slice())
@@ -209,10 +209,18 @@ async fn insert_bodies(
     Ok(())
 }
 
+/// Bytes of bodies in one statement, unless it is one body: they are copied twice on their way.
+const BYTES_MOST: usize = 1 << 20;
+
 /// Cuts rows for statements of 64, 8 or 1: three texts, so that all three stay prepared.
-fn chunks<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+fn chunks<T>(mut rows: &[T], bytes: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
-        let size = [64, 8, 1].into_iter().find(|&size| size <= rows.len())?;
+        let fits = |size: usize| {
+            let chunk = rows.get(..size)?;
+            let sum: usize = chunk.iter().map(&bytes).sum();
+            (size == 1 || sum <= BYTES_MOST).then_some(size)
+        };
+        let size = [64, 8, 1].into_iter().find_map(fits)?;
         let (chunk, rest) = rows.split_at(size);
         rows = rest;
         Some(chunk)
@@ -225,9 +233,18 @@ mod tests {
 
     #[test]
     fn rows_are_cut_into_three_sizes_and_none_is_lost() {
-        let rows: Vec<u32> = (0..143).collect();
-        let sizes: Vec<usize> = chunks(&rows).map(<[u32]>::len).collect();
-        assert_eq!(sizes, [64, 64, 8, 1, 1, 1, 1, 1, 1, 1]);
-        assert_eq!(chunks(&rows).flatten().copied().collect::<Vec<_>>(), rows);
+        let rows: Vec<usize> = (0..143).collect();
+        let sizes = |bytes: usize| -> Vec<usize> {
+            let cut = chunks(&rows, |_| bytes);
+            cut.map(<[usize]>::len).collect()
+        };
+        let few = [64, 64, 8, 1, 1, 1, 1, 1, 1, 1];
+        assert_eq!(sizes(10), few);
+        assert_eq!(sizes(BYTES_MOST / 64), few);
+        // Large ones go alone: a hundred of them would be in memory three times at once.
+        assert_eq!(sizes(BYTES_MOST / 8)[..2], [8, 8]);
+        assert_eq!(sizes(BYTES_MOST), [1; 143]);
+        let all: Vec<usize> = chunks(&rows, |row| row << 11).flatten().copied().collect();
+        assert_eq!(all, rows);
     }
 }
