@@ -31,6 +31,7 @@ macro_rules! in_both_arrangements {
 }
 
 mod bad_input;
+mod batches;
 mod commands;
 mod delivered;
 mod habits;
@@ -38,6 +39,7 @@ mod idempotency;
 mod identity;
 mod keys;
 mod limits;
+mod lists;
 mod logs;
 mod memory;
 mod metrics;

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 use crate::harness::mail::header;
 use crate::harness::{Inside, Place, Timeline};
 
+mod moved;
+mod moving;
 mod races;
 
 const HOUR: Duration = Duration::from_hours(1);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
+use postrider_model::Timestamp;
 use postrider_runtime::Clock;
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -21,22 +22,28 @@ const RACES: usize = 500;
 /// The mailbox keeps no more than what so many leave.
 const ROUND: usize = 2_000;
 /// How far ahead a message is scheduled at least.
-const LEAD: Duration = Duration::from_millis(700);
+pub(super) const LEAD: Duration = Duration::from_millis(700);
 /// So many clients race at once.
-const CLIENTS: usize = 50;
+pub(super) const CLIENTS: usize = 50;
 
 /// How long behind its time a message is cancelled, in microseconds: later where cancels win, sooner
 /// where they are too late, so that it stays close on any machine.
-struct Start(AtomicI64);
+pub(super) struct Start(AtomicI64);
+
+impl Default for Start {
+    fn default() -> Self {
+        Self(AtomicI64::new(0))
+    }
+}
 
 impl Start {
     /// For this race: a little sooner or later than the last, in another order than the messages'.
-    fn of(&self, n: usize) -> i64 {
+    pub(super) fn of(&self, n: usize) -> i64 {
         let scatter = i64::try_from((n * 7_919) % 20_000).unwrap() - 10_000;
         self.0.load(Ordering::Relaxed) + scatter
     }
 
-    fn learn(&self, cancelled: bool) {
+    pub(super) fn learn(&self, cancelled: bool) {
         let step = 1_000 + self.0.load(Ordering::Relaxed).abs() / 20;
         let step = if cancelled { step } else { -step };
         self.0.fetch_add(step, Ordering::Relaxed);
@@ -61,7 +68,7 @@ async fn cancel_and_dispatch_cannot_both_win() {
         ..Setup::by(clock)
     })
     .await;
-    let start = Arc::new(Start(AtomicI64::new(0)));
+    let start = Arc::new(Start::default());
     for begin in (0..races).step_by(ROUND) {
         let round = begin..races.min(begin + ROUND);
         let done = run(&relay.place, round, &start).await;
@@ -103,20 +110,14 @@ async fn race(place: &Place, n: usize, lead: &mut Duration, start: &Start) -> Ra
         "to": recipients, "subject": "x", "text": "y", "scheduled_at": due.to_string(),
     });
     let key = format!("race-{n}");
-    let (sent, _) = patiently(place, "/emails", &key, &message.to_string()).await;
+    let (sent, _) = patiently(place, ("POST", "/emails"), &key, &message.to_string()).await;
     let id = sent.id();
     let cancel = format!("/emails/{id}/cancel");
     let took = clock.now().since(began);
     *lead = LEAD.max(took * 3);
     let offset = start.of(n);
-    let span = Duration::from_micros(offset.unsigned_abs());
-    let at = if offset < 0 {
-        due.before(span)
-    } else {
-        due.after(span)
-    };
-    clock.sleep_until(at).await;
-    let (answer, again) = patiently(place, &cancel, &key, "").await;
+    clock.sleep_until(shifted(due, offset)).await;
+    let (answer, again) = patiently(place, ("POST", &cancel), &key, "").await;
     let cancelled = match answer.status {
         200 => true,
         // What was not answered may have been done all the same.
@@ -126,7 +127,7 @@ async fn race(place: &Place, n: usize, lead: &mut Duration, start: &Start) -> Ra
     start.learn(cancelled);
     // Asked again, nothing is taken back.
     for _ in 0..3 {
-        let (again, _) = patiently(place, &cancel, &key, "").await;
+        let (again, _) = patiently(place, ("POST", &cancel), &key, "").await;
         assert_eq!(again.status, 422, "{}", again.text());
     }
     Race {
@@ -136,13 +137,28 @@ async fn race(place: &Place, n: usize, lead: &mut Duration, start: &Start) -> Ra
     }
 }
 
+/// So many microseconds later, or earlier.
+pub(super) fn shifted(at: Timestamp, by: i64) -> Timestamp {
+    let span = Duration::from_micros(by.unsigned_abs());
+    if by < 0 {
+        at.before(span)
+    } else {
+        at.after(span)
+    }
+}
+
 /// The answer to a request that a busy relay may ask to repeat, and whether it did.
-async fn patiently(place: &Place, path: &str, key: &str, body: &str) -> (Answer, bool) {
+pub(super) async fn patiently(
+    place: &Place,
+    (method, path): (&str, &str),
+    key: &str,
+    body: &str,
+) -> (Answer, bool) {
     let end = Instant::now() + PATIENCE;
     let mut again = false;
     loop {
         let fields = [("idempotency-key", key)];
-        let answer = place.ask("POST", path, &fields, body.as_bytes()).await;
+        let answer = place.ask(method, path, &fields, body.as_bytes()).await;
         if answer.status != 503 || Instant::now() > end {
             return (answer, again);
         }
