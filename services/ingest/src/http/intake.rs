@@ -2,8 +2,8 @@
 
 use std::io::Read;
 
-use bytes::{Buf, Bytes, BytesMut};
-use flate2::read::MultiGzDecoder;
+use bytes::{Bytes, BytesMut};
+use flate2::bufread::GzDecoder;
 use postrider_gate::{Budget, Reservation};
 use postrider_http::{Body, BodyError, Problem};
 use postrider_model::TenantId;
@@ -21,6 +21,9 @@ pub(crate) struct Taken {
 const BEGINNING: u64 = 16 * 1024;
 /// A body without a length takes room in these steps, and so does what a packed one unfolds into.
 const STEP: u64 = 256 * 1024;
+/// Members of a packed body. One has 20 bytes at least: of two million without any content each
+/// costs work. Packers that cut in blocks make one of 64 KiB or more.
+const MEMBERS_MOST: usize = 4_096;
 
 /// Reads a body of at most `most` bytes, packed and unpacked. Nothing but its beginning is read
 /// before there is room for it.
@@ -98,30 +101,54 @@ async fn read_in_steps(
 // RFC 1952, several members among it. Room is taken for each step before it is unfolded, so that
 // a few bytes cannot become many (`most` is the end of it in any case).
 async fn unpacked(packed: Taken, most: u64) -> Result<Taken, Problem> {
-    let Taken {
-        bytes: packed,
-        mut room,
-    } = packed;
-    let size = packed.len() as u64;
-    let mut unfolding = MultiGzDecoder::new(packed.reader());
-    let mut bytes = Vec::new();
-    loop {
-        room.grow(STEP).await.map_err(refusal::of_budget)?;
-        let step = unfolding.by_ref().take(STEP).read_to_end(&mut bytes);
-        let step = step.map_err(|error| broken(&error))?;
-        if bytes.len() as u64 > most {
-            return Err(too_large(most));
-        }
-        if step == 0 {
-            drop(unfolding);
+    let size = packed.bytes.len() as u64;
+    let mut unfolded = Unfolded {
+        bytes: Vec::new(),
+        room: packed.room,
+        held: 0,
+    };
+    let mut rest = &packed.bytes[..];
+    for _ in 0..MEMBERS_MOST {
+        rest = unfolded.add(rest, most).await?;
+        if rest.is_empty() {
+            let Unfolded {
+                bytes, mut room, ..
+            } = unfolded;
             room.shrink(size);
-            return Ok(Taken {
-                bytes: bytes.into(),
-                room,
-            });
+            let bytes = bytes.into();
+            return Ok(Taken { bytes, room });
         }
-        // Each step is some hundred microseconds of work.
-        tokio::task::yield_now().await;
+    }
+    Err(too_many_members())
+}
+
+struct Unfolded {
+    bytes: Vec<u8>,
+    room: Reservation,
+    /// Of the room, what is for `bytes`.
+    held: u64,
+}
+
+impl Unfolded {
+    /// Unfolds the member at the beginning; gives what is behind it.
+    async fn add<'p>(&mut self, packed: &'p [u8], most: u64) -> Result<&'p [u8], Problem> {
+        let mut member = GzDecoder::new(packed);
+        loop {
+            if self.bytes.len() as u64 + STEP > self.held {
+                self.room.grow(STEP).await.map_err(refusal::of_budget)?;
+                self.held += STEP;
+            }
+            let step = member.by_ref().take(STEP).read_to_end(&mut self.bytes);
+            let step = step.map_err(|error| broken(&error))?;
+            if self.bytes.len() as u64 > most {
+                return Err(too_large(most));
+            }
+            if step == 0 {
+                return Ok(member.into_inner());
+            }
+            // Each step is some hundred microseconds of work.
+            tokio::task::yield_now().await;
+        }
     }
 }
 
@@ -136,4 +163,11 @@ fn too_large(most: u64) -> Problem {
         "The body has more than {most} bytes when it is unpacked; send less in one request."
     );
     Problem::new(413, "validation_error", message)
+}
+
+fn too_many_members() -> Problem {
+    let message = format!(
+        "The body is packed in more than {MEMBERS_MOST} members; pack it as one, or send it as it is."
+    );
+    Problem::new(400, "validation_error", message)
 }

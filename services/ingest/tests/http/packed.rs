@@ -75,6 +75,21 @@ async fn a_bomb_is_refused_when_it_has_unfolded_to_the_limit() {
 }
 
 #[tokio::test]
+async fn members_without_content_are_not_unfolded_by_the_million() {
+    let relay = Relay::start().await;
+    let nothing = packed(b"");
+    assert_eq!(nothing.len(), 20);
+    let refused = send(&relay, "gzip", &nothing.repeat(MOST / 20)).await;
+    assert_eq!(refused.refusal(), (400, "validation_error"));
+    let message = refused.json["message"].as_str().unwrap();
+    assert!(message.contains("4096 members"), "{message}");
+    // Some of them are allowed, as by all who unpack.
+    let text = mail("");
+    let some = [nothing.repeat(100), packed(text.as_bytes()), nothing].concat();
+    send(&relay, "gzip", &some).await.id();
+}
+
+#[tokio::test]
 async fn what_does_not_unfold_is_refused() {
     let relay = Relay::start().await;
     let whole = packed(mail("").as_bytes());
