@@ -217,8 +217,9 @@ impl Model {
             1 => self.schedule.start(message, self.now),
             _ => {
                 self.schedule.drop_message(message);
-                // What came in behind the question stays. The clock may have gone back since it was asked.
-                let (schedule, now) = (&self.schedule, self.latest);
+                // What came in behind the question stays. What was asked about need not be due any
+                // more: the clock may have gone back.
+                let schedule = &self.schedule;
                 self.rows.retain(|_, row| {
                     let stays = row.message != message || schedule.contains(row.recipient);
                     assert!(stays || row.cause == WaitCause::Scheduled, "{row:?}");
