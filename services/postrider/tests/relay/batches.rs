@@ -79,7 +79,7 @@ async fn a_repeated_batch_is_answered_again_and_sent_once(place: &Place) {
     let one = given[0].to_string();
     let single = place.ask("POST", "/emails", &json, one.as_bytes()).await;
     assert!(!ids(&first).contains(&single.id()));
-    let other = post(&place.another("Same Key"), &fields, &given).await;
+    let other = post(&place.another("Same Key").await, &fields, &given).await;
     assert_ne!(ids(&other), ids(&first));
 }
 
