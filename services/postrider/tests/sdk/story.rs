@@ -48,9 +48,9 @@ impl Story {
     pub(crate) async fn begin() -> Self {
         static SHARED: OnceCell<Sandbox> = OnceCell::const_new();
         let shared = &SHARED.get_or_init(Sandbox::over_tls).await.place;
-        let place = shared.another("Story");
+        let place = shared.another("Story").await;
         let word = unique();
-        let given = given(&place, &word);
+        let given = given(&place, &word).await;
         Self {
             proxy: Proxy::before(&place).await,
             place,
@@ -117,7 +117,7 @@ impl Story {
     }
 }
 
-fn given(place: &Place, word: &str) -> Value {
+async fn given(place: &Place, word: &str) -> Value {
     let now = Clock::system().now();
     let after = |hours| now.after(Duration::from_hours(hours)).to_string();
     json!({
@@ -129,8 +129,8 @@ fn given(place: &Place, word: &str) -> Value {
         "in_an_hour": after(1),
         "in_two_hours": after(2),
         "invalid_key": revoked(place),
-        "quota_key": limited(place, ["--per-day", "1"]),
-        "limited_key": limited(place, ["--requests-per-second", "1"]),
+        "quota_key": limited(place, ["--per-day", "1"]).await,
+        "limited_key": limited(place, ["--requests-per-second", "1"]).await,
     })
 }
 
@@ -140,8 +140,8 @@ fn revoked(place: &Place) -> String {
     made["api_key"].as_str().unwrap().to_owned()
 }
 
-fn limited(place: &Place, limit: [&str; 2]) -> String {
-    let tenant = place.another("Limited");
+async fn limited(place: &Place, limit: [&str; 2]) -> String {
+    let tenant = place.another("Limited").await;
     place.command(&["tenant", "limit", &tenant.tenant, limit[0], limit[1]]);
     tenant.key
 }
