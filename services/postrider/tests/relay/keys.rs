@@ -175,7 +175,7 @@ async fn an_address_without_anything_behind_it_says_so(place: &Place) {
         ("GET", "/", 404, "not_found"),
         ("GET", "/dev/mailbox", 404, "not_found"),
         ("GET", "/metrics", 404, "not_found"),
-        ("GET", "/emails", 405, "method_not_allowed"),
+        ("DELETE", "/emails", 405, "method_not_allowed"),
         ("DELETE", "/healthz", 405, "method_not_allowed"),
     ] {
         let answer = door.ask(method, path, &[], b"").await;
