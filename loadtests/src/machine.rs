@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::io::Write;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use anyhow::Context;
 use serde::Serialize;
 
-use crate::figures::percentile;
+use crate::figures::{median, percentile};
 
 /// How often a block is written and synced.
 const SYNCS: usize = 100;
@@ -73,20 +73,24 @@ fn syncs() -> anyhow::Result<Vec<u64>> {
     Ok(spans)
 }
 
-/// CPU µs of one RSA-2048 signature by `openssl speed`: on one core, and while so many cores do
-/// nothing else, which is how a server under load makes them.
-pub(crate) fn signature(cores: usize) -> anyhow::Result<f64> {
-    let mut openssl = Command::new("openssl");
-    openssl.args(["speed", "-seconds", "1"]);
-    if cores > 1 {
-        openssl.args(["-multi", &cores.to_string()]);
+/// CPU µs of one RSA-2048 signature by `openssl speed`: alone, or while as many processes as there
+/// are cores do nothing else, which is how a server under load makes them.
+pub(crate) fn signature(at_once: usize) -> anyhow::Result<f64> {
+    let begun: Vec<Child> = (0..at_once)
+        .map(|_| {
+            let mut openssl = Command::new("openssl");
+            openssl.args(["speed", "-seconds", "1", "rsa2048"]);
+            openssl.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()
+        })
+        .collect::<Result<_, _>>()
+        .context("openssl is what signatures are measured by")?;
+    let mut rates = Vec::new();
+    for openssl in begun {
+        let said = openssl.wait_with_output()?;
+        let rate = signatures(&String::from_utf8_lossy(&said.stdout));
+        rates.push(rate.context("openssl speed says no rate")?);
     }
-    let said = openssl.arg("rsa2048").output();
-    let said = said.context("openssl is what signatures are measured by")?;
-    let said = String::from_utf8_lossy(&said.stdout);
-    let rate = signatures(&said).context("openssl speed says no rate")?;
-    #[expect(clippy::cast_precision_loss, reason = "a number of cores")]
-    Ok(cores as f64 * 1e6 / rate)
+    Ok(1e6 / median(rates).context("at least one signs")?)
 }
 
 /// The rate in `rsa 2048 bits 0.000349s 0.000019s   2867.7  52102.5`.

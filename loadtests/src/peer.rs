@@ -20,7 +20,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 pub(crate) use unpack::unpacked;
 
@@ -108,7 +110,11 @@ impl Peer {
                     bail!("{name} ended, {status}: {}", log.trim());
                 }
             }
-            if TcpStream::connect(self.door).await.is_ok() {
+            // The master listens at once; its smtpd greets, if it can be started.
+            if let Ok(mut stream) = TcpStream::connect(self.door).await {
+                let greeting = timeout(PATIENCE, stream.read_exact(&mut [0; 4])).await;
+                let greeting = greeting.context("Postfix listens and does not greet")?;
+                greeting.context("Postfix does not greet")?;
                 return Ok(());
             }
             tokio::time::sleep(LOOK).await;
@@ -236,7 +242,7 @@ impl Place<'_> {
              daemon_directory = {packages}/usr/lib/postfix/sbin\n\
              command_directory = {packages}/usr/sbin\n\
              shlib_directory = {packages}/usr/lib/postfix\n\
-             import_environment = TZ LD_LIBRARY_PATH={libraries}\n\
+             import_environment = MAIL_CONFIG TZ LD_LIBRARY_PATH={libraries}\n\
              mail_owner = {owner}\n\
              setgid_group = {group}\n\
              myhostname = {HOST}\n\
