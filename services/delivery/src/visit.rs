@@ -181,31 +181,7 @@ impl Visit<'_> {
             smtputf8: self.message.smtputf8,
         };
         let dotted = AtomicBool::new(false);
-        let mut before_dot = |accepted: &[usize]| -> io::Result<()> {
-            if self.halt.has_begun() {
-                return Err(stopped("the attempt was stopped"));
-            }
-            if !self.shared.standing.may_dot(self.lease) {
-                return Err(stopped("it may be another node's by now"));
-            }
-            // A host that was slow until now does not make it any less late.
-            if self.shared.clock.now() >= first.row.expires_at {
-                return Err(io::Error::other("its time has passed"));
-            }
-            // All of them are settled by this transaction's end, the refused as well.
-            if !self.halt.pass(ids(parties)) {
-                return Err(stopped("the attempt was stopped"));
-            }
-            dotted.store(true, Ordering::Relaxed);
-            let chosen = accepted.iter().filter_map(|place| parties.get(*place));
-            let mut begun = chosen.map(|party| {
-                let (row, attempt) = (&party.row, party.recipient.attempts + 1);
-                self.shared
-                    .journal
-                    .begin(row.recipient, row.message, attempt)
-            });
-            begun.try_for_each(|begun| begun.map_err(io::Error::other))
-        };
+        let mut before_dot = |accepted: &[usize]| self.pass_dot(parties, accepted, &dotted);
         let stopped = async {
             self.halt.begun().await;
             // Past its dot a transaction is not broken off: its reply is worth the wait.
@@ -221,15 +197,52 @@ impl Visit<'_> {
         let instruments = &self.shared.instruments;
         instruments.took(&Stages::of(&transaction.spent));
         if !matches!(transaction.end, End::Answered | End::Ambiguous { .. }) {
-            // What was noted before a dot that never left.
-            for party in parties {
-                if let Err(fault) = self.shared.journal.close(party.row.recipient) {
-                    tracing::error!(%fault, "the journal cannot be written");
-                }
-            }
-            self.halt.is_known(ids(parties));
+            self.take_back(parties);
         }
         Some(transaction)
+    }
+
+    /// Whether the final dot may follow now, for those that the host accepted; notes them in the
+    /// journal then. Tells `dotted` as soon as no verb can stop the transaction any more.
+    fn pass_dot(
+        &self,
+        parties: &[Party],
+        accepted: &[usize],
+        dotted: &AtomicBool,
+    ) -> io::Result<()> {
+        if self.halt.has_begun() {
+            return Err(stopped("the attempt was stopped"));
+        }
+        if !self.shared.standing.may_dot(self.lease) {
+            return Err(stopped("it may be another node's by now"));
+        }
+        // A host that was slow until now does not make it any less late.
+        let late = |first: &Party| self.shared.clock.now() >= first.row.expires_at;
+        if parties.first().is_some_and(late) {
+            return Err(io::Error::other("its time has passed"));
+        }
+        // All of them are settled by this transaction's end, the refused as well.
+        if !self.halt.pass(ids(parties)) {
+            return Err(stopped("the attempt was stopped"));
+        }
+        dotted.store(true, Ordering::Relaxed);
+        let chosen = accepted.iter().filter_map(|place| parties.get(*place));
+        let mut begun = chosen.map(|party| {
+            let (row, attempt) = (&party.row, party.recipient.attempts + 1);
+            let journal = &self.shared.journal;
+            journal.begin(row.recipient, row.message, attempt)
+        });
+        begun.try_for_each(|begun| begun.map_err(io::Error::other))
+    }
+
+    /// Takes out of the journal what was noted before a dot that never left.
+    fn take_back(&self, parties: &[Party]) {
+        for party in parties {
+            if let Err(fault) = self.shared.journal.close(party.row.recipient) {
+                tracing::error!(%fault, "the journal cannot be written");
+            }
+        }
+        self.halt.is_known(ids(parties));
     }
 
     /// Settles who has an answer; gives back who is to be sent to again over this connection.
