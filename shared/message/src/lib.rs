@@ -18,6 +18,7 @@ mod legible;
 mod lines;
 mod mailboxes;
 mod mime;
+mod options;
 mod parameters;
 mod read;
 mod redate;
@@ -34,6 +35,7 @@ pub use dkim::{
 pub use error::MessageError;
 pub use legible::legible;
 pub use lines::normalise;
+pub use options::{Asked, Wish, asked};
 pub use read::{Received, read};
 pub use redate::redate;
 pub use show::{Texts, header_value, header_values, texts};

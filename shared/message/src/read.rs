@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use postrider_model::{AddressError, Attachment, Mailbox};
+use postrider_model::{AddressError, Attachment, EmailAddress, Mailbox};
 
 use crate::MessageError;
 use crate::field::{Field, Limits, Split, split_within};
@@ -39,6 +39,8 @@ pub struct Received {
     pub reply_to: Vec<Mailbox>,
     pub to: Vec<Mailbox>,
     pub cc: Vec<Mailbox>,
+    /// To whom it asks that receipts and errors be sent; they may name who is confirmed, no others.
+    pub receipts: Vec<EmailAddress>,
     /// Without encoded words, on one line; empty where there is none.
     pub subject: String,
     /// Without angle brackets; `None` where there is none or none that is valid.
@@ -60,6 +62,7 @@ pub fn read(raw: &[u8]) -> Result<Received, MessageError> {
         reply_to: list("Reply-To").unwrap_or_default(),
         to: list("To").unwrap_or_default(),
         cc: list("Cc").unwrap_or_default(),
+        receipts: receipts(&message),
         subject: text("Subject")
             .map(|text| one_line(&text))
             .unwrap_or_default(),
@@ -92,6 +95,21 @@ pub(crate) fn check(message: &Split<'_>) -> Result<(), MessageError> {
     } else {
         Ok(())
     }
+}
+
+// The fields beside Reply-To that ask for mail.
+fn receipts(message: &Split<'_>) -> Vec<EmailAddress> {
+    const FIELDS: [&str; 3] = [
+        "Disposition-Notification-To",
+        "Return-Receipt-To",
+        "Errors-To",
+    ];
+    let fields = message
+        .fields
+        .iter()
+        .filter(|field| FIELDS.iter().any(|name| field.is(name)));
+    let named = fields.flat_map(|field| mailboxes::parse(&field.text()).mailboxes);
+    named.map(|mailbox| mailbox.address).collect()
 }
 
 fn from(message: &Split<'_>) -> Result<Vec<Mailbox>, MessageError> {

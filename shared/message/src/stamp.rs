@@ -6,7 +6,7 @@ mod clean;
 mod header;
 mod seven_bit;
 
-use postrider_model::{Mailbox, Timestamp};
+use postrider_model::{EmailAddress, Mailbox, Timestamp};
 
 use crate::MessageError;
 use crate::field::split;
@@ -20,6 +20,8 @@ pub struct Stamp {
     pub from: Mailbox,
     /// Replaces Reply-To; none is written where this is empty.
     pub reply_to: Vec<Mailbox>,
+    /// What else may stand in fields that ask for receipts, of `Received::receipts`.
+    pub receipts: Vec<EmailAddress>,
     /// For the Date field of a message without one.
     pub date: Timestamp,
     /// Without angle brackets; used where the message has no valid one.
@@ -28,6 +30,9 @@ pub struct Stamp {
     pub feedback_id: String,
     /// The value of our Received field, without the client's address.
     pub received: String,
+    /// Where its one recipient leaves the list, an HTTPS address; it takes the place of what the
+    /// message says of that. `None` leaves that as it is.
+    pub unsubscribe: Option<String>,
 }
 
 /// A message with its stamp: 7-bit (but see `needs_smtputf8`), lines of at most 998 bytes, CRLF

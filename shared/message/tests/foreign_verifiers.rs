@@ -61,11 +61,13 @@ fn stamped(raw: &[u8]) -> Vec<u8> {
     let ours = Stamp {
         from: mailbox("Joe's Garage", "joes-garage-7k2f@send.relay.example"),
         reply_to: vec![mailbox("Joé", "joe@joesgarage.example")],
+        receipts: vec![],
         date: Timestamp::parse("2026-01-31T08:09:10Z").unwrap(),
         message_id: "0190@send.relay.example".to_owned(),
         feedback_id: "c:t:transactional:relay".to_owned(),
         received: "by mx-out.relay.example with ESMTPSA id 1; Sat, 31 Jan 2026 08:09:10 +0000"
             .to_owned(),
+        unsubscribe: None,
     };
     stamp(raw, &ours).unwrap().bytes
 }

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use postrider_model::Mailbox;
+
 use super::Stamp;
 use super::clean::clean;
 use super::seven_bit::Edits;
@@ -9,6 +11,7 @@ use crate::MessageError;
 use crate::field::{Field, Split};
 use crate::fold::{refold, unstructured};
 use crate::mailboxes;
+use crate::options::is_ours;
 use crate::read::message_id;
 
 /// What becomes of a field that came with the message.
@@ -20,8 +23,12 @@ enum Fate {
     From,
     /// Stays if it says something that is valid; else ours is added.
     KeepIfValid,
-    /// Stays only if it names the confirmed reply addresses: answers go nowhere else.
+    /// Stays only if it names confirmed reply addresses: answers go nowhere else.
     KeepIfReply,
+    /// As Reply-To: what of it is confirmed stays, else our reply addresses stand there.
+    Reply,
+    /// Stays where we do not write it ourselves.
+    KeepUnlessOurs,
 }
 
 /// Writes the header without the empty line; returns the Message-ID that stands in it.
@@ -48,6 +55,15 @@ pub(crate) fn write(
             }
             Fate::KeepIfValid => is_valid(&name, field),
             Fate::KeepIfReply => names_only_reply_addresses(field, stamp),
+            Fate::Reply if names_only_reply_addresses(field, stamp) => true,
+            Fate::Reply => {
+                let confirmed = confirmed(field, stamp);
+                if !confirmed.is_empty() {
+                    out.extend_from_slice(mailboxes::print(field.name, &confirmed).as_bytes());
+                }
+                continue;
+            }
+            Fate::KeepUnlessOurs => stamp.unsubscribe.is_none(),
         };
         if keep {
             // What the body needs is said in these two.
@@ -97,6 +113,11 @@ fn missing(kept: &HashSet<String>, stamp: &Stamp, out: &mut Vec<u8>) {
     if !stamp.feedback_id.is_empty() {
         ours("Feedback-ID", &stamp.feedback_id, out);
     }
+    // RFC 8058 §3.1: one HTTPS address, and this very value.
+    if let Some(link) = &stamp.unsubscribe {
+        ours("List-Unsubscribe", &format!("<{link}>"), out);
+        ours("List-Unsubscribe-Post", "List-Unsubscribe=One-Click", out);
+    }
 }
 
 fn ours(name: &str, value: &str, out: &mut Vec<u8>) {
@@ -108,12 +129,10 @@ fn fate(name: &str) -> Fate {
     match name {
         "from" => Fate::From,
         "to" | "cc" | "date" | "message-id" => Fate::KeepIfValid,
+        "disposition-notification-to" | "return-receipt-to" | "errors-to" => Fate::Reply,
         // Where answers, receipts and errors go in one program or another; Author (RFC 9057) is
         // shown in place of From.
-        "disposition-notification-to"
-        | "return-receipt-to"
-        | "read-receipt-to"
-        | "errors-to"
+        "read-receipt-to"
         | "x-errors-to"
         | "x-confirm-reading-to"
         | "mail-reply-to"
@@ -136,20 +155,15 @@ fn fate(name: &str) -> Fate {
         | "received-spf" => Fate::Drop,
         // Where complaints go (RFC 9477) is said by the one who signs.
         "cfbl-address" | "cfbl-feedback-id" => Fate::Drop,
+        // Ours in bulk mail; else the tenant's own to offer.
+        "list-unsubscribe" | "list-unsubscribe-post" => Fate::KeepUnlessOurs,
         // Words between a client and us.
-        "resend-idempotency-key" | "x-tag" => Fate::Drop,
+        name if is_ours(name) => Fate::Drop,
         // Who resent it to whom (RFC 5322 §3.6.6) is an identity that nobody confirmed, a Bcc
         // among it; what is submitted here is sent, not resent.
-        name if [
-            "resent-",
-            "arc-",
-            "x-google-",
-            "x-postrider-",
-            "x-relay-",
-            "x-dkim-",
-        ]
-        .iter()
-        .any(|prefix| name.starts_with(prefix)) =>
+        name if ["resent-", "arc-", "x-google-", "x-dkim-"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix)) =>
         {
             Fate::Drop
         }
@@ -185,15 +199,28 @@ fn is_date(text: &str) -> bool {
 
 fn names_only_reply_addresses(field: &Field<'_>, stamp: &Stamp) -> bool {
     let list = mailboxes::parse(&field.text());
-    let confirmed: Vec<String> = stamp
-        .reply_to
-        .iter()
-        .map(|to| to.address.folded())
-        .collect();
     list.wrong.is_none()
         && !list.mailboxes.is_empty()
         && list
             .mailboxes
             .iter()
-            .all(|given| confirmed.contains(&given.address.folded()))
+            .all(|given| is_ours_to_name(given, stamp))
+}
+
+// What a field may name of what it names; the reply addresses where that is nothing.
+fn confirmed(field: &Field<'_>, stamp: &Stamp) -> Vec<Mailbox> {
+    let mut named = mailboxes::parse(&field.text()).mailboxes;
+    named.retain(|given| is_ours_to_name(given, stamp));
+    if named.is_empty() {
+        stamp.reply_to.clone()
+    } else {
+        named
+    }
+}
+
+fn is_ours_to_name(given: &Mailbox, stamp: &Stamp) -> bool {
+    let given = given.address.folded();
+    let replies = stamp.reply_to.iter().map(|mailbox| &mailbox.address);
+    let mut confirmed = replies.chain(&stamp.receipts);
+    confirmed.any(|confirmed| confirmed.folded() == given)
 }

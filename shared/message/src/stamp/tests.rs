@@ -12,11 +12,13 @@ fn ours() -> Stamp {
     Stamp {
         from: mailbox(Some("Joe's Garage"), "joes-garage-7k2f@send.relay.example"),
         reply_to: vec![mailbox(None, "joe@joesgarage.example")],
+        receipts: vec![EmailAddress::parse("boss@joesgarage.example").unwrap()],
         date: Timestamp::parse("2026-01-31T08:09:10Z").unwrap(),
         message_id: "0190@send.relay.example".to_owned(),
         feedback_id: "c:t:transactional:relay".to_owned(),
         received: "by mx-out.relay.example with ESMTPSA id 1; Sat, 31 Jan 2026 08:09:10 +0000"
             .to_owned(),
+        unsubscribe: None,
     }
 }
 
@@ -48,7 +50,8 @@ fn a_message_gets_our_identity_and_loses_what_impersonates() {
         "Received: by mx-out.relay.example with ESMTPSA id 1; Sat, 31 Jan 2026\r\n 08:09:10 +0000\r\n\
          Received: from lan by mta.example\r\n\
          From: \"Joe's Garage\" <joes-garage-7k2f@send.relay.example>\r\nReply-To: joe@joesgarage.example\r\n\
-         To: ann@b.example\r\nReturn-Receipt-To: Joe <JOE@joesgarage.example>\r\nX-Mine: stays\r\nSubject: hi\r\n\
+         To: ann@b.example\r\nDisposition-Notification-To: joe@joesgarage.example\r\n\
+         Return-Receipt-To: Joe <JOE@joesgarage.example>\r\nErrors-To: joe@joesgarage.example\r\nX-Mine: stays\r\nSubject: hi\r\n\
          Date: Sat, 31 Jan 2026 08:09:10 +0000\r\nMessage-ID: <0190@send.relay.example>\r\nMIME-Version: 1.0\r\n\
          Feedback-ID: c:t:transactional:relay\r\n\r\nbody\r\n"
     );
@@ -223,6 +226,93 @@ fn what_was_let_in_can_be_stamped_again_and_again() {
         let mut bytes = raw.into_bytes();
         for _ in 0..20 {
             bytes = stamp(&bytes, &ours()).unwrap().bytes;
+        }
+    }
+}
+
+#[test]
+fn receipts_go_where_replies_may_go() {
+    for (given, want) in [
+        (
+            "Boss <boss@joesgarage.example>",
+            "Boss <boss@joesgarage.example>",
+        ),
+        (
+            "boss@joesgarage.example, evil@evil.example",
+            "boss@joesgarage.example",
+        ),
+        ("evil@evil.example", "joe@joesgarage.example"),
+        ("not an address", "joe@joesgarage.example"),
+    ] {
+        for name in [
+            "Disposition-Notification-To",
+            "return-receipt-to",
+            "Errors-To",
+        ] {
+            let out = stamped(&format!("{name}: {given}\r\n\r\nx\r\n"));
+            assert!(
+                out.contains(&format!("\r\n{name}: {want}\r\n")),
+                "{given}: {out}"
+            );
+            assert!(!out.contains("evil"), "{out}");
+        }
+    }
+}
+
+#[test]
+fn bulk_mail_carries_its_one_click_and_no_other() {
+    let raw = "List-Unsubscribe: <mailto:x@evil.example>\r\nList-Unsubscribe-Post: x\r\n\r\nx\r\n";
+    assert!(stamped(raw).contains("List-Unsubscribe: <mailto:x@evil.example>\r\n"));
+    let link = format!("https://relay.example/u/{}", "a".repeat(80));
+    let bulk = Stamp {
+        unsubscribe: Some(link.clone()),
+        ..ours()
+    };
+    let out = stamp(raw.as_bytes(), &bulk).unwrap();
+    let text = String::from_utf8(out.bytes).unwrap();
+    assert_eq!(text.matches("List-Unsubscribe").count(), 2 + 1, "{text}");
+    assert!(text.contains(&format!("<{link}>\r\n")), "{text}");
+    assert!(text.contains("List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"));
+}
+
+#[test]
+fn what_programs_say_of_priority_arrives_as_it_was() {
+    let raw = "X-Priority: 1 (Highest)\r\nX-MSMail-Priority:High\r\nImportance:  high\r\nPriority: urgent\r\n";
+    let out = stamped(&format!("{raw}Subject: x\r\n\r\nx\r\n"));
+    assert!(out.contains(raw), "{out}");
+}
+
+#[test]
+fn a_sealed_part_is_the_same_to_the_byte_or_refused() {
+    let inner = "Content-Type: text/plain;\r\n\t charset=us-ascii \r\nContent-Transfer-Encoding:  8bit\r\nX-Odd : a\r\n\r\n  it  \t\r\n\r\n.\r\nFrom here\r\n";
+    for kind in [
+        "signed; micalg=pgp-sha256; protocol=\"application/pgp-signature\"",
+        "encrypted",
+    ] {
+        let sealed = |inner: &str| {
+            format!(
+                "Content-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\n\r\nfußnote\r\n--o\r\n\
+                 Content-Type: multipart/{kind}; boundary=i\r\n\r\n--i\r\n{inner}\r\n--i\r\n\
+                 Content-Type: application/octet-stream\r\n\r\nx\r\n--i--\r\n--o--\r\n"
+            )
+        };
+        let out = stamped(&sealed(inner));
+        assert!(
+            out.contains("fu=C3=9Fnote"),
+            "the part beside it is encoded"
+        );
+        assert!(out.contains(&format!("--i\r\n{inner}\r\n--i\r\n")), "{out}");
+        for bad in [
+            inner.replace("here", "hëre"),
+            inner.replace("here", &"a".repeat(999)),
+            inner.replace("X-Odd : a", "X-Odd: ä"),
+            format!("Content-Type: message/rfc822\r\n\r\nSubject: ä\r\n\r\n{inner}"),
+        ] {
+            assert_eq!(
+                stamp(sealed(&bad).as_bytes(), &ours()),
+                Err(MessageError::Sealed),
+                "{bad}"
+            );
         }
     }
 }
