@@ -1,7 +1,7 @@
-//! Who may send: tenants, their keys and reply addresses; and the service's signing keys.
+//! Who may send: tenants and their reply addresses; and the service's signing keys.
 
 use crate::state::words;
-use crate::{CredentialId, DkimKeyId, Domain, EmailAddress, ReplyAddressId, TenantId, Timestamp};
+use crate::{DkimKeyId, Domain, EmailAddress, KeyStatus, ReplyAddressId, TenantId, Timestamp};
 
 words!(
     /// Whether a tenant may send.
@@ -13,18 +13,39 @@ words!(
 );
 
 words!(
-    /// Whether a reply address may stand in mail.
+    /// Whether a reply address may stand in mail. Only a confirmed one may.
     ReplyStatus {
         Unconfirmed = "unconfirmed",
         Confirmed = "confirmed",
+        /// Its owner said that it has nothing to do with the tenant.
+        Refused = "refused",
+        /// It was confirmed, and does not take mail any more.
+        Broken = "broken",
     }
 );
 
 words!(
-    /// Whether a key opens the doors.
-    KeyStatus {
-        Active = "active",
-        Revoked = "revoked",
+    /// How a reply address came to a tenant.
+    ReplySource {
+        /// An operator entered it.
+        Operator = "operator",
+        /// The tenant entered it.
+        Tenant = "tenant",
+        /// It stood in the tenant's mail.
+        Observed = "observed",
+        /// It stood in the tenant's mail and is at the tenant's own domain, of which another
+        /// address was confirmed before.
+        Domain = "domain",
+    }
+);
+
+words!(
+    /// The language of what we write to a tenant and of its pages.
+    #[derive(Default)]
+    Language {
+        #[default]
+        En = "en",
+        Fr = "fr",
     }
 );
 
@@ -57,6 +78,31 @@ pub struct Limits {
     pub per_month: u32,
 }
 
+/// How much a new tenant may send while nobody knows it yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ramp {
+    /// When it began.
+    pub since: Timestamp,
+    /// Recipients per UTC day for now; 0: it is past its ramp.
+    pub per_day: u32,
+    /// The UTC day (`Timestamp::day`) up to which the days before were looked at: its own
+    /// `per_day` is decided.
+    pub decided: i64,
+}
+
+impl Ramp {
+    /// Of a tenant that is not limited by one.
+    pub const PAST: Self = Self {
+        since: Timestamp::from_micros(0),
+        per_day: 0,
+        decided: 0,
+    };
+
+    pub fn is_past(&self) -> bool {
+        self.per_day == 0
+    }
+}
+
 /// One customer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tenant {
@@ -71,6 +117,12 @@ pub struct Tenant {
     pub reply_to: EmailAddress,
     pub status: TenantStatus,
     pub limits: Limits,
+    pub language: Language,
+    /// Whether what is at a domain of which one address is confirmed is its own at once.
+    pub own_domain: bool,
+    pub ramp: Ramp,
+    /// The one tenant that Postrider writes its own mail as; outside quotas and ramps.
+    pub is_house: bool,
     pub created_at: Timestamp,
 }
 
@@ -81,20 +133,10 @@ pub struct ReplyAddress {
     pub tenant: TenantId,
     pub address: EmailAddress,
     pub status: ReplyStatus,
-    pub created_at: Timestamp,
-}
-
-/// A key, without its secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credential {
-    pub id: CredentialId,
-    pub tenant: TenantId,
-    /// The first characters, shown in lists and searched by.
-    pub prefix: String,
-    /// SHA-256 of the whole token.
-    pub hash: [u8; 32],
-    pub note: String,
-    pub status: KeyStatus,
+    pub source: ReplySource,
+    pub confirmed_at: Option<Timestamp>,
+    /// When we last wrote to it to have it confirmed, for whichever tenant, as far as was seen.
+    pub asked_at: Option<Timestamp>,
     pub created_at: Timestamp,
 }
 

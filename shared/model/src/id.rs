@@ -100,6 +100,10 @@ id!(
     DkimKeyId
 );
 id!(
+    /// One suppression of a tenant.
+    SuppressionId
+);
+id!(
     /// One run of one delivery node: a new one at each start.
     NodeId
 );

@@ -5,31 +5,39 @@
 //! parsed again. There is no I/O here, no async, no clock.
 
 mod address;
+mod credential;
 mod directory;
 mod domain;
 mod event;
 mod id;
 mod key;
 mod mail;
+mod network;
 mod reply;
+mod session;
 mod state;
+mod suppression;
 mod time;
 mod waits;
 
 pub use address::{AddressError, EmailAddress, Mailbox};
+pub use credential::{Credential, KeyDefaults, KeyKind, KeyStatus, UnknownReplyTo};
 pub use directory::{
-    Credential, DkimAlgorithm, DkimKey, KeyStatus, Limits, ReplyAddress, ReplyStatus, Tenant,
+    DkimAlgorithm, DkimKey, Language, Limits, Ramp, ReplyAddress, ReplySource, ReplyStatus, Tenant,
     TenantStatus,
 };
 pub use domain::{Domain, DomainError};
 pub use event::{Event, EventKind, MxHost, TlsFacts};
 pub use id::{
     ControlId, CredentialId, DkimKeyId, IdError, MessageId, NodeId, RecipientId, ReplyAddressId,
-    TenantId,
+    SuppressionId, TenantId,
 };
 pub use key::{ApiToken, IdempotencyKey, KeyError};
 pub use mail::{Attachment, Stream, Tag};
+pub use network::{Network, NetworkError};
 pub use reply::{EnhancedCode, Reply};
+pub use session::{Session, SessionCode, SessionCodeError, SessionLine, SessionTls, Side};
 pub use state::{RecipientState, UnknownWord, WaitCause};
+pub use suppression::{Suppression, SuppressionReason};
 pub use time::{Timestamp, TimestampError};
 pub use waits::Waits;

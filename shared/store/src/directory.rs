@@ -1,9 +1,11 @@
 //! The port of the operator: who may send, with which keys; and the service's signing keys.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use postrider_model::{
-    Credential, CredentialId, DkimKey, DkimKeyId, EmailAddress, Limits, ReplyAddress, Tenant,
-    TenantId, TenantStatus,
+    Credential, CredentialId, DkimKey, DkimKeyId, EmailAddress, Language, Limits, Ramp,
+    ReplyAddress, ReplyStatus, Tenant, TenantId, TenantStatus, Timestamp,
 };
 
 use crate::StoreError;
@@ -18,7 +20,7 @@ pub trait Directory: Send + Sync {
     async fn snapshot(&self) -> Result<DirectorySnapshot, StoreError>;
 
     /// Adds a tenant with its first reply address and key. `Taken` where its From address or
-    /// slug was ever used.
+    /// slug was ever used, or where it is to be the house and there is one.
     async fn add_tenant(&self, new: NewTenant) -> Result<(), StoreError>;
 
     /// Opens or closes both doors and the queue for a tenant.
@@ -27,15 +29,48 @@ pub trait Directory: Send + Sync {
     /// Gives a tenant other limits.
     async fn set_limits(&self, tenant: TenantId, limits: Limits) -> Result<(), StoreError>;
 
+    /// Gives a tenant another language, or way with its own domain.
+    async fn change_tenant(&self, tenant: TenantId, change: TenantChange)
+    -> Result<(), StoreError>;
+
+    /// Puts a tenant's ramp in the place of `was`; false where it is not that any more: another
+    /// node has decided the day.
+    async fn change_ramp(
+        &self,
+        tenant: TenantId,
+        was: Ramp,
+        ramp: Ramp,
+    ) -> Result<bool, StoreError>;
+
     /// Adds a reply address. `Taken` where the tenant has it already.
     async fn add_reply_address(&self, address: ReplyAddress) -> Result<(), StoreError>;
 
-    /// Marks a reply address as confirmed.
-    async fn confirm_reply_address(
+    /// A tenant's mail has named this address (at its `created_at`), or it is to be asked (again).
+    /// Writes it down where the tenant has it not yet and `caps` allow; and says whether it may be
+    /// written to: each mailbox once in a while over all tenants, whoever asks. Who is told that
+    /// it may has to write. Unless something changed the generation stays.
+    async fn observe_reply_address(
+        &self,
+        seen: ReplyAddress,
+        caps: AskCaps,
+    ) -> Result<Observed, StoreError>;
+
+    /// Gives a reply address another status. With `Confirmed` its `confirmed_at` is `at`; with
+    /// `Refused` a complaint is counted against the tenant on that day, once.
+    async fn set_reply_status(
         &self,
         tenant: TenantId,
         address: &EmailAddress,
+        status: ReplyStatus,
+        at: Timestamp,
     ) -> Result<(), StoreError>;
+
+    /// The mailbox does not take mail any more: what is confirmed of it is broken, with every
+    /// tenant. Gives those tenants.
+    async fn break_reply_address(
+        &self,
+        address: &EmailAddress,
+    ) -> Result<Vec<TenantId>, StoreError>;
 
     /// Takes a reply address away. `Rejected` where it is the tenant's default.
     async fn remove_reply_address(
@@ -46,6 +81,10 @@ pub trait Directory: Send + Sync {
 
     /// Adds a key to a tenant.
     async fn add_credential(&self, credential: Credential) -> Result<(), StoreError>;
+
+    /// Gives a key the note, networks, quota, end, defaults and manners of `credential`, which
+    /// has its id and tenant; nothing else of it changes.
+    async fn change_credential(&self, credential: Credential) -> Result<(), StoreError>;
 
     /// Closes a key for good.
     async fn revoke_credential(&self, tenant: TenantId, id: CredentialId)
@@ -64,7 +103,33 @@ pub struct NewTenant {
     pub tenant: Tenant,
     /// The default reply address (`tenant.reply_to`).
     pub reply_address: ReplyAddress,
-    pub credential: Credential,
+    /// Its first key; the house has none.
+    pub credential: Option<Credential>,
+}
+
+/// What is to be different with a tenant; `None` leaves it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TenantChange {
+    pub language: Option<Language>,
+    pub own_domain: Option<bool>,
+}
+
+/// How many strangers a tenant may have us write to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AskCaps {
+    /// New addresses from its mail, per tenant and UTC day.
+    pub per_day: u32,
+    /// Between two mails to one mailbox, over all tenants.
+    pub pause: Duration,
+}
+
+/// What became of an address that a tenant's mail named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// As it stands now; `None`: it is new, and one too many today. Nothing was written.
+    pub address: Option<ReplyAddress>,
+    /// It may be written to, now and by whoever called; noted as done.
+    pub ask: bool,
 }
 
 /// The whole directory at one moment.

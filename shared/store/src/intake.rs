@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use postrider_model::{
-    Attachment, EmailAddress, Event, IdempotencyKey, MessageId, RecipientId, Stream, Tag, TenantId,
-    Timestamp,
+    Attachment, CredentialId, EmailAddress, Event, IdempotencyKey, MessageId, RecipientId,
+    SessionCode, Stream, Tag, TenantId, Timestamp,
 };
 
 use crate::StoreError;
@@ -85,6 +85,12 @@ pub enum Rescheduling {
 pub struct Quota {
     pub per_day: u32,
     pub per_month: u32,
+    /// Under the message's key, per UTC day. What was accepted under a key is only counted with
+    /// messages that have this: a quota that a key gets later on begins at nothing.
+    pub key_per_day: u32,
+    /// Recipients that the tenant had not written to before, within any hour. Whom it has written
+    /// to is only noted with messages that have this, and forgotten after 30 days.
+    pub new_per_hour: u32,
 }
 
 /// The quota that a message would have broken.
@@ -92,7 +98,7 @@ pub struct Quota {
 pub struct OverQuota {
     pub period: Period,
     pub limit: u32,
-    /// Recipients accepted in the period so far.
+    /// Recipients accepted in the period so far, of those that it counts.
     pub used: u64,
 }
 
@@ -101,15 +107,21 @@ impl OverQuota {
     #[must_use]
     pub fn without(self, before: &[&NewMessage], message: &NewMessage) -> Self {
         let period = |at: Timestamp| match self.period {
-            Period::Day => at.day(),
+            Period::Day | Period::KeyDay => at.day(),
             Period::Month => at.month_begin(),
+            Period::NewHour => 0,
         };
-        let same = before
-            .iter()
-            .filter(|other| period(other.accepted_at) == period(message.accepted_at));
+        let same = before.iter().filter(|other| {
+            let key = self.period != Period::KeyDay || other.credential == message.credential;
+            key && period(other.accepted_at) == period(message.accepted_at)
+        });
         let counted: usize = same.map(|other| other.recipients.len()).sum();
         Self {
-            used: self.used.saturating_sub(counted as u64),
+            used: match self.period {
+                // Told as of before the batch from the start.
+                Period::NewHour => self.used,
+                _ => self.used.saturating_sub(counted as u64),
+            },
             ..self
         }
     }
@@ -120,6 +132,10 @@ impl OverQuota {
 pub enum Period {
     Day,
     Month,
+    /// `Quota::key_per_day`.
+    KeyDay,
+    /// `Quota::new_per_hour`.
+    NewHour,
 }
 
 /// What `commit` did.
@@ -167,6 +183,8 @@ pub struct Answer {
 pub struct NewMessage {
     pub id: MessageId,
     pub tenant: TenantId,
+    /// The key it was handed in with.
+    pub credential: Option<CredentialId>,
     pub accepted_at: Timestamp,
     /// First attempts start here; later than `accepted_at` only where the client asked. Where
     /// it is not, the message is due at once by the database's clock, if that is behind.
@@ -213,6 +231,13 @@ pub struct Summary {
     /// outlive it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
+    /// The first of those that one submission was split into; itself among them. `None` where it
+    /// was not split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<MessageId>,
+    /// The SMTP session it came in by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionCode>,
 }
 
 /// One recipient of a new message.
@@ -222,4 +247,7 @@ pub struct NewRecipient {
     pub address: EmailAddress,
     /// MAIL FROM for this recipient, the same on every attempt.
     pub return_path: EmailAddress,
+    /// It is on the suppression list: its state is `suppressed` from the start, and it is never
+    /// attempted. Its first events say so.
+    pub suppressed: bool,
 }

@@ -14,20 +14,22 @@ mod mail;
 mod nodes;
 mod queue;
 mod roster;
+mod sessions;
 mod shard;
+mod suppressions;
 mod upkeep;
 
 pub use controls::{
     Acknowledged, Control, ControlVerb, Controls, Enacted, HeldMessage, NewControl, Scope,
 };
-pub use directory::{Directory, DirectorySnapshot, NewTenant};
+pub use directory::{AskCaps, Directory, DirectorySnapshot, NewTenant, Observed, TenantChange};
 pub use error::StoreError;
 pub use intake::{
     Answer, Claim, ClaimScope, Committed, Intake, NewMessage, NewRecipient, OverQuota, Period,
     Quota, Rescheduled, Rescheduling, Resealed, Summary,
 };
 pub use mail::{
-    Cancelled, ListedEmail, Listing, Mail, MailFilter, MailPage, PageStart, StoredEmail,
+    Cancelled, ListedEmail, Listing, Mail, MailFilter, MailPage, Note, PageStart, StoredEmail,
     StoredEvent, StoredRecipient, Usage,
 };
 pub use nodes::{Beat, Level, NewNode, NodeReport, NodeStanding, Nodes, Taken};
@@ -36,5 +38,9 @@ pub use queue::{
     QueueRow, Settled, Settlement,
 };
 pub use roster::Roster;
+pub use sessions::Sessions;
 pub use shard::{Epoch, Lease, Shard};
-pub use upkeep::{Removed, Upkeep};
+pub use suppressions::{
+    Suppressed, SuppressionFilter, SuppressionList, SuppressionPage, SuppressionStart, Suppressions,
+};
+pub use upkeep::{NOTE_LIFE, Removed, SESSION_LIFE, Upkeep};

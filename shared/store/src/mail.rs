@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use postrider_model::{
-    EmailAddress, Event, EventKind, MessageId, RecipientId, RecipientState, Reply, Stream, Tag,
+    CredentialId, EmailAddress, Event, EventKind, MessageId, RecipientId, RecipientState, Reply, Stream, Tag,
     TenantId, Timestamp, WaitCause, Waits,
 };
 
@@ -49,8 +49,21 @@ pub trait Mail: Send + Sync {
         at: Timestamp,
     ) -> Result<Cancelled, StoreError>;
 
-    /// Recipients accepted on the UTC day of `at` and in its month.
+    /// What was counted on the UTC day of `at`, in its month and in the hour before it.
     async fn usage(&self, tenant: TenantId, at: Timestamp) -> Result<Usage, StoreError>;
+
+    /// Recipients accepted under a key of the tenant on the UTC day of `at`, as far as
+    /// `Quota::key_per_day` had them counted.
+    async fn key_usage(
+        &self,
+        tenant: TenantId,
+        credential: CredentialId,
+        at: Timestamp,
+    ) -> Result<u64, StoreError>;
+
+    /// Adds an event about each recipient of a message; nothing else changes. False where this
+    /// tenant has none of that id.
+    async fn note(&self, tenant: TenantId, id: MessageId, note: Note) -> Result<bool, StoreError>;
 }
 
 /// Which messages are listed: those for which all that is given holds.
@@ -112,11 +125,30 @@ pub enum Cancelled {
     NotFound,
 }
 
-/// Recipients accepted so far.
+/// Something that happened to a message as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    pub kind: EventKind,
+    pub at: Timestamp,
+    /// One sentence for people.
+    pub note: Option<String>,
+}
+
+/// Recipients, counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
+    /// Accepted on the day.
     pub day: u64,
+    /// Accepted in the month.
     pub month: u64,
+    /// Of any day's mail, refused on the day for good because there is no such mailbox
+    /// (`Settlement::suppress_until`).
+    pub hard_bounces: u64,
+    /// Complaints on the day: `Suppressions::suppress` for that reason, and reply addresses that
+    /// were refused.
+    pub complaints: u64,
+    /// First written to in the hour before, as far as `Quota::new_per_hour` had them noted.
+    pub new_in_hour: u64,
 }
 
 /// A message as stored.
@@ -124,6 +156,8 @@ pub struct Usage {
 pub struct StoredEmail {
     pub id: MessageId,
     pub tenant: TenantId,
+    /// The key it was handed in with, where that was noted.
+    pub credential: Option<CredentialId>,
     pub accepted_at: Timestamp,
     pub expires_at: Timestamp,
     /// Bytes on the wire.

@@ -219,6 +219,10 @@ pub struct Settlement {
     pub waits: Waits,
     /// Under which a `Retry` is recorded; `None` asks for no lease.
     pub lease: Option<Lease>,
+    /// The remote says for good that there is no such mailbox: no mail of the tenant goes there
+    /// until then (reason `hard_bounce`, both streams), and a hard bounce is counted against it on
+    /// the day of `at`. Only with a `Final` outcome that is recorded.
+    pub suppress_until: Option<Timestamp>,
 }
 
 /// Where a recipient goes from here.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use postrider_model::{
-    Credential, DkimKey, EmailAddress, KeyStatus, ReplyStatus, Tenant, TenantId,
+    Credential, DkimKey, Domain, EmailAddress, KeyStatus, ReplyAddress, ReplyStatus, Tenant,
+    TenantId,
 };
 
 use crate::{Directory, DirectorySnapshot, StoreError};
@@ -20,7 +21,10 @@ struct Index {
     generation: u64,
     tenants: HashMap<TenantId, Arc<Tenant>>,
     credentials: HashMap<[u8; 32], Arc<Credential>>,
-    confirmed: HashSet<(TenantId, String)>,
+    house: Option<Arc<Tenant>>,
+    reply_addresses: HashMap<(TenantId, String), Arc<ReplyAddress>>,
+    /// Where a tenant has a confirmed address.
+    confirmed_at: HashSet<(TenantId, Domain)>,
     dkim_keys: Arc<Vec<DkimKey>>,
 }
 
@@ -55,12 +59,31 @@ impl Roster {
         self.0.load().credentials.get(hash).cloned()
     }
 
+    /// The tenant that Postrider writes its own mail as.
+    pub fn house(&self) -> Option<Arc<Tenant>> {
+        self.0.load().house.clone()
+    }
+
+    /// What is known of an address as a reply address of this tenant, whatever its status.
+    pub fn reply_address(
+        &self,
+        tenant: TenantId,
+        address: &EmailAddress,
+    ) -> Option<Arc<ReplyAddress>> {
+        let key = (tenant, address.folded());
+        self.0.load().reply_addresses.get(&key).cloned()
+    }
+
     /// Whether mail of this tenant may carry this address as Reply-To.
     pub fn is_confirmed(&self, tenant: TenantId, address: &EmailAddress) -> bool {
-        self.0
-            .load()
-            .confirmed
-            .contains(&(tenant, address.folded()))
+        self.reply_address(tenant, address)
+            .is_some_and(|known| known.status == ReplyStatus::Confirmed)
+    }
+
+    /// Whether a reply address of this tenant at exactly this domain is confirmed.
+    pub fn is_confirmed_at(&self, tenant: TenantId, domain: &Domain) -> bool {
+        let key = (tenant, domain.clone());
+        self.0.load().confirmed_at.contains(&key)
     }
 
     /// The active signing keys, oldest first.
@@ -71,24 +94,31 @@ impl Roster {
 
 impl Index {
     fn of(snapshot: DirectorySnapshot) -> Self {
-        let confirmed = snapshot.reply_addresses.into_iter();
-        let confirmed = confirmed.filter(|a| a.status == ReplyStatus::Confirmed);
+        let addresses = snapshot.reply_addresses.into_iter().map(Arc::new);
+        let addresses: Vec<Arc<ReplyAddress>> = addresses.collect();
+        let confirmed = addresses
+            .iter()
+            .filter(|a| a.status == ReplyStatus::Confirmed);
+        let tenants: Vec<_> = snapshot.tenants.into_iter().map(Arc::new).collect();
         let mut dkim_keys = snapshot.dkim_keys;
         dkim_keys.retain(|key| key.status == KeyStatus::Active);
         dkim_keys.sort_by_key(|key| key.id);
         Self {
             generation: snapshot.generation,
-            tenants: snapshot
-                .tenants
-                .into_iter()
-                .map(|t| (t.id, Arc::new(t)))
-                .collect(),
+            house: tenants.iter().find(|tenant| tenant.is_house).cloned(),
+            tenants: tenants.into_iter().map(|t| (t.id, t)).collect(),
             credentials: snapshot
                 .credentials
                 .into_iter()
                 .map(|c| (c.hash, Arc::new(c)))
                 .collect(),
-            confirmed: confirmed.map(|a| (a.tenant, a.address.folded())).collect(),
+            confirmed_at: confirmed
+                .map(|a| (a.tenant, a.address.domain().clone()))
+                .collect(),
+            reply_addresses: addresses
+                .into_iter()
+                .map(|a| ((a.tenant, a.address.folded()), a))
+                .collect(),
             dkim_keys: Arc::new(dkim_keys),
         }
     }

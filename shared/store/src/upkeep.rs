@@ -19,7 +19,9 @@ pub trait Upkeep: Send + Sync {
     /// Drops what is past its life at `now`, in one small batch that holds the writer no longer
     /// than about 50 ms: bodies `body_life` after their message's last final state, messages with
     /// recipients and events `message_life` after they were accepted, or at the end of that day
-    /// (never one with a live recipient), claims past their time. Call again while it reports anything.
+    /// (never one with a live recipient), claims past their time, submission sessions after
+    /// `SESSION_LIFE`, suppressions that have ended, and notes of whom was written to or asked
+    /// when they count no more. Call again while it reports anything.
     async fn retain(
         &self,
         now: Timestamp,
@@ -35,12 +37,23 @@ pub trait Upkeep: Send + Sync {
     async fn checkpoint(&self) -> Result<(), StoreError>;
 }
 
+/// How long a submission session is kept after it began.
+pub const SESSION_LIFE: Duration = Duration::from_hours(7 * 24);
+/// How long it is known whom a tenant has written to (`Quota::new_per_hour`), and whom we have
+/// asked to confirm an address.
+pub const NOTE_LIFE: Duration = Duration::from_hours(30 * 24);
+
 /// What one batch removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Removed {
     pub bodies: u64,
     pub messages: u64,
     pub claims: u64,
+    pub sessions: u64,
+    /// Suppressions that have ended.
+    pub suppressions: u64,
+    /// Notes of whom a tenant has written to, or whom we have asked.
+    pub notes: u64,
 }
 
 impl Removed {
