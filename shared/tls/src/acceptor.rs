@@ -1,56 +1,81 @@
-//! The server side: a certificate that can be replaced while connections come in.
+//! The server side: certificates that can be replaced while connections come in.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rustls::ServerConfig;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use tokio::net::TcpStream;
+use rustls::{ServerConfig, SignatureAlgorithm};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::pem::{self, Pem};
-use crate::{ServerStream, TlsError};
+use crate::{ServerStreamOver, TlsError};
 
-/// Makes TLS connections of accepted TCP ones. Cheap to clone; clones share the certificate,
+/// Makes TLS connections of accepted TCP ones. Cheap to clone; clones share the certificates,
 /// so that one `reload` reaches all of them.
 #[derive(Clone)]
 pub struct Acceptor {
     config: Arc<ServerConfig>,
-    identity: Arc<Identity>,
+    identities: Arc<Identities>,
 }
 
-#[derive(Debug)]
-struct Identity(ArcSwap<CertifiedKey>);
+/// Where a certificate with its chain and its key lie, as PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityFiles {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
 
-impl ResolvesServerCert for Identity {
-    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load_full())
+/// The certificates, those first that are given first where a client can check them: old clients
+/// check RSA only, new ones are served sooner with ECDSA.
+#[derive(Debug)]
+struct Identities(ArcSwap<Vec<Arc<CertifiedKey>>>);
+
+impl ResolvesServerCert for Identities {
+    // Of TLS 1.2 rustls shows the schemes only that some offered suite can be used with.
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let schemes = hello.signature_schemes();
+        let identities = self.0.load();
+        let usable = |identity: &&Arc<CertifiedKey>| identity.key.choose_scheme(schemes).is_some();
+        let found = identities.iter().find(usable);
+        // Where none is usable rustls refuses the handshake itself, with the right alert.
+        found.or_else(|| identities.first()).map(Arc::clone)
     }
 }
 
 impl Acceptor {
     /// From two files: the certificate with its chain, and its key.
     pub fn from_pem_files(certificate: &Path, key: &Path) -> Result<Self, TlsError> {
-        Self::new(identity_of_files(certificate, key)?)
+        Self::from_files(&[IdentityFiles {
+            certificate: certificate.to_owned(),
+            key: key.to_owned(),
+        }])
+    }
+
+    /// From several pairs of files, one for each kind of key: a client is shown the first that it
+    /// can check, ECDSA before RSA.
+    pub fn from_files(files: &[IdentityFiles]) -> Result<Self, TlsError> {
+        Self::new(identities_of_files(files)?)
     }
 
     /// From PEM in memory: the certificate with its chain, and its key.
     pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, TlsError> {
-        Self::new(pem::identity(&Pem::given(certificate), &Pem::given(key))?)
+        let identity = pem::identity(&Pem::given(certificate), &Pem::given(key))?;
+        Self::new(vec![identity])
     }
 
-    fn new(identity: Arc<CertifiedKey>) -> Result<Self, TlsError> {
-        let identity = Arc::new(Identity(ArcSwap::new(identity)));
+    fn new(identities: Vec<Arc<CertifiedKey>>) -> Result<Self, TlsError> {
+        let identities = Arc::new(Identities(ArcSwap::new(Arc::new(identities))));
         let config = ServerConfig::builder_with_provider(crate::provider())
             .with_protocol_versions(crate::VERSIONS)
             .map_err(TlsError::Setup)?
             .with_no_client_auth()
-            .with_cert_resolver(Arc::<Identity>::clone(&identity));
+            .with_cert_resolver(Arc::<Identities>::clone(&identities));
         Ok(Self {
             config: Arc::new(config),
-            identity,
+            identities,
         })
     }
 
@@ -68,23 +93,26 @@ impl Acceptor {
     }
 
     /// The handshake. It has no timeout of its own: whoever calls sets one.
-    pub async fn accept(&self, tcp: TcpStream) -> io::Result<ServerStream> {
+    pub async fn accept<S>(&self, stream: S) -> io::Result<ServerStreamOver<S>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
         tokio_rustls::TlsAcceptor::from(Arc::clone(&self.config))
-            .accept(tcp)
+            .accept(stream)
             .await
     }
 
     /// Takes another certificate for all handshakes from here on. On an error the old one stays.
     pub fn reload(&self, certificate: &[u8], key: &[u8]) -> Result<(), TlsError> {
-        self.identity
-            .0
-            .store(pem::identity(&Pem::given(certificate), &Pem::given(key))?);
+        let identity = pem::identity(&Pem::given(certificate), &Pem::given(key))?;
+        self.identities.0.store(Arc::new(vec![identity]));
         Ok(())
     }
 
     /// As `reload`, from files.
-    pub fn reload_files(&self, certificate: &Path, key: &Path) -> Result<(), TlsError> {
-        self.identity.0.store(identity_of_files(certificate, key)?);
+    pub fn reload_files(&self, files: &[IdentityFiles]) -> Result<(), TlsError> {
+        let identities = identities_of_files(files)?;
+        self.identities.0.store(Arc::new(identities));
         Ok(())
     }
 }
@@ -95,7 +123,19 @@ impl std::fmt::Debug for Acceptor {
     }
 }
 
-fn identity_of_files(certificate: &Path, key: &Path) -> Result<Arc<CertifiedKey>, TlsError> {
-    let (chain, private) = (pem::read(certificate)?, pem::read(key)?);
-    pem::identity(&Pem::of(certificate, &chain), &Pem::of(key, &private))
+fn identities_of_files(files: &[IdentityFiles]) -> Result<Vec<Arc<CertifiedKey>>, TlsError> {
+    let read = |files: &IdentityFiles| {
+        let (chain, private) = (pem::read(&files.certificate)?, pem::read(&files.key)?);
+        pem::identity(
+            &Pem::of(&files.certificate, &chain),
+            &Pem::of(&files.key, &private),
+        )
+    };
+    let mut identities = files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    identities.sort_by_key(|identity| match identity.key.algorithm() {
+        SignatureAlgorithm::ECDSA => 0,
+        SignatureAlgorithm::RSA => 1,
+        _ => 2,
+    });
+    Ok(identities)
 }

@@ -2,7 +2,7 @@
 
 use rustls::{CommonState, ProtocolVersion};
 
-use crate::{ClientStream, ServerStream};
+use crate::{ClientStream, ServerStream, ServerStreamOver};
 
 /// How a connection is encrypted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub struct Facts {
 }
 
 /// What was negotiated with a client.
-pub fn server_facts(stream: &ServerStream) -> Facts {
+pub fn server_facts<S>(stream: &ServerStreamOver<S>) -> Facts {
     facts(stream.get_ref().1)
 }
 

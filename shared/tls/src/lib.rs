@@ -7,20 +7,27 @@
 mod acceptor;
 mod connector;
 mod facts;
+mod fault;
 mod pem;
+mod renewal;
 
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 use tokio::net::TcpStream;
 
-pub use acceptor::Acceptor;
+pub use acceptor::{Acceptor, IdentityFiles};
 pub use connector::{Connector, connect, offering, opportunistic, trusting, trusting_nobody};
 pub use facts::{Facts, client_facts, server_facts, server_protocol};
+pub use fault::HandshakeFault;
 pub use pem::TlsError;
+pub use renewal::keep_current;
 
 /// An accepted TLS connection over TCP.
-pub type ServerStream = tokio_rustls::server::TlsStream<TcpStream>;
+pub type ServerStream = ServerStreamOver<TcpStream>;
+
+/// An accepted TLS connection over whatever carries it.
+pub type ServerStreamOver<S> = tokio_rustls::server::TlsStream<S>;
 
 /// A TLS connection that we opened, over TCP; what `mail-send` makes of STARTTLS, too.
 pub type ClientStream = tokio_rustls::client::TlsStream<TcpStream>;
