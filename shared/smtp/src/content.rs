@@ -1,0 +1,112 @@
+//! Reads the content behind DATA: finds its end, takes the dots out, makes every line end CRLF.
+//!
+//! Safe against smuggling on both sides: the content ends at CRLF `.` CRLF and nowhere else, and no
+//! bare CR or LF goes on to anybody who could see an end of data in it. A bare CR and a bare LF
+//! count as one line end each, as old programs and Unix files mean them. A dot is taken off only
+//! behind a real CRLF: a client that sends bare line feeds does not stuff behind them either.
+
+/// Where in the content we stand; all that is remembered between two pieces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum At {
+    /// Behind a CRLF, or at the very beginning.
+    #[default]
+    LineStart,
+    /// Behind a dot that opened a line; it is not written yet, and never will be.
+    Dot,
+    /// Behind such a dot and a CR.
+    DotCr,
+    /// Behind a CR in a line.
+    Cr,
+    /// Within a line.
+    Text,
+}
+
+/// One content, read in any pieces.
+#[derive(Clone, Debug, Default)]
+pub struct ContentReader {
+    at: At,
+}
+
+/// What came of one piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// The whole piece was content.
+    More,
+    /// The content ended; that many bytes of the piece belong to it, its end included.
+    End(usize),
+}
+
+impl ContentReader {
+    /// Reads `piece` and appends what it means to `out`, at most twice its length and four.
+    /// After `Progress::End` the reader is as new.
+    pub fn read(&mut self, piece: &[u8], out: &mut Vec<u8>) -> Progress {
+        let mut rest = piece;
+        while let Some(&next) = rest.first() {
+            let mut taken = 1;
+            self.at = match (self.at, next) {
+                (At::LineStart, b'.') => At::Dot,
+                // RFC 5321 §4.5.2: the dot goes, whatever stands behind it.
+                (At::Dot, b'\r') => At::DotCr,
+                (At::DotCr, b'\n') => {
+                    self.at = At::LineStart;
+                    return Progress::End(piece.len() - rest.len() + 1);
+                }
+                (At::Cr, b'\n') => {
+                    out.extend_from_slice(b"\r\n");
+                    At::LineStart
+                }
+                // The CR was a bare one. What follows it is no line start to us: a dot there is
+                // a dot.
+                (At::Cr | At::DotCr, _) => {
+                    out.extend_from_slice(b"\r\n");
+                    taken = 0;
+                    At::Text
+                }
+                (At::LineStart | At::Dot | At::Text, _) => {
+                    let (at, length) = text(rest, out);
+                    taken = length;
+                    at
+                }
+            };
+            rest = rest.get(taken..).unwrap_or_default();
+        }
+        Progress::More
+    }
+}
+
+// Reads within a line and on over clean line ends, up to what needs a look: a line that opens with
+// a dot, a bare line end, the end of the piece. One copy for all of it.
+fn text(rest: &[u8], out: &mut Vec<u8>) -> (At, usize) {
+    let mut ends = memchr::memchr2_iter(b'\r', b'\n', rest);
+    while let Some(at) = ends.next() {
+        let end = rest.get(at..).unwrap_or_default();
+        match end {
+            [b'\r', b'\n', b'.', ..] | [b'\r', b'\n'] => {
+                copy(rest, at + 2, out);
+                return (At::LineStart, at + 2);
+            }
+            [b'\r', b'\n', ..] => {
+                // The LF of this pair.
+                ends.next();
+            }
+            [b'\r'] => {
+                copy(rest, at, out);
+                return (At::Cr, at + 1);
+            }
+            _ => {
+                copy(rest, at, out);
+                out.extend_from_slice(b"\r\n");
+                return (At::Text, at + 1);
+            }
+        }
+    }
+    copy(rest, rest.len(), out);
+    (At::Text, rest.len())
+}
+
+fn copy(rest: &[u8], length: usize, out: &mut Vec<u8>) {
+    out.extend_from_slice(rest.get(..length).unwrap_or_default());
+}
+
+#[cfg(test)]
+mod tests;
