@@ -144,7 +144,10 @@ impl Mail {
         let known = match (name.as_str(), value) {
             ("SIZE", Some(digits)) => size(digits).map(|size| self.size = Some(size)),
             ("BODY", Some(body)) => read_body(body).map(|body| self.body = body),
-            ("SMTPUTF8", None) => Some(self.smtputf8 = true),
+            ("SMTPUTF8", None) => {
+                self.smtputf8 = true;
+                Some(())
+            }
             // RFC 4954 §5: who offers AUTH takes this, and need not believe it.
             ("AUTH", Some(_)) => Some(()),
             ("SIZE" | "BODY" | "SMTPUTF8" | "AUTH", _) => None,

@@ -22,18 +22,25 @@ pub(crate) enum Found {
     /// A line that ends in a bare LF with more behind it. Where a client waits for each reply, a
     /// bare LF is its way to end a line; where it does not, two readers could see other lines.
     BareLineFeed,
-    /// A line over the limit, now at its end.
-    TooLong,
-    /// A line over the limit whose end is not worth waiting for.
-    Flood,
+    /// A line over its limit, now at its end.
+    TooLong { most: usize },
+    /// A line over its limit whose end is not worth waiting for.
+    Flood { most: usize },
 }
 
 /// Where in the buffer the search goes on.
 #[derive(Debug, Default)]
 pub(crate) struct LineReader {
     scanned: usize,
-    // Of the line that is being thrown away.
-    dropped: usize,
+    dropping: Option<Dropping>,
+}
+
+/// A line that is being thrown away: how much of it, and the limit it had when its beginning could
+/// still be seen.
+#[derive(Clone, Copy, Debug)]
+struct Dropping {
+    length: usize,
+    most: usize,
 }
 
 impl LineReader {
@@ -45,12 +52,14 @@ impl LineReader {
         };
         let mut line = input.split_to(self.scanned + at + 1);
         self.scanned = 0;
-        let length = std::mem::take(&mut self.dropped) + line.len();
+        let Dropping { length, most } =
+            self.dropping.take().unwrap_or(Dropping { length: 0, most });
+        let length = length + line.len();
         if length > FLOOD {
-            return Found::Flood;
+            return Found::Flood { most };
         }
         if length > most {
-            return Found::TooLong;
+            return Found::TooLong { most };
         }
         line.truncate(line.len() - 1);
         if line.last() == Some(&b'\r') {
@@ -62,15 +71,18 @@ impl LineReader {
     }
 
     fn without_end(&mut self, input: &mut BytesMut, most: usize) -> Found {
-        if self.dropped == 0 && input.len() < most {
+        if self.dropping.is_none() && input.len() < most {
             self.scanned = input.len();
             return Found::More;
         }
-        self.dropped += input.len();
+        let dropping = self.dropping.get_or_insert(Dropping { length: 0, most });
+        dropping.length += input.len();
         self.scanned = 0;
         input.clear();
-        if self.dropped >= FLOOD {
-            Found::Flood
+        if dropping.length >= FLOOD {
+            Found::Flood {
+                most: dropping.most,
+            }
         } else {
             Found::More
         }
@@ -90,10 +102,6 @@ mod tests {
             loop {
                 match reader.next(&mut buffer, COMMAND_MOST) {
                     Found::More => break,
-                    Found::Flood => {
-                        found.push(Found::Flood);
-                        return found;
-                    }
                     other => found.push(other),
                 }
             }
@@ -134,7 +142,11 @@ mod tests {
         for (length, fits) in [(2_046, true), (2_047, false), (60_000, false)] {
             let text = "N".repeat(length);
             let input = format!("{text}\r\nQUIT\r\n");
-            let first = if fits { line(&text) } else { Found::TooLong };
+            let first = if fits {
+                line(&text)
+            } else {
+                Found::TooLong { most: COMMAND_MOST }
+            };
             for step in [1, 7, 4_096, 100_000] {
                 let found = all(input.as_bytes(), step);
                 assert_eq!(found.len(), 2, "{length} in pieces of {step}");
@@ -142,6 +154,17 @@ mod tests {
                 assert_eq!(found[1], line("QUIT"));
             }
         }
+    }
+
+    #[test]
+    fn the_limit_of_a_line_is_the_one_of_its_beginning() {
+        let mut reader = LineReader::default();
+        let mut buffer = BytesMut::from(vec![b'N'; 3_000].as_slice());
+        assert_eq!(reader.next(&mut buffer, COMMAND_MOST), Found::More);
+        buffer.extend_from_slice(b"\r\nAUTH PLAIN\r\n");
+        let found = reader.next(&mut buffer, AUTH_MOST);
+        assert_eq!(found, Found::TooLong { most: COMMAND_MOST });
+        assert_eq!(reader.next(&mut buffer, AUTH_MOST), line("AUTH PLAIN"));
     }
 
     #[test]
@@ -154,7 +177,7 @@ mod tests {
             fed += 4_096;
             let found = reader.next(&mut buffer, AUTH_MOST);
             assert!(buffer.len() < AUTH_MOST);
-            if found == Found::Flood {
+            if matches!(found, Found::Flood { .. }) {
                 break;
             }
             assert_eq!(found, Found::More);

@@ -154,7 +154,8 @@ impl Session {
         self.reply(reply);
         match question {
             Question::SignIn if yes => self.signed_in = true,
-            Question::SignIn => self.refused_sign_ins += 1,
+            // 454 is our own trouble, and no attempt.
+            Question::SignIn if code >= 500 => self.refused_sign_ins += 1,
             Question::Mail if yes => self.transaction = Some(Transaction::default()),
             Question::Recipient if yes => {
                 if let Some(transaction) = &mut self.transaction {
@@ -169,7 +170,7 @@ impl Session {
                     self.errors = 0;
                 }
             }
-            Question::Mail | Question::Recipient | Question::Data => {}
+            Question::SignIn | Question::Mail | Question::Recipient | Question::Data => {}
         }
         if code == 421 {
             self.close();
@@ -226,7 +227,11 @@ impl Session {
     // One step forward; false where there is none.
     fn step(&mut self) -> bool {
         match &self.state {
-            State::Quiet | State::Asked(_) | State::Handshake | State::Closed => false,
+            State::Quiet | State::Asked(_) | State::Handshake => false,
+            State::Closed => {
+                self.input.clear();
+                false
+            }
             State::Content(_) => self.read_content(),
             State::Commands | State::Challenged(_) => self.read_line(),
         }
@@ -238,12 +243,12 @@ impl Session {
             Found::More => return false,
             Found::Line(line) => self.hear(&line),
             Found::BareLineFeed => self.refuse(Refusal::BareLineFeed),
-            Found::TooLong => {
+            Found::TooLong { most } => {
                 self.state = State::Commands;
                 self.heard(redact::too_long(most));
                 self.refuse(Refusal::LineTooLong { most });
             }
-            Found::Flood => {
+            Found::Flood { most } => {
                 self.heard(redact::too_long(most));
                 self.refuse(Refusal::LineTooLong { most });
                 self.close();
@@ -322,6 +327,3 @@ impl Session {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

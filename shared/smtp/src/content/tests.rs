@@ -33,7 +33,7 @@ fn by_the_book(input: &[u8]) -> (Vec<u8>, Option<Vec<u8>>) {
             line_start = true;
         } else if rest[0] == b'\r' || rest[0] == b'\n' {
             // The last byte of all may be half of a CRLF.
-            if !(rest == b"\r") {
+            if rest != b"\r" {
                 out.extend_from_slice(b"\r\n");
             }
             at += 1;
@@ -212,7 +212,7 @@ proptest::proptest! {
             .chain([".\r\n".to_owned()])
             .collect();
         let (content, behind) = read(wire.as_bytes(), 7);
-        let want: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+        let want: String = lines.iter().flat_map(|line| [line.as_str(), "\r\n"]).collect();
         proptest::prop_assert_eq!(String::from_utf8(content).unwrap(), want);
         proptest::prop_assert_eq!(behind, Some(Vec::new()));
     }

@@ -1,4 +1,4 @@
-//! Reads a TLS ClientHello (RFC 8446 §4.1.2) as far as it explains why a handshake failed.
+//! Reads a TLS `ClientHello` (RFC 8446 §4.1.2) as far as it explains why a handshake failed.
 
 use std::fmt;
 
@@ -29,7 +29,7 @@ pub enum TlsVersion {
     Tls13,
 }
 
-/// Why bytes are not a ClientHello.
+/// Why bytes are not a `ClientHello`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HelloError {
     #[error("not a TLS handshake record with a client hello")]
@@ -148,7 +148,7 @@ fn read_body(body: &mut Bytes<'_>) -> Option<ClientHello> {
     while !extensions.0.is_empty() {
         let (kind, mut data) = (extensions.u16()?, extensions.vector16()?);
         match kind {
-            SERVER_NAME => hello.server_name = read_server_name(&mut data)?,
+            SERVER_NAME => read_server_name(&mut data, &mut hello)?,
             ALPN => hello.alpn = read_alpn(&mut data)?,
             SUPPORTED_VERSIONS => hello.versions = read_versions(&mut data)?,
             _ => {}
@@ -157,16 +157,16 @@ fn read_body(body: &mut Bytes<'_>) -> Option<ClientHello> {
     Some(hello)
 }
 
-// RFC 6066 §3. The outer `None` is malformed.
-fn read_server_name(data: &mut Bytes<'_>) -> Option<Option<String>> {
+// RFC 6066 §3.
+fn read_server_name(data: &mut Bytes<'_>, hello: &mut ClientHello) -> Option<()> {
     let mut names = data.vector16()?;
     while !names.0.is_empty() {
         let (kind, name) = (names.take(1)?, names.vector16()?);
         if kind == [0] {
-            return Some(Some(printable(name.0)));
+            hello.server_name = Some(printable(name.0));
         }
     }
-    Some(None)
+    Some(())
 }
 
 // RFC 7301 §3.1.
