@@ -74,15 +74,15 @@ impl ContentReader {
     }
 }
 
-// Reads within a line and on over clean line ends, up to what needs a look: a line that opens with
-// a dot, a bare line end, the end of the piece. One copy for all of it.
+// Reads within a line and on over line ends, up to what needs a look: a line that opens with a
+// dot, a CR that may be half of a line end, the end of the piece. Clean lines are one copy.
 fn text(rest: &[u8], out: &mut Vec<u8>) -> (At, usize) {
+    let mut from = 0;
     let mut ends = memchr::memchr2_iter(b'\r', b'\n', rest);
     while let Some(at) = ends.next() {
-        let end = rest.get(at..).unwrap_or_default();
-        match end {
+        match rest.get(at..).unwrap_or_default() {
             [b'\r', b'\n', b'.', ..] | [b'\r', b'\n'] => {
-                copy(rest, at + 2, out);
+                copy(rest, from..at + 2, out);
                 return (At::LineStart, at + 2);
             }
             [b'\r', b'\n', ..] => {
@@ -90,22 +90,22 @@ fn text(rest: &[u8], out: &mut Vec<u8>) -> (At, usize) {
                 ends.next();
             }
             [b'\r'] => {
-                copy(rest, at, out);
+                copy(rest, from..at, out);
                 return (At::Cr, at + 1);
             }
             _ => {
-                copy(rest, at, out);
+                copy(rest, from..at, out);
                 out.extend_from_slice(b"\r\n");
-                return (At::Text, at + 1);
+                from = at + 1;
             }
         }
     }
-    copy(rest, rest.len(), out);
+    copy(rest, from..rest.len(), out);
     (At::Text, rest.len())
 }
 
-fn copy(rest: &[u8], length: usize, out: &mut Vec<u8>) {
-    out.extend_from_slice(rest.get(..length).unwrap_or_default());
+fn copy(rest: &[u8], part: std::ops::Range<usize>, out: &mut Vec<u8>) {
+    out.extend_from_slice(rest.get(part).unwrap_or_default());
 }
 
 #[cfg(test)]
