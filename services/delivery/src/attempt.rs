@@ -166,6 +166,7 @@ impl Attempt<'_> {
                 events: vec![event],
                 waits: Waits::default(),
                 lease: None,
+                suppress_until: None,
             };
             // Worth showing, not worth waiting for.
             if let Err(fault) = self.shared.queue.settle(settlement).await {
@@ -216,7 +217,11 @@ impl Attempt<'_> {
     }
 
     async fn no_route(&self, parties: Vec<Party>, fate: Fate, why: &NoRoute) -> Vec<Left> {
-        self.settle_all(parties, fate, &self.noted(&why.note)).await
+        let report = Report {
+            never: Some(why.code),
+            ..self.noted(&why.note)
+        };
+        self.settle_all(parties, fate, &report).await
     }
 
     /// Parties that share a return path, at these hosts, one after the other.

@@ -21,6 +21,8 @@ struct Kept {
     /// The shard's number and the epoch of its lease.
     #[serde(default)]
     lease: Option<(u16, i64)>,
+    #[serde(default)]
+    suppress_until: Option<Timestamp>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -78,6 +80,7 @@ pub(crate) fn to_value(settlement: &Settlement) -> Value {
         lease: settlement
             .lease
             .map(|lease| (lease.shard.number(), lease.epoch.0)),
+        suppress_until: settlement.suppress_until,
     };
     // Structs of strings and numbers: there is nothing in them that JSON has not.
     serde_json::to_value(kept).unwrap_or_default()
@@ -119,6 +122,7 @@ pub(crate) fn from_value(
             let (shard, epoch) = (Shard::new(shard)?, Epoch(epoch));
             Some(Lease { shard, epoch })
         }),
+        suppress_until: kept.suppress_until,
     })
 }
 
@@ -214,6 +218,7 @@ mod tests {
                 events: vec![event.clone()],
                 waits: waits.clone(),
                 lease,
+                suppress_until: Some(at),
             };
             let back = from_value(message, recipient, to_value(&given)).unwrap();
             assert_eq!(back.outcome, given.outcome);
@@ -222,6 +227,7 @@ mod tests {
                 (given.at, given.reply, given.events)
             );
             assert_eq!((back.waits, back.lease), (given.waits, given.lease));
+            assert_eq!(back.suppress_until, given.suppress_until);
         }
         assert!(from_value(message, recipient, Value::Null).is_none());
     }

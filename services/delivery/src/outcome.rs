@@ -83,6 +83,12 @@ pub(crate) struct Context {
     pub(crate) other_family: OtherFamily,
 }
 
+/// Whether a refusal for good says that there is no such mailbox, or that no mail is taken where it
+/// would be: RFC 3463 §3.2, RFC 7505 §4. Not of reputation, size or policy.
+pub(crate) fn says_no_mailbox(code: EnhancedCode) -> bool {
+    matches!(code, EnhancedCode(5, 1, 1 | 2 | 10))
+}
+
 /// True where the remote lets us go on: the reply that RFC 5321 §4.3.2 calls success or
 /// intermediate at this point.
 pub(crate) fn proceeds(phase: Phase, code: u16) -> bool {

@@ -139,5 +139,6 @@ fn settlement(shared: &Shared, entry: &OpenEntry) -> Settlement {
         events,
         waits: Waits::default(),
         lease: None,
+        suppress_until: None,
     }
 }

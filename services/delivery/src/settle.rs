@@ -6,14 +6,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use postrider_model::{
-    Event, EventKind, MxHost, RecipientState, Reply, Timestamp, TlsFacts, WaitCause, Waits,
+    EnhancedCode, Event, EventKind, MxHost, RecipientState, Reply, Timestamp, TlsFacts, WaitCause,
+    Waits,
 };
 use postrider_store::{Lease, OpenRecipient, Outcome, QueueRow, Settled, Settlement, StoreError};
 use tokio::time::Instant;
 
 use crate::instruments::ResultKind;
 use crate::journal::JournalError;
-use crate::outcome::Hint;
+use crate::outcome::{Hint, says_no_mailbox};
 use crate::provider::Provider;
 use crate::refusal::Class;
 use crate::retry::{self, Next, Tried, Wait};
@@ -23,6 +24,9 @@ use crate::{Shared, kept};
 /// How long to wait before a result is offered to the database again, at first and at most.
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
 const AGAIN_AFTER_MOST: Duration = Duration::from_secs(5);
+
+/// How long a tenant's mail does not go to a mailbox that is said not to be there: it may be made again.
+const SUPPRESSED_FOR: Duration = Duration::from_hours(24 * 30);
 
 /// How long a recipient rests at least whose end cannot be recorded.
 const UNRECORDED_REST: Duration = Duration::from_hours(1);
@@ -81,6 +85,8 @@ pub(crate) struct Report {
     pub(crate) tls: Option<TlsFacts>,
     pub(crate) took: Option<Duration>,
     pub(crate) note: Option<String>,
+    /// Our own «never», where no remote was asked.
+    pub(crate) never: Option<EnhancedCode>,
     /// Which kind of «no» it was, where a remote or the line said one.
     pub(crate) class: Option<Class>,
     pub(crate) stages: Stages,
@@ -98,6 +104,8 @@ pub(crate) async fn settle(shared: &Shared, party: &Party, fate: Fate, report: R
     waits.add(WaitCause::Attempt, at.since(party.begun));
     told::log(party, &decided, (fate, &report));
     told::count(shared, party, (fate, &report, &events), &waits, at);
+    let suppress_until =
+        (fate == Fate::Bounced && is_without_mailbox(&report)).then(|| at.after(SUPPRESSED_FOR));
     let settlement = Settlement {
         message: party.row.message,
         recipient: party.row.recipient,
@@ -107,6 +115,7 @@ pub(crate) async fn settle(shared: &Shared, party: &Party, fate: Fate, report: R
         events,
         waits,
         lease: Some(party.lease),
+        suppress_until,
     };
     let offered = Instant::now();
     let settled = record(shared, settlement).await;
@@ -136,6 +145,11 @@ pub(crate) async fn settle(shared: &Shared, party: &Party, fate: Fate, report: R
         }
         _ => Left::Done,
     }
+}
+
+fn is_without_mailbox(report: &Report) -> bool {
+    let said = report.reply.as_ref().and_then(|reply| reply.enhanced);
+    said.or(report.never).is_some_and(says_no_mailbox)
 }
 
 struct Decided {
@@ -343,6 +357,7 @@ pub(crate) async fn note_double(shared: &Shared, settlement: &Settlement) {
         events: vec![event],
         waits: Waits::default(),
         lease: None,
+        suppress_until: None,
         ..settlement.clone()
     };
     let results = &shared.instruments.outcomes.results;

@@ -179,3 +179,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn only_a_mailbox_that_is_not_there_is_not_written_to_again() {
+    for (code, want) in [
+        (EnhancedCode(5, 1, 1), true),
+        (EnhancedCode(5, 1, 2), true),
+        (EnhancedCode(5, 1, 10), true),
+        (EnhancedCode(4, 1, 1), false),
+        (EnhancedCode(5, 1, 3), false),
+        (EnhancedCode(5, 1, 8), false),
+        (EnhancedCode(5, 2, 1), false),
+        (EnhancedCode(5, 7, 1), false),
+    ] {
+        assert_eq!(says_no_mailbox(code), want, "{code:?}");
+    }
+}

@@ -27,6 +27,7 @@ pub(super) fn of_failure(failure: OpenFailure) -> Report {
         }),
         tls: None,
         took: Some(total(&failure.spent)),
+        never: None,
         class: Some(class),
         stages: Stages::of(&failure.spent),
     }
@@ -41,6 +42,7 @@ pub(super) fn of_transaction(lease: &Lease, transaction: &Transaction) -> Report
         tls: facts.tls.clone(),
         took: Some(total(&facts.opening) + transaction.took),
         note: note(&transaction.end),
+        never: None,
         class: class(&transaction.end),
         stages: Stages::of(&facts.opening).plus(&Stages::of(&transaction.spent)),
     }
