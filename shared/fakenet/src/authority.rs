@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, date_time_ymd,
+    KeyUsagePurpose, PKCS_RSA_SHA256, RsaKeySize, date_time_ymd,
 };
 
 use crate::script::Certificate;
@@ -26,6 +26,15 @@ pub struct Issued {
     pub certificate_pem: String,
     /// A secret; not printed.
     pub key_pem: String,
+}
+
+/// The kind of a certificate's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeafKey {
+    /// P-256, for the programs of today.
+    Ecdsa,
+    /// 2,048 bits, for old ones.
+    Rsa,
 }
 
 impl std::fmt::Debug for Issued {
@@ -76,6 +85,27 @@ impl Authority {
         &self.pem
     }
 
+    /// A certificate for all of these names and addresses, with a key of this kind.
+    pub(crate) fn issue_for(&self, names: &[&str], key: LeafKey) -> Result<Issued, AuthorityError> {
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        let signed = || {
+            let key = match key {
+                LeafKey::Ecdsa => KeyPair::generate()?,
+                LeafKey::Rsa => KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048)?,
+            };
+            let leaf = leaf(names)?;
+            Ok(Issued {
+                certificate_pem: format!(
+                    "{}{}",
+                    leaf.signed_by(&key, &self.issuer)?.pem(),
+                    self.pem
+                ),
+                key_pem: key.serialize_pem(),
+            })
+        };
+        signed().map_err(AuthorityError::Certificate)
+    }
+
     /// A certificate for this name.
     pub(crate) fn issue(&self, name: &str, kind: Certificate) -> Result<Issued, AuthorityError> {
         self.sign(name, kind).map_err(AuthorityError::Certificate)
@@ -87,11 +117,8 @@ impl Authority {
         } else {
             name
         };
-        let mut leaf = CertificateParams::new(vec![named.to_owned()])?;
-        leaf.distinguished_name
-            .push(DnType::CommonName, "postrider fake internet");
+        let mut leaf = leaf(vec![named.to_owned()])?;
         leaf.use_authority_key_identifier_extension = kind != Certificate::SelfSigned;
-        leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         // Otherwise from 1975 to 4096: valid by whatever clock a test holds.
         if kind == Certificate::Expired {
             leaf.not_after = date_time_ymd(2020, 1, 1);
@@ -107,6 +134,15 @@ impl Authority {
             key_pem: key.serialize_pem(),
         })
     }
+}
+
+fn leaf(names: Vec<String>) -> Result<CertificateParams, rcgen::Error> {
+    let mut leaf = CertificateParams::new(names)?;
+    leaf.distinguished_name
+        .push(DnType::CommonName, "postrider fake internet");
+    leaf.use_authority_key_identifier_extension = true;
+    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    Ok(leaf)
 }
 
 // The same at every start: an issuer is known by its name and its key.

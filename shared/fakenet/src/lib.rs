@@ -19,7 +19,7 @@ mod town;
 mod world;
 mod zone;
 
-pub use authority::{AuthorityError, Issued};
+pub use authority::{AuthorityError, Issued, LeafKey};
 pub use dns::{Answer, Answers, Kind};
 pub use door::mailbox_door;
 pub use exchanger::{Counts, Exchanger};

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use postrider_runtime::Clock;
 use tokio::net::TcpSocket;
 
-use crate::authority::{Authority, AuthorityError, Issued};
+use crate::authority::{Authority, AuthorityError, Issued, LeafKey};
 use crate::dns::{self, Answer, Answers, Desk, Kind};
 use crate::exchanger::{Exchanger, Ground};
 use crate::mailbox::Mailbox;
@@ -131,6 +131,11 @@ impl FakeInternet {
     /// A certificate by this CA for a host name or an address.
     pub fn certificate(&self, name: &str) -> Result<Issued, AuthorityError> {
         self.world.ground.authority.issue(name, Certificate::Valid)
+    }
+
+    /// A certificate by this CA for several host names and addresses.
+    pub fn certificate_for(&self, names: &[&str], key: LeafKey) -> Result<Issued, AuthorityError> {
+        self.world.ground.authority.issue_for(names, key)
     }
 
     /// One domain, to say how it behaves.
