@@ -209,10 +209,12 @@ impl Inner {
             id: RecipientId::new(now, self.rng.bytes()),
             address: EmailAddress::parse(&to)?,
             return_path: EmailAddress::new(format!("b+n{number}"), self.bounce_domain.clone())?,
+            suppressed: false,
         };
         Ok(NewMessage {
             id,
             tenant: tenant.id,
+            credential: None,
             accepted_at: now,
             due_at: now,
             expires_at: now.after(LIFE),
@@ -221,6 +223,7 @@ impl Inner {
             summary: summary(tenant, of.stream, (id, &to)),
             body: body(tenant, now, (&to, of.size)),
             smtputf8: false,
+            held: false,
             events: vec![Event::new(one.id, now, EventKind::Accepted)],
             recipients: vec![one],
             claim: None,
@@ -244,6 +247,8 @@ fn summary(tenant: &Tenant, stream: Stream, (id, to): (MessageId, &str)) -> Summ
         attachments: Vec::new(),
         scheduled_at: None,
         expires_at: None,
+        group: None,
+        session: None,
     }
 }
 

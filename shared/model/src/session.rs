@@ -131,7 +131,7 @@ pub struct SessionTls {
 }
 
 /// A submission session, with nothing secret in it: no key, no AUTH line, no content.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Session {
     pub code: SessionCode,
     /// With `code` it tells this session from another one that drew the same.

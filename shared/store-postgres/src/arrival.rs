@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use postrider_model::{Event, RecipientId, RecipientState, TenantId, Timestamp, WaitCause};
-use postrider_store::{NewMessage, QueueRow, Shard};
+use postrider_store::{NewMessage, NewRecipient, QueueRow, Shard};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -25,6 +25,7 @@ struct Messages {
     selectors: Vec<String>,
     summary: Vec<String>,
     sealed_until: Vec<i64>,
+    credential: Vec<Option<Uuid>>,
 }
 
 /// Bodies, a column each.
@@ -178,6 +179,7 @@ async fn insert_with(
         .bind(tags.stream)
         .bind(tags.message)
         .bind(bodies.message)
+        .bind(m.credential)
         .fetch_one(connection)
         .await?;
     Ok(Timestamp::from_micros(now))
@@ -207,9 +209,9 @@ u AS (
     ON CONFLICT (tenant, day) DO UPDATE SET accepted = usage.accepted + excluded.accepted),
 m AS (
     INSERT INTO messages (id, tenant, accepted_at, expires_at, size, stream, smtputf8, selectors,
-        summary, sealed_until)
+        summary, sealed_until, credential)
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[],
-        $6::text[], $7::boolean[], $8::text[], $9::text[], $10::bigint[])),
+        $6::text[], $7::boolean[], $8::text[], $9::text[], $10::bigint[], $43::uuid[])),
 g AS (
     INSERT INTO message_tags (tenant, name, value, stream, message)
     SELECT * FROM unnest($37::uuid[], $38::text[], $39::text[], $40::text[], $41::uuid[])
@@ -231,8 +233,10 @@ q AS (
         x.accepted_at, CASE x.cause WHEN 'turn' THEN least(x.due_at, t.now) ELSE x.due_at END,
         x.expires_at, 0, x.cause
     FROM t, unnest($13::uuid[], $12::uuid[], $20::uuid[], $21::smallint[], $22::text[],
-        $23::text[], $19::bigint[], $24::bigint[], $25::bigint[], $26::text[]) AS x (recipient,
-        message, tenant, shard, stream, domain, accepted_at, due_at, expires_at, cause)),
+        $23::text[], $19::bigint[], $24::bigint[], $25::bigint[], $26::text[], $17::text[]) AS x
+        (recipient, message, tenant, shard, stream, domain, accepted_at, due_at, expires_at, cause,
+        state)
+    WHERE x.state IN ('queued', 'scheduled')),
 e AS (
     INSERT INTO events (recipient, seq, epoch, at, kind, attempt, cause, note)
     SELECT x.recipient, x.seq, 0, x.at, x.kind, x.attempt, x.cause, x.note
@@ -266,6 +270,7 @@ impl Messages {
         self.selectors.push(json(&message.selectors)?);
         self.summary.push(json(&message.summary)?);
         self.sealed_until.push(message.sealed_until.as_micros());
+        self.credential.push(message.credential.map(|id| id.uuid()));
         Ok(())
     }
 }
@@ -284,6 +289,11 @@ impl<'m> Recipients<'m> {
             self.position.push(position);
             self.address.push(recipient.address.to_string());
             self.return_path.push(recipient.return_path.to_string());
+            let state = if recipient.suppressed {
+                RecipientState::Suppressed
+            } else {
+                state
+            };
             self.state.push(state.as_str());
             let events = events.get(&recipient.id).copied();
             self.events.push(events.unwrap_or(0));
@@ -312,11 +322,18 @@ impl<'m> Tags<'m> {
 }
 
 fn standing(message: &NewMessage) -> (RecipientState, WaitCause) {
-    if message.due_at > message.accepted_at {
+    if message.held {
+        (RecipientState::Held, WaitCause::Held)
+    } else if message.due_at > message.accepted_at {
         (RecipientState::Scheduled, WaitCause::Scheduled)
     } else {
         (RecipientState::Queued, WaitCause::Turn)
     }
+}
+
+/// Whether it may be attempted when its time comes, and so has a row in the queue.
+pub(crate) fn is_queued(message: &NewMessage, recipient: &NewRecipient) -> bool {
+    !message.held && !recipient.suppressed
 }
 
 /// A tenant's shard as it is stored: 0 to 1,023.
@@ -331,7 +348,9 @@ pub(crate) fn queue_rows(message: &NewMessage, now: Timestamp) -> impl Iterator<
         WaitCause::Turn => message.due_at.min(now),
         _ => message.due_at,
     };
-    message.recipients.iter().map(move |recipient| QueueRow {
+    let live = message.recipients.iter();
+    let live = live.filter(|recipient| is_queued(message, recipient));
+    live.map(move |recipient| QueueRow {
         recipient: recipient.id,
         message: message.id,
         tenant: message.tenant,

@@ -1,7 +1,9 @@
 //! Events, written and read. Append-only: there is no UPDATE here.
 
-use postrider_model::{EmailAddress, Event, EventKind, MxHost, Timestamp, TlsFacts, WaitCause};
-use postrider_store::StoredEvent;
+use postrider_model::{
+    EmailAddress, Event, EventKind, MessageId, MxHost, TenantId, Timestamp, TlsFacts, WaitCause,
+};
+use postrider_store::{Note, StoredEvent};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -102,6 +104,43 @@ impl EventColumns {
         .await?;
         Ok(())
     }
+}
+
+/// Adds an event about each recipient of a message; false where its tenant has none of that id.
+pub(crate) async fn note(
+    connection: &mut PgConnection,
+    (tenant, message): (TenantId, MessageId),
+    note: &Note,
+) -> Result<bool, Fault> {
+    // Index messages (primary key).
+    let there: Option<i32> =
+        sqlx::query_scalar("SELECT 1 FROM messages WHERE tenant = $1 AND id = $2")
+            .bind(tenant.uuid())
+            .bind(message.uuid())
+            .fetch_optional(&mut *connection)
+            .await?;
+    if there.is_none() {
+        return Ok(false);
+    }
+    // Index recipients (primary key). Locked in the order in which all do.
+    sqlx::query("SELECT 1 FROM recipients WHERE message = $1 ORDER BY message, id FOR UPDATE")
+        .bind(message.uuid())
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query(
+        "WITH r AS (
+             UPDATE recipients SET events = events + 1 WHERE message = $1
+             RETURNING id, events, attempts)
+         INSERT INTO events (recipient, seq, epoch, at, kind, attempt, note)
+         SELECT r.id, r.events, 0, $2, $3, r.attempts, $4 FROM r",
+    )
+    .bind(message.uuid())
+    .bind(note.at.as_micros())
+    .bind(note.kind.as_str())
+    .bind(note.note.as_deref().map(text))
+    .execute(connection)
+    .await?;
+    Ok(true)
 }
 
 /// Whether all of these, and there are some, are written already.

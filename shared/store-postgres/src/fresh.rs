@@ -13,6 +13,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use postrider_model::{ControlId, MessageId, RecipientId};
 use postrider_store::{NewMessage, OpenMessage, OpenRecipient};
+
+use crate::arrival::is_queued;
 use tokio::time::Instant;
 
 /// How long nothing is kept after a verb was closed. More than a commit takes, and the word of it.
@@ -48,7 +50,7 @@ impl Fresh {
     /// After the commit, before its caller is answered.
     pub(crate) fn keep(&self, message: &NewMessage) {
         let weight = weight(message.body.len());
-        if weight > self.most {
+        if weight > self.most || !message.recipients.iter().any(|r| is_queued(message, r)) {
             return;
         }
         let mut kept = self.kept.lock();
@@ -153,6 +155,7 @@ fn opened(message: &NewMessage) -> OpenMessage {
         recipients: message
             .recipients
             .iter()
+            .filter(|recipient| is_queued(message, recipient))
             .map(|recipient| OpenRecipient {
                 id: recipient.id,
                 address: recipient.address.clone(),

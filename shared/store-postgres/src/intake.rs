@@ -134,8 +134,7 @@ pub(crate) async fn store(
 ) -> Result<Vec<Committed>, Fault> {
     let days = messages.iter().flat_map(|message| days(message));
     crew.partitions.cover(connection, days).await?;
-    let limited =
-        |m: &&NewMessage| m.claim.is_some() || m.quota.per_day > 0 || m.quota.per_month > 0;
+    let limited = |m: &&NewMessage| m.claim.is_some() || quota::has_quota(m);
     if !messages.iter().any(limited) {
         failpoint::reach("store.before_commit");
         match arrival::insert(connection, messages).await {
@@ -229,6 +228,7 @@ async fn finish(
     crew: &Crew,
 ) -> Result<(), Fault> {
     let now = arrival::insert_in_parts(connection, new).await?;
+    quota::note(connection, new).await?;
     failpoint::reach("store.before_commit");
     transaction::commit(connection).await?;
     failpoint::reach("store.after_commit");

@@ -8,12 +8,15 @@
 
 mod arrival;
 mod batch;
+mod bounces;
 mod cancel;
 mod claims;
 #[cfg(feature = "cluster")]
 pub mod cluster;
 mod committer;
+mod contacts;
 mod controls;
+mod credentials;
 mod cursor;
 mod directory;
 mod events;
@@ -29,16 +32,21 @@ mod nodes;
 mod open;
 mod pages;
 mod partitions;
+mod past;
 mod queue;
 mod quota;
+mod reply_addresses;
 mod reschedule;
 mod reseal;
 mod rows;
+mod sessions;
 mod settle;
 mod snapshot;
 mod standing;
 mod store;
 mod subjects;
+mod suppressions;
+mod tenants;
 mod transaction;
 mod upkeep;
 mod verbs;

@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use postrider_model::{
-    EventKind, MessageId, RecipientId, RecipientState, TenantId, Timestamp, WaitCause,
+    CredentialId, EventKind, MessageId, RecipientId, RecipientState, TenantId, Timestamp, WaitCause,
 };
 use postrider_store::{
-    Cancelled, Listing, Mail, MailFilter, MailPage, StoreError, StoredEmail, StoredEvent,
+    Cancelled, Listing, Mail, MailFilter, MailPage, Note, StoreError, StoredEmail, StoredEvent,
     StoredRecipient, Usage,
 };
 use sqlx::PgConnection;
@@ -16,7 +16,7 @@ use crate::events::StoredEventRow;
 use crate::fault::Fault;
 use crate::rows::{Id as _, Place, ReplyCells};
 use crate::store::bounded;
-use crate::{PostgresStore, cancel, quota, transaction};
+use crate::{PostgresStore, cancel, events, quota, transaction};
 
 #[async_trait]
 impl Mail for PostgresStore {
@@ -73,11 +73,34 @@ impl Mail for PostgresStore {
         };
         Ok(bounded(usage).await?)
     }
+
+    async fn key_usage(
+        &self,
+        tenant: TenantId,
+        credential: CredentialId,
+        at: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let usage = async {
+            let mut connection = self.lend().await?;
+            let usage = quota::key_usage(&mut connection, (tenant, credential), at).await?;
+            connection.back();
+            Ok(usage)
+        };
+        Ok(bounded(usage).await?)
+    }
+
+    async fn note(&self, tenant: TenantId, id: MessageId, note: Note) -> Result<bool, StoreError> {
+        self.alone(move |connection| {
+            Box::pin(async move { events::note(connection, (tenant, id), &note).await })
+        })
+        .await
+    }
 }
 
 #[derive(sqlx::FromRow)]
 struct EmailRow {
     id: Uuid,
+    credential: Option<Uuid>,
     accepted_at: i64,
     expires_at: i64,
     size: i64,
@@ -109,7 +132,7 @@ impl PostgresStore {
         transaction::begin_reading(&mut snapshot).await?;
         // Index messages (primary key).
         let row: Option<EmailRow> = sqlx::query_as(
-            "SELECT id, accepted_at, expires_at, size, summary FROM messages
+            "SELECT id, credential, accepted_at, expires_at, size, summary FROM messages
              WHERE tenant = $1 AND id = $2",
         )
         .bind(tenant.uuid())
@@ -128,6 +151,7 @@ impl PostgresStore {
         let email = StoredEmail {
             id,
             tenant,
+            credential: row.credential.map(CredentialId::of),
             accepted_at: Timestamp::from_micros(row.accepted_at),
             expires_at: Timestamp::from_micros(row.expires_at),
             size: place.number("size", row.size)?,

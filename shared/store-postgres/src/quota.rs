@@ -3,16 +3,20 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use postrider_model::{TenantId, Timestamp};
-use postrider_store::{NewMessage, OverQuota, Period, Usage};
+use postrider_model::{CredentialId, TenantId, Timestamp};
+use postrider_store::{NewMessage, OverQuota, Period, Quota, Usage};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::contacts;
 use crate::fault::Fault;
 use crate::rows::{Id as _, Place};
 
 /// A tenant's day.
 type TenantDay = (Uuid, i64);
+
+/// A key of a tenant on a day.
+type KeyDay = (Uuid, Uuid, i64);
 
 /// Locks the tenants that have a quota, in one order for all. Before it is known which messages are
 /// there already: what a lock waited for is seen by the next statement only.
@@ -51,22 +55,143 @@ pub(crate) async fn check(
     if limited.is_empty() {
         return Ok(HashMap::new());
     }
+    let asked: Vec<&NewMessage> = open.iter().map(|(_, message)| *message).collect();
     let mut used = used(connection, &limited).await?;
+    let mut keys = keys_used(connection, &asked).await?;
+    let mut contacts = contacts::read(connection, &asked).await?;
     let mut over = HashMap::new();
     for (at, message) in open {
         let count = message.recipients.len() as u64;
-        if let Some(found) = exceeded(message, count, &used) {
+        let found = exceeded(message, count, &used)
+            .or_else(|| key_exceeded(message, count, &keys))
+            // The last to be asked: it counts at once.
+            .or_else(|| contacts.count(message).err());
+        if let Some(found) = found {
             over.insert(at, found);
-        } else {
-            let day = (message.tenant.uuid(), message.accepted_at.day());
-            *used.entry(day).or_default() += count;
+            continue;
+        }
+        let day = (message.tenant.uuid(), message.accepted_at.day());
+        *used.entry(day).or_default() += count;
+        if let Some(key) = key_day(message) {
+            *keys.entry(key).or_default() += count;
         }
     }
     Ok(over)
 }
 
-fn has_quota(message: &NewMessage) -> bool {
-    message.quota.per_day > 0 || message.quota.per_month > 0
+/// What is counted of a key with a quota.
+fn key_day(message: &NewMessage) -> Option<KeyDay> {
+    let credential = message.credential.filter(|_| message.quota.key_per_day > 0)?;
+    let day = message.accepted_at.day();
+    Some((message.tenant.uuid(), credential.uuid(), day))
+}
+
+fn key_exceeded(
+    message: &NewMessage,
+    count: u64,
+    keys: &BTreeMap<KeyDay, u64>,
+) -> Option<OverQuota> {
+    let used = keys.get(&key_day(message)?).copied().unwrap_or(0);
+    let limit = message.quota.key_per_day;
+    (used + count > u64::from(limit)).then_some(OverQuota {
+        period: Period::KeyDay,
+        limit,
+        used,
+    })
+}
+
+/// Keys with a quota and their days, a column each, sorted: so all batches lock them in one order.
+#[derive(Default)]
+struct KeyColumns {
+    tenant: Vec<Uuid>,
+    credential: Vec<Uuid>,
+    day: Vec<i64>,
+    accepted: Vec<i64>,
+}
+
+impl KeyColumns {
+    fn of(messages: &[&NewMessage]) -> Self {
+        let mut sums: BTreeMap<KeyDay, i64> = BTreeMap::new();
+        for message in messages {
+            if let Some(key) = key_day(message) {
+                let count = i64::try_from(message.recipients.len()).unwrap_or(i64::MAX);
+                *sums.entry(key).or_default() += count;
+            }
+        }
+        let mut columns = Self::default();
+        for ((tenant, credential, day), accepted) in sums {
+            columns.tenant.push(tenant);
+            columns.credential.push(credential);
+            columns.day.push(day);
+            columns.accepted.push(accepted);
+        }
+        columns
+    }
+}
+
+async fn keys_used(
+    connection: &mut PgConnection,
+    messages: &[&NewMessage],
+) -> Result<BTreeMap<KeyDay, u64>, Fault> {
+    let keys = KeyColumns::of(messages);
+    if keys.day.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    // Index key_usage (primary key).
+    let rows: Vec<(Uuid, Uuid, i64, i64)> = sqlx::query_as(
+        "SELECT u.tenant, u.credential, u.day, u.accepted
+         FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS x (tenant, credential, day)
+         JOIN key_usage AS u USING (tenant, credential, day)",
+    )
+    .bind(keys.tenant)
+    .bind(keys.credential)
+    .bind(keys.day)
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter()
+        .map(|(tenant, credential, day, accepted)| {
+            let place = Place {
+                table: "key_usage",
+                id: credential,
+            };
+            let accepted = place.number("accepted", accepted)?;
+            Ok(((tenant, credential, day), accepted))
+        })
+        .collect()
+}
+
+/// Writes down what new messages used beside their tenants' days; nothing, as a rule.
+pub(crate) async fn note(
+    connection: &mut PgConnection,
+    messages: &[&NewMessage],
+) -> Result<(), Fault> {
+    contacts::note(connection, messages).await?;
+    let keys = KeyColumns::of(messages);
+    if keys.day.is_empty() {
+        return Ok(());
+    }
+    // Index key_usage (primary key).
+    sqlx::query(
+        "INSERT INTO key_usage (tenant, credential, day, accepted)
+         SELECT x.tenant, x.credential, x.day, x.accepted
+         FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[])
+             AS x (tenant, credential, day, accepted)
+         ORDER BY x.tenant, x.credential, x.day
+         ON CONFLICT (tenant, credential, day)
+             DO UPDATE SET accepted = key_usage.accepted + excluded.accepted",
+    )
+    .bind(keys.tenant)
+    .bind(keys.credential)
+    .bind(keys.day)
+    .bind(keys.accepted)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Whether anything has to be counted before it may be stored.
+pub(crate) fn has_quota(message: &NewMessage) -> bool {
+    message.quota != Quota::default()
 }
 
 fn exceeded(
@@ -114,22 +239,27 @@ async fn used(
         .collect())
 }
 
-/// Recipients accepted on the day of `at` and in its month.
+/// What was counted on the day of `at`, in its month and in the hour before it.
 pub(crate) async fn usage(
     connection: &mut PgConnection,
     tenant: TenantId,
     at: Timestamp,
 ) -> Result<Usage, Fault> {
-    // Index usage (primary key).
-    let (day, month): (i64, i64) = sqlx::query_as(
+    // Indexes usage (primary key) and contacts_tenant_at.
+    let (day, month, hard_bounces, complaints, new): (i64, i64, i64, i64, i64) = sqlx::query_as(
         "SELECT coalesce(sum(accepted) FILTER (WHERE day = $2), 0)::bigint,
-             coalesce(sum(accepted), 0)::bigint
+             coalesce(sum(accepted), 0)::bigint,
+             coalesce(sum(hard_bounces) FILTER (WHERE day = $2), 0)::bigint,
+             coalesce(sum(complaints) FILTER (WHERE day = $2), 0)::bigint,
+             (SELECT count(*) FROM contacts AS c WHERE c.tenant = $1 AND c.at > $5 AND c.at <= $6)
          FROM usage WHERE tenant = $1 AND day >= $3 AND day < $4",
     )
     .bind(tenant.uuid())
     .bind(at.day())
     .bind(at.month_begin())
     .bind(at.next_month().day())
+    .bind(at.before(contacts::HOUR).as_micros())
+    .bind(at.as_micros())
     .fetch_one(connection)
     .await?;
     let place = Place {
@@ -139,5 +269,52 @@ pub(crate) async fn usage(
     Ok(Usage {
         day: place.number("accepted", day)?,
         month: place.number("accepted", month)?,
+        hard_bounces: place.number("hard_bounces", hard_bounces)?,
+        complaints: place.number("complaints", complaints)?,
+        new_in_hour: place.number("new_in_hour", new)?,
     })
+}
+
+/// Recipients accepted under a key on the day of `at`.
+pub(crate) async fn key_usage(
+    connection: &mut PgConnection,
+    (tenant, credential): (TenantId, CredentialId),
+    at: Timestamp,
+) -> Result<u64, Fault> {
+    // Index key_usage (primary key).
+    let accepted: Option<i64> = sqlx::query_scalar(
+        "SELECT accepted FROM key_usage WHERE tenant = $1 AND credential = $2 AND day = $3",
+    )
+    .bind(tenant.uuid())
+    .bind(credential.uuid())
+    .bind(at.day())
+    .fetch_optional(connection)
+    .await?;
+    let place = Place {
+        table: "key_usage",
+        id: credential.uuid(),
+    };
+    place.number("accepted", accepted.unwrap_or(0))
+}
+
+/// Counts complaints against a tenant, each on the day on which it came.
+pub(crate) async fn count_complaints(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    at: &[Timestamp],
+) -> Result<(), Fault> {
+    let days: Vec<i64> = at.iter().map(|at| at.day()).collect();
+    // Index usage (primary key).
+    sqlx::query(
+        "INSERT INTO usage (tenant, day, accepted, complaints)
+         SELECT $1, x.day, 0, count(*) FROM unnest($2::bigint[]) AS x (day)
+         GROUP BY x.day ORDER BY x.day
+         ON CONFLICT (tenant, day)
+             DO UPDATE SET complaints = usage.complaints + excluded.complaints",
+    )
+    .bind(tenant.uuid())
+    .bind(days)
+    .execute(connection)
+    .await?;
+    Ok(())
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use postrider_model::{
     ControlId, CredentialId, DkimKeyId, Domain, EmailAddress, EnhancedCode, MessageId, NodeId,
-    RecipientId, Reply, ReplyAddressId, TenantId,
+    RecipientId, Reply, ReplyAddressId, SuppressionId, TenantId,
 };
 use uuid::Uuid;
 
@@ -39,7 +39,8 @@ ids!(
     ReplyAddressId,
     DkimKeyId,
     NodeId,
-    ControlId
+    ControlId,
+    SuppressionId
 );
 
 pub(crate) fn uuids<I: Id>(ids: &[I]) -> Vec<Uuid> {

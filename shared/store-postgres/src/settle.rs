@@ -7,6 +7,7 @@ use postrider_runtime::failpoint;
 use postrider_store::{Lease, Outcome, Settled, Settlement};
 use sqlx::PgConnection;
 
+use crate::bounces::{self, HardBounce};
 use crate::events::{self, EventColumns};
 use crate::fault::Fault;
 use crate::standing::{self, Standing};
@@ -27,6 +28,7 @@ pub(crate) async fn record(
     let mut record = Record {
         writes: Writes::default(),
         events: Vec::with_capacity(settlements.len()),
+        bounces: Vec::new(),
         lost: lost_leases(connection, settlements).await?,
     };
     let outcomes = settlements
@@ -37,9 +39,15 @@ pub(crate) async fn record(
             None => Settled::Gone,
         })
         .collect();
-    let Record { writes, events, .. } = record;
+    let Record {
+        writes,
+        events,
+        bounces,
+        ..
+    } = record;
     writes::write(connection, &writes).await?;
     EventColumns::of(&events).insert(connection).await?;
+    bounces::record(connection, &bounces).await?;
     if settlements.iter().any(|settlement| moves(settlement)) {
         failpoint::reach("store.before_settle");
     }
@@ -111,6 +119,7 @@ fn number(lease: Lease) -> i16 {
 struct Record<'s> {
     writes: Writes<'s>,
     events: Vec<(i64, i64, &'s Event)>,
+    bounces: Vec<HardBounce>,
     lost: HashSet<Lease>,
 }
 
@@ -167,6 +176,7 @@ impl<'s> Record<'s> {
             }
             Outcome::Final { state, attempts } => {
                 (row.state, row.attempts) = (state, attempts.into());
+                self.bounces.extend(HardBounce::of(settlement));
                 self.writes.done.push(settlement.recipient);
             }
             Outcome::Held { attempts } => {

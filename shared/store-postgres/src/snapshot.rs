@@ -1,8 +1,9 @@
 //! The whole directory as of one moment, read.
 
 use postrider_model::{
-    Credential, CredentialId, DkimAlgorithm, DkimKey, DkimKeyId, KeyStatus, Limits, ReplyAddress,
-    ReplyAddressId, ReplyStatus, Tenant, TenantId, TenantStatus, Timestamp,
+    Credential, CredentialId, DkimAlgorithm, DkimKey, DkimKeyId, KeyKind, KeyStatus, Language,
+    Limits, Ramp, ReplyAddress, ReplyAddressId, ReplySource, ReplyStatus, Tenant, TenantId,
+    TenantStatus, Timestamp, UnknownReplyTo,
 };
 use postrider_store::DirectorySnapshot;
 use sqlx::PgConnection;
@@ -71,6 +72,12 @@ struct TenantRow {
     connections: i64,
     per_day: i64,
     per_month: i64,
+    language: String,
+    own_domain: bool,
+    ramp_since: i64,
+    ramp_per_day: i64,
+    ramp_decided: i64,
+    is_house: bool,
     created_at: i64,
 }
 
@@ -99,17 +106,28 @@ impl TryFrom<TenantRow> for Tenant {
                 per_day: place.number("per_day", row.per_day)?,
                 per_month: place.number("per_month", row.per_month)?,
             },
+            language: place.cell("language", Language::parse(&row.language))?,
+            own_domain: row.own_domain,
+            ramp: Ramp {
+                since: Timestamp::from_micros(row.ramp_since),
+                per_day: place.number("ramp_per_day", row.ramp_per_day)?,
+                decided: row.ramp_decided,
+            },
+            is_house: row.is_house,
             created_at: Timestamp::from_micros(row.created_at),
         })
     }
 }
 
 #[derive(sqlx::FromRow)]
-struct ReplyAddressRow {
+pub(crate) struct ReplyAddressRow {
     id: Uuid,
     tenant: Uuid,
     address: String,
     status: String,
+    source: String,
+    confirmed_at: Option<i64>,
+    asked_at: Option<i64>,
     created_at: i64,
 }
 
@@ -126,6 +144,9 @@ impl TryFrom<ReplyAddressRow> for ReplyAddress {
             tenant: TenantId::of(row.tenant),
             address: place.address("address", &row.address)?,
             status: place.cell("status", ReplyStatus::parse(&row.status))?,
+            source: place.cell("source", ReplySource::parse(&row.source))?,
+            confirmed_at: row.confirmed_at.map(Timestamp::from_micros),
+            asked_at: row.asked_at.map(Timestamp::from_micros),
             created_at: Timestamp::from_micros(row.created_at),
         })
     }
@@ -135,10 +156,18 @@ impl TryFrom<ReplyAddressRow> for ReplyAddress {
 struct CredentialRow {
     id: Uuid,
     tenant: Uuid,
+    kind: String,
+    user_name: Option<String>,
     prefix: String,
     hash: Vec<u8>,
     note: String,
     status: String,
+    networks: String,
+    per_day: i64,
+    expires_at: Option<i64>,
+    defaults: String,
+    unknown_reply_to: String,
+    skips_duplicates: bool,
     created_at: i64,
 }
 
@@ -153,10 +182,21 @@ impl TryFrom<CredentialRow> for Credential {
         Ok(Self {
             id: CredentialId::of(row.id),
             tenant: TenantId::of(row.tenant),
+            kind: place.cell("kind", KeyKind::parse(&row.kind))?,
+            user: row.user_name,
             prefix: row.prefix,
             hash: place.hash("hash", &row.hash)?,
             note: row.note,
             status: place.cell("status", KeyStatus::parse(&row.status))?,
+            networks: place.json("networks", &row.networks)?,
+            per_day: place.number("per_day", row.per_day)?,
+            expires_at: row.expires_at.map(Timestamp::from_micros),
+            defaults: place.json("defaults", &row.defaults)?,
+            unknown_reply_to: place.cell(
+                "unknown_reply_to",
+                UnknownReplyTo::parse(&row.unknown_reply_to),
+            )?,
+            skips_duplicates: row.skips_duplicates,
             created_at: Timestamp::from_micros(row.created_at),
         })
     }

@@ -12,12 +12,12 @@ use postrider_store::{Removed, StoreError, Upkeep};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::PostgresStore;
 use crate::directory::raise_generation;
 use crate::fault::Fault;
 use crate::partitions::{self, Day, first_id};
 use crate::rows::{Id as _, uuids};
 use crate::store::bounded;
+use crate::{PostgresStore, past};
 
 /// What one batch removes at most.
 const BODIES_MOST: i64 = 200;
@@ -69,6 +69,7 @@ impl Upkeep for PostgresStore {
                         bodies: remove_bodies(connection, &bodies).await?,
                         messages: remove_messages(connection, &messages).await?,
                         claims: remove_claims(connection, now).await?,
+                        ..past::remove(connection, now).await?
                     })
                 })
             })
@@ -327,9 +328,9 @@ async fn erase(
     .execute(&mut *connection)
     .await?;
     let removed = Removed {
-        bodies: 0,
         messages: remove_messages(connection, messages).await?,
         claims: claims.rows_affected(),
+        ..past::remove_of(connection, tenant).await?
     };
     if removed.is_nothing() {
         erase_directory(connection, tenant).await?;
@@ -338,10 +339,11 @@ async fn erase(
 }
 
 async fn erase_directory(connection: &mut PgConnection, tenant: TenantId) -> Result<(), Fault> {
-    // Indexes usage and bucket_levels (primary keys), credentials_tenant, reply_addresses_tenant,
+    // Indexes usage, key_usage and bucket_levels (primary keys), credentials_tenant, reply_addresses_tenant,
     // tenants (primary key); all of the few controls. `names` stays.
     for statement in [
         "DELETE FROM usage WHERE tenant = $1",
+        "DELETE FROM key_usage WHERE tenant = $1",
         "DELETE FROM bucket_levels WHERE tenant = $1",
         "DELETE FROM controls WHERE tenant = $1",
         "DELETE FROM credentials WHERE tenant = $1",

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use postrider_model::{Event, MessageId, RecipientId, RecipientState, TenantId, WaitCause};
-use postrider_store::{NewMessage, QueueRow, Shard, Summary};
+use postrider_model::{CredentialId, Event, MessageId, RecipientId, RecipientState, TenantId, WaitCause};
+use postrider_store::{NewMessage, NewRecipient, QueueRow, Shard, Summary};
 use serde::Serialize;
 use sqlx::SqliteConnection;
 
@@ -23,6 +23,8 @@ struct MessageRow<'m> {
     selectors: &'m [String],
     sealed_until: i64,
     summary: &'m Summary,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<CredentialId>,
 }
 
 impl<'m> MessageRow<'m> {
@@ -38,6 +40,7 @@ impl<'m> MessageRow<'m> {
             selectors: &message.selectors,
             sealed_until: message.sealed_until.as_micros(),
             summary: &message.summary,
+            credential: message.credential,
         }
     }
 }
@@ -88,12 +91,12 @@ pub(crate) async fn insert(
     // Index usage (primary key). «WHERE true»: else ON would be read as a join's.
     sqlx::query(
         "INSERT INTO messages (id, tenant, accepted_at, expires_at, size, stream, smtputf8,
-             selectors, sealed_until, summary)
+             selectors, sealed_until, summary, credential)
          WITH x AS MATERIALIZED (SELECT value FROM json_each(?3))
          SELECT unhex(value ->> 'id', '-'), unhex(value ->> 'tenant', '-'),
              value ->> 'accepted_at', value ->> 'expires_at', value ->> 'size',
              value ->> 'stream', value ->> 'smtputf8', value -> 'selectors',
-             value ->> 'sealed_until', value -> 'summary'
+             value ->> 'sealed_until', value -> 'summary', unhex(value ->> 'credential', '-')
          FROM x;
          INSERT INTO recipients (message, id, position, address, return_path, state, attempts,
              events, updated_at)
@@ -109,7 +112,7 @@ pub(crate) async fn insert(
              unhex(value ->> 'tenant', '-'), value ->> 'shard', value ->> 'stream',
              value ->> 'domain', value ->> 'updated_at', value ->> 'updated_at',
              value ->> 'due_at', value ->> 'expires_at', 0, value ->> 'cause'
-         FROM x;
+         FROM x WHERE value ->> 'state' IN ('queued', 'scheduled');
          INSERT INTO usage (tenant, day, accepted)
          SELECT unhex(value ->> 'tenant', '-'), value ->> 'day', value ->> 'accepted'
          FROM json_each(?2) WHERE true
@@ -131,7 +134,12 @@ fn push_recipients<'m>(rows: &mut Vec<RecipientRow<'m>>, message: &'m NewMessage
     let (state, cause) = start(message);
     let shard = Shard::of(message.tenant).number();
     for (position, recipient) in message.recipients.iter().enumerate() {
-        *seq += 1;
+        let state = if recipient.suppressed {
+            RecipientState::Suppressed
+        } else {
+            state
+        };
+        *seq += i64::from(is_queued(message, recipient));
         rows.push(RecipientRow {
             message: message.id,
             id: recipient.id,
@@ -155,18 +163,26 @@ fn push_recipients<'m>(rows: &mut Vec<RecipientRow<'m>>, message: &'m NewMessage
 
 /// Where a message's recipients stand from its acceptance on, and what they wait for.
 fn start(message: &NewMessage) -> (RecipientState, WaitCause) {
-    if message.due_at > message.accepted_at {
+    if message.held {
+        (RecipientState::Held, WaitCause::Held)
+    } else if message.due_at > message.accepted_at {
         (RecipientState::Scheduled, WaitCause::Scheduled)
     } else {
         (RecipientState::Queued, WaitCause::Turn)
     }
 }
 
+/// Whether it may be attempted when its time comes, and so has a row in the queue.
+pub(crate) fn is_queued(message: &NewMessage, recipient: &NewRecipient) -> bool {
+    !message.held && !recipient.suppressed
+}
+
 /// The queue rows of new messages, as they would be read.
 pub(crate) fn queue_rows(messages: &[&NewMessage]) -> Vec<QueueRow> {
     let rows = messages.iter().flat_map(|message| {
         let (_, cause) = start(message);
-        message.recipients.iter().map(move |recipient| QueueRow {
+        let live = message.recipients.iter().filter(|r| is_queued(message, r));
+        live.map(move |recipient| QueueRow {
             recipient: recipient.id,
             message: message.id,
             tenant: message.tenant,

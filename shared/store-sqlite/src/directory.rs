@@ -3,15 +3,17 @@
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use postrider_model::{
-    Credential, CredentialId, DkimKey, DkimKeyId, EmailAddress, Limits, ReplyAddress, Tenant,
-    TenantId, TenantStatus,
+    Credential, CredentialId, DkimKey, DkimKeyId, EmailAddress, Limits, Ramp, ReplyAddress,
+    ReplyStatus, TenantId, TenantStatus, Timestamp,
 };
-use postrider_store::{Directory, DirectorySnapshot, NewTenant, StoreError};
+use postrider_store::{
+    AskCaps, Directory, DirectorySnapshot, NewTenant, Observed, StoreError, TenantChange,
+};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use crate::fault::Fault;
 use crate::rows::Place;
-use crate::{SqliteStore, snapshot};
+use crate::{SqliteStore, credentials, reply_addresses, snapshot, tenants};
 
 #[async_trait]
 impl Directory for SqliteStore {
@@ -29,7 +31,7 @@ impl Directory for SqliteStore {
     }
 
     async fn add_tenant(&self, new: NewTenant) -> Result<(), StoreError> {
-        self.change(move |connection| Box::pin(async move { add_tenant(connection, &new).await }))
+        self.change(move |connection| Box::pin(async move { tenants::add(connection, &new).await }))
             .await
     }
 
@@ -50,42 +52,85 @@ impl Directory for SqliteStore {
 
     async fn set_limits(&self, tenant: TenantId, limits: Limits) -> Result<(), StoreError> {
         self.change(move |connection| {
-            Box::pin(async move { set_limits(connection, tenant, limits).await })
+            Box::pin(async move { tenants::set_limits(connection, tenant, limits).await })
         })
         .await
+    }
+
+    async fn change_tenant(
+        &self,
+        tenant: TenantId,
+        change: TenantChange,
+    ) -> Result<(), StoreError> {
+        self.change(move |connection| {
+            Box::pin(async move { tenants::change(connection, tenant, change).await })
+        })
+        .await
+    }
+
+    async fn change_ramp(
+        &self,
+        tenant: TenantId,
+        was: Ramp,
+        ramp: Ramp,
+    ) -> Result<bool, StoreError> {
+        self.writer()
+            .alone(move |connection| {
+                Box::pin(
+                    async move { tenants::change_ramp(connection, tenant, (was, ramp)).await },
+                )
+            })
+            .await
     }
 
     async fn add_reply_address(&self, address: ReplyAddress) -> Result<(), StoreError> {
         self.change(move |connection| {
             Box::pin(async move {
-                tenant_is_there(connection, address.tenant).await?;
-                add_reply_address(connection, &address).await
+                tenants::is_there(connection, address.tenant).await?;
+                reply_addresses::insert(connection, &address).await
             })
         })
         .await
     }
 
-    async fn confirm_reply_address(
+    async fn observe_reply_address(
+        &self,
+        seen: ReplyAddress,
+        caps: AskCaps,
+    ) -> Result<Observed, StoreError> {
+        self.writer()
+            .alone(move |connection| {
+                Box::pin(async move { reply_addresses::observe(connection, seen, caps).await })
+            })
+            .await
+    }
+
+    async fn set_reply_status(
         &self,
         tenant: TenantId,
         address: &EmailAddress,
+        status: ReplyStatus,
+        at: Timestamp,
     ) -> Result<(), StoreError> {
         let folded = address.folded();
         self.change(move |connection| {
             Box::pin(async move {
-                // Index reply_addresses_tenant.
-                let changed = sqlx::query(
-                    "UPDATE reply_addresses SET status = 'confirmed'
-                     WHERE tenant = ?1 AND folded = ?2",
-                )
-                .bind(tenant.as_bytes().as_slice())
-                .bind(folded)
-                .execute(connection)
-                .await?;
-                found(changed.rows_affected(), "reply address")
+                reply_addresses::set_status(connection, (tenant, &folded), status, at).await
             })
         })
         .await
+    }
+
+    async fn break_reply_address(
+        &self,
+        address: &EmailAddress,
+    ) -> Result<Vec<TenantId>, StoreError> {
+        let folded = address.folded();
+        self.writer()
+            .alone(move |connection| {
+                Box::pin(async move { reply_addresses::break_all(connection, &folded).await })
+            })
+            .await
     }
 
     async fn remove_reply_address(
@@ -95,7 +140,7 @@ impl Directory for SqliteStore {
     ) -> Result<(), StoreError> {
         let folded = address.folded();
         self.change(move |connection| {
-            Box::pin(async move { remove_reply_address(connection, tenant, &folded).await })
+            Box::pin(async move { reply_addresses::remove(connection, tenant, &folded).await })
         })
         .await
     }
@@ -103,9 +148,16 @@ impl Directory for SqliteStore {
     async fn add_credential(&self, credential: Credential) -> Result<(), StoreError> {
         self.change(move |connection| {
             Box::pin(async move {
-                tenant_is_there(connection, credential.tenant).await?;
-                add_credential(connection, &credential).await
+                tenants::is_there(connection, credential.tenant).await?;
+                credentials::insert(connection, &credential).await
             })
+        })
+        .await
+    }
+
+    async fn change_credential(&self, credential: Credential) -> Result<(), StoreError> {
+        self.change(move |connection| {
+            Box::pin(async move { credentials::change(connection, &credential).await })
         })
         .await
     }
@@ -191,7 +243,7 @@ pub(crate) async fn raise_generation(connection: &mut SqliteConnection) -> Resul
     found(changed.rows_affected(), "generation")
 }
 
-fn found(changed: u64, what: &'static str) -> Result<(), Fault> {
+pub(crate) fn found(changed: u64, what: &'static str) -> Result<(), Fault> {
     if changed == 0 {
         Err(Fault::NotFound(what))
     } else {
@@ -200,7 +252,7 @@ fn found(changed: u64, what: &'static str) -> Result<(), Fault> {
 }
 
 /// Says what is there already, where an INSERT met a unique index.
-fn taken(what: &'static str) -> impl FnOnce(sqlx::Error) -> Fault {
+pub(crate) fn taken(what: &'static str) -> impl FnOnce(sqlx::Error) -> Fault {
     move |error| {
         let fault = Fault::from(error);
         if fault.is_taken() {
@@ -209,162 +261,6 @@ fn taken(what: &'static str) -> impl FnOnce(sqlx::Error) -> Fault {
             fault
         }
     }
-}
-
-async fn tenant_is_there(connection: &mut SqliteConnection, tenant: TenantId) -> Result<(), Fault> {
-    // Index tenants (primary key).
-    let there: Option<i64> = sqlx::query_scalar("SELECT 1 FROM tenants WHERE id = ?1")
-        .bind(tenant.as_bytes().as_slice())
-        .fetch_optional(connection)
-        .await?;
-    there.map(|_| ()).ok_or(Fault::NotFound("tenant"))
-}
-
-async fn add_tenant(connection: &mut SqliteConnection, new: &NewTenant) -> Result<(), Fault> {
-    let tenant = &new.tenant;
-    take_name(connection, "slug", &tenant.slug, "slug").await?;
-    take_name(connection, "from", &tenant.from.folded(), "From address").await?;
-    insert_tenant(connection, tenant).await?;
-    add_reply_address(connection, &new.reply_address).await?;
-    add_credential(connection, &new.credential).await
-}
-
-/// Writes a name down for good: it outlives its tenant.
-async fn take_name(
-    connection: &mut SqliteConnection,
-    kind: &'static str,
-    name: &str,
-    what: &'static str,
-) -> Result<(), Fault> {
-    sqlx::query("INSERT INTO names (kind, name) VALUES (?1, ?2)")
-        .bind(kind)
-        .bind(name)
-        .execute(connection)
-        .await
-        .map_err(taken(what))?;
-    Ok(())
-}
-
-async fn insert_tenant(connection: &mut SqliteConnection, tenant: &Tenant) -> Result<(), Fault> {
-    sqlx::query(
-        "INSERT INTO tenants (id, name, slug, from_address, reply_to, status,
-             requests_per_second, per_minute, burst, bulk_per_minute, connections, per_day,
-             per_month, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
-    )
-    .bind(tenant.id.as_bytes().as_slice())
-    .bind(&tenant.name)
-    .bind(&tenant.slug)
-    .bind(tenant.from.to_string())
-    .bind(tenant.reply_to.to_string())
-    .bind(tenant.status.as_str())
-    .bind(tenant.limits.requests_per_second)
-    .bind(tenant.limits.per_minute)
-    .bind(tenant.limits.burst)
-    .bind(tenant.limits.bulk_per_minute)
-    .bind(tenant.limits.connections)
-    .bind(tenant.limits.per_day)
-    .bind(tenant.limits.per_month)
-    .bind(tenant.created_at.as_micros())
-    .execute(connection)
-    .await
-    .map_err(taken("tenant"))?;
-    Ok(())
-}
-
-async fn set_limits(
-    connection: &mut SqliteConnection,
-    tenant: TenantId,
-    limits: Limits,
-) -> Result<(), Fault> {
-    // Index tenants (primary key).
-    let changed = sqlx::query(
-        "UPDATE tenants SET requests_per_second = ?2, per_minute = ?3, burst = ?4,
-             bulk_per_minute = ?5, connections = ?6, per_day = ?7, per_month = ?8
-         WHERE id = ?1",
-    )
-    .bind(tenant.as_bytes().as_slice())
-    .bind(limits.requests_per_second)
-    .bind(limits.per_minute)
-    .bind(limits.burst)
-    .bind(limits.bulk_per_minute)
-    .bind(limits.connections)
-    .bind(limits.per_day)
-    .bind(limits.per_month)
-    .execute(connection)
-    .await?;
-    found(changed.rows_affected(), "tenant")
-}
-
-async fn add_reply_address(
-    connection: &mut SqliteConnection,
-    address: &ReplyAddress,
-) -> Result<(), Fault> {
-    sqlx::query(
-        "INSERT INTO reply_addresses (id, tenant, address, folded, status, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )
-    .bind(address.id.as_bytes().as_slice())
-    .bind(address.tenant.as_bytes().as_slice())
-    .bind(address.address.to_string())
-    .bind(address.address.folded())
-    .bind(address.status.as_str())
-    .bind(address.created_at.as_micros())
-    .execute(connection)
-    .await
-    .map_err(taken("reply address"))?;
-    Ok(())
-}
-
-async fn remove_reply_address(
-    connection: &mut SqliteConnection,
-    tenant: TenantId,
-    folded: &str,
-) -> Result<(), Fault> {
-    // Index tenants (primary key).
-    let default: Option<String> = sqlx::query_scalar("SELECT reply_to FROM tenants WHERE id = ?1")
-        .bind(tenant.as_bytes().as_slice())
-        .fetch_optional(&mut *connection)
-        .await?;
-    let place = Place {
-        table: "tenants",
-        id: tenant.as_bytes(),
-    };
-    if let Some(default) = default
-        && place.address("reply_to", &default)?.folded() == folded
-    {
-        return Err(Fault::Rejected(
-            "it is the tenant's default reply address".to_owned(),
-        ));
-    }
-    // Index reply_addresses_tenant.
-    let changed = sqlx::query("DELETE FROM reply_addresses WHERE tenant = ?1 AND folded = ?2")
-        .bind(tenant.as_bytes().as_slice())
-        .bind(folded)
-        .execute(connection)
-        .await?;
-    found(changed.rows_affected(), "reply address")
-}
-
-async fn add_credential(
-    connection: &mut SqliteConnection,
-    credential: &Credential,
-) -> Result<(), Fault> {
-    sqlx::query(
-        "INSERT INTO credentials (id, tenant, prefix, hash, note, status, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    )
-    .bind(credential.id.as_bytes().as_slice())
-    .bind(credential.tenant.as_bytes().as_slice())
-    .bind(&credential.prefix)
-    .bind(credential.hash.as_slice())
-    .bind(&credential.note)
-    .bind(credential.status.as_str())
-    .bind(credential.created_at.as_micros())
-    .execute(connection)
-    .await
-    .map_err(taken("key"))?;
-    Ok(())
 }
 
 async fn add_dkim_keys(connection: &mut SqliteConnection, keys: &[DkimKey]) -> Result<(), Fault> {

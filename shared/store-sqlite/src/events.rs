@@ -1,9 +1,10 @@
 //! Events, written and read. Append-only: there is no UPDATE here.
 
 use postrider_model::{
-    EmailAddress, Event, EventKind, MxHost, RecipientId, Timestamp, TlsFacts, WaitCause,
+    EmailAddress, Event, EventKind, MessageId, MxHost, RecipientId, TenantId, Timestamp, TlsFacts,
+    WaitCause,
 };
-use postrider_store::StoredEvent;
+use postrider_store::{Note, StoredEvent};
 use serde::Serialize;
 use sqlx::SqliteConnection;
 
@@ -90,6 +91,38 @@ pub(crate) async fn insert(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Adds an event about each recipient of a message; false where its tenant has none of that id.
+pub(crate) async fn note(
+    connection: &mut SqliteConnection,
+    (tenant, message): (TenantId, MessageId),
+    note: &Note,
+) -> Result<bool, Fault> {
+    // Indexes messages and recipients (primary keys).
+    let noted = sqlx::query(
+        "UPDATE recipients SET events = events + 1
+         WHERE message = (SELECT id FROM messages WHERE tenant = ?1 AND id = ?2)",
+    )
+    .bind(tenant.as_bytes().as_slice())
+    .bind(message.as_bytes().as_slice())
+    .execute(&mut *connection)
+    .await?;
+    if noted.rows_affected() == 0 {
+        return Ok(false);
+    }
+    // Index recipients (primary key).
+    sqlx::query(
+        "INSERT INTO events (recipient, seq, epoch, at, kind, attempt, note)
+         SELECT id, events, 0, ?2, ?3, attempts, ?4 FROM recipients WHERE message = ?1",
+    )
+    .bind(message.as_bytes().as_slice())
+    .bind(note.at.as_micros())
+    .bind(note.kind.as_str())
+    .bind(&note.note)
+    .execute(connection)
+    .await?;
+    Ok(true)
 }
 
 /// Whether all of these, and there are some, are written already.

@@ -10,6 +10,8 @@ use parking_lot::Mutex;
 use postrider_model::{MessageId, RecipientId};
 use postrider_store::{NewMessage, OpenMessage, OpenRecipient};
 
+use crate::arrival::is_queued;
+
 /// Shared by the committer, which fills it, and `open`, which reads it.
 #[derive(Clone)]
 pub(crate) struct Fresh {
@@ -37,7 +39,7 @@ impl Fresh {
     /// After the commit, before its caller is answered.
     pub(crate) fn keep(&self, message: &NewMessage) {
         let weight = weight(message.body.len());
-        if weight > self.most {
+        if weight > self.most || !message.recipients.iter().any(|r| is_queued(message, r)) {
             return;
         }
         let mut kept = self.kept.lock();
@@ -116,6 +118,7 @@ fn opened(message: &NewMessage) -> OpenMessage {
         recipients: message
             .recipients
             .iter()
+            .filter(|recipient| is_queued(message, recipient))
             .map(|recipient| OpenRecipient {
                 id: recipient.id,
                 address: recipient.address.clone(),

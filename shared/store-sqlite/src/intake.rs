@@ -13,7 +13,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use crate::fault::Fault;
 use crate::quota::Meter;
 use crate::rows::{Place, json_ids};
-use crate::{SqliteStore, arrival, claims, reschedule, reseal, tags};
+use crate::{SqliteStore, arrival, claims, quota, reschedule, reseal, tags};
 
 #[async_trait]
 impl Intake for SqliteStore {
@@ -162,6 +162,7 @@ pub(crate) async fn store<'m>(
     arrival::insert(connection, &new, seq).await?;
     tags::insert(connection, &new).await?;
     insert_bodies(connection, &new).await?;
+    quota::note(connection, &new).await?;
     Ok(Accepted {
         events: arrival::events(&new),
         outcomes,

@@ -2,9 +2,11 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use postrider_model::{EventKind, MessageId, RecipientState, TenantId, Timestamp, WaitCause};
+use postrider_model::{
+    CredentialId, EventKind, MessageId, RecipientState, TenantId, Timestamp, WaitCause,
+};
 use postrider_store::{
-    Cancelled, Listing, Mail, MailFilter, MailPage, StoreError, StoredEmail, StoredEvent,
+    Cancelled, Listing, Mail, MailFilter, MailPage, Note, StoreError, StoredEmail, StoredEvent,
     StoredRecipient, Usage,
 };
 use sqlx::{Sqlite, Transaction};
@@ -12,7 +14,7 @@ use sqlx::{Sqlite, Transaction};
 use crate::events::StoredEventRow;
 use crate::fault::Fault;
 use crate::rows::{Place, ReplyCells};
-use crate::{SqliteStore, cancel, quota};
+use crate::{SqliteStore, cancel, events, quota};
 
 #[async_trait]
 impl Mail for SqliteStore {
@@ -66,11 +68,29 @@ impl Mail for SqliteStore {
     async fn usage(&self, tenant: TenantId, at: Timestamp) -> Result<Usage, StoreError> {
         Ok(quota::usage(self.readers(), tenant, at).await?)
     }
+
+    async fn key_usage(
+        &self,
+        tenant: TenantId,
+        credential: CredentialId,
+        at: Timestamp,
+    ) -> Result<u64, StoreError> {
+        Ok(quota::key_usage(self.readers(), (tenant, credential), at).await?)
+    }
+
+    async fn note(&self, tenant: TenantId, id: MessageId, note: Note) -> Result<bool, StoreError> {
+        self.writer()
+            .alone(move |connection| {
+                Box::pin(async move { events::note(connection, (tenant, id), &note).await })
+            })
+            .await
+    }
 }
 
 #[derive(sqlx::FromRow)]
 struct EmailRow {
     id: Vec<u8>,
+    credential: Option<Vec<u8>>,
     accepted_at: i64,
     expires_at: i64,
     size: i64,
@@ -101,7 +121,7 @@ impl SqliteStore {
         let mut snapshot = self.readers().begin().await?;
         // Index messages (primary key).
         let row: Option<EmailRow> = sqlx::query_as(
-            "SELECT id, accepted_at, expires_at, size, summary FROM messages
+            "SELECT id, credential, accepted_at, expires_at, size, summary FROM messages
              WHERE tenant = ?1 AND id = ?2",
         )
         .bind(tenant.as_bytes().as_slice())
@@ -115,9 +135,12 @@ impl SqliteStore {
             table: "messages",
             id: &row.id,
         };
+        let credential = row.credential.as_deref();
+        let credential = credential.map(|bytes| place.id("credential", bytes));
         Ok(Some(StoredEmail {
             id,
             tenant,
+            credential: credential.transpose()?,
             accepted_at: Timestamp::from_micros(row.accepted_at),
             expires_at: Timestamp::from_micros(row.expires_at),
             size: place.number("size", row.size)?,

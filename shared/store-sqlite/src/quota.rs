@@ -1,23 +1,31 @@
-//! Quotas: recipients accepted per tenant, UTC day and month.
+//! Quotas: recipients accepted per tenant, UTC day and month; per key and day; and those that a
+//! tenant had not written to before, in an hour.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 
-use postrider_model::{TenantId, Timestamp};
+use postrider_model::{CredentialId, TenantId, Timestamp};
 use postrider_store::{NewMessage, OverQuota, Period, Usage};
 use serde::Serialize;
 use sqlx::{SqliteConnection, SqlitePool};
 
+use crate::contacts::{self, Contacts};
 use crate::fault::Fault;
 use crate::rows::{Place, json};
 
-/// What tenants have used as a batch is taken in, message by message: by (tenant, day) and by
-/// (tenant, first day of the month). Only of those that have a quota.
+/// What tenants have used as a batch is taken in, message by message: by (tenant, day), by (tenant,
+/// first day of the month), by key and day, and whom they had written to. Only of those that have
+/// such a quota.
 #[derive(Default)]
 pub(crate) struct Meter {
     days: HashMap<(TenantId, i64), u64>,
     months: HashMap<(TenantId, i64), u64>,
+    keys: HashMap<KeyDay, u64>,
+    contacts: Contacts,
 }
+
+/// A key of a tenant on a day.
+type KeyDay = (TenantId, CredentialId, i64);
 
 #[derive(Serialize)]
 struct Key {
@@ -55,6 +63,8 @@ impl Meter {
                 keys.push(key);
             }
         }
+        meter.keys = keys_used(connection, messages).await?;
+        meter.contacts = contacts::read(connection, messages).await?;
         if keys.is_empty() {
             return Ok(meter);
         }
@@ -85,6 +95,7 @@ impl Meter {
         let (tenant, at, quota) = (message.tenant, message.accepted_at, message.quota);
         let day = self.days.get_mut(&(tenant, at.day()));
         let month = self.months.get_mut(&(tenant, at.month_begin()));
+        let key = key_day(message).and_then(|key| self.keys.get_mut(&key));
         let more = message.recipients.len() as u64;
         if let Some(used) = &day {
             within(Period::Day, quota.per_day, **used, more)?;
@@ -92,18 +103,111 @@ impl Meter {
         if let Some(used) = &month {
             within(Period::Month, quota.per_month, **used, more)?;
         }
-        for used in [day, month].into_iter().flatten() {
+        if let Some(used) = &key {
+            within(Period::KeyDay, quota.key_per_day, **used, more)?;
+        }
+        // The last to be asked: it counts at once.
+        self.contacts.count(message)?;
+        for used in [day, month, key].into_iter().flatten() {
             *used += more;
         }
         Ok(())
     }
 }
 
+/// What is counted of a key with a quota.
+fn key_day(message: &NewMessage) -> Option<KeyDay> {
+    let credential = message.credential.filter(|_| message.quota.key_per_day > 0)?;
+    Some((message.tenant, credential, message.accepted_at.day()))
+}
+
+#[derive(Serialize)]
+struct KeyRow {
+    tenant: TenantId,
+    credential: CredentialId,
+    day: i64,
+    accepted: usize,
+}
+
+async fn keys_used(
+    connection: &mut SqliteConnection,
+    messages: &[&NewMessage],
+) -> Result<HashMap<KeyDay, u64>, Fault> {
+    let keys = keys(messages);
+    let mut used = HashMap::with_capacity(keys.len());
+    if keys.is_empty() {
+        return Ok(used);
+    }
+    // Index key_usage (primary key).
+    let rows: Vec<(i64, i64)> = sqlx::query_as(
+        "SELECT k.key, coalesce(u.accepted, 0) FROM json_each(?1) AS k LEFT JOIN key_usage AS u
+             ON u.tenant = unhex(k.value ->> 'tenant', '-')
+             AND u.credential = unhex(k.value ->> 'credential', '-')
+             AND u.day = k.value ->> 'day'",
+    )
+    .bind(json(&keys)?)
+    .fetch_all(connection)
+    .await?;
+    for (at, accepted) in rows {
+        if let Some(key) = usize::try_from(at).ok().and_then(|at| keys.get(at)) {
+            let place = Place {
+                table: "key_usage",
+                id: key.credential.as_bytes(),
+            };
+            let accepted = place.number("accepted", accepted)?;
+            used.insert((key.tenant, key.credential, key.day), accepted);
+        }
+    }
+    Ok(used)
+}
+
+/// One row per key with a quota and day, however many messages.
+fn keys(messages: &[&NewMessage]) -> Vec<KeyRow> {
+    let mut sums: BTreeMap<KeyDay, usize> = BTreeMap::new();
+    for message in messages {
+        if let Some(key) = key_day(message) {
+            *sums.entry(key).or_default() += message.recipients.len();
+        }
+    }
+    let rows = sums.into_iter();
+    rows.map(|((tenant, credential, day), accepted)| KeyRow {
+        tenant,
+        credential,
+        day,
+        accepted,
+    })
+    .collect()
+}
+
+/// Writes down what new messages used beside their tenants' days; nothing, as a rule.
+pub(crate) async fn note(
+    connection: &mut SqliteConnection,
+    messages: &[&NewMessage],
+) -> Result<(), Fault> {
+    contacts::note(connection, messages).await?;
+    let keys = keys(messages);
+    if keys.is_empty() {
+        return Ok(());
+    }
+    // Index key_usage (primary key). «WHERE true»: else ON would be read as a join's.
+    sqlx::query(
+        "INSERT INTO key_usage (tenant, credential, day, accepted)
+         SELECT unhex(value ->> 'tenant', '-'), unhex(value ->> 'credential', '-'),
+             value ->> 'day', value ->> 'accepted'
+         FROM json_each(?1) WHERE true
+         ON CONFLICT (tenant, credential, day) DO UPDATE SET accepted = accepted + excluded.accepted",
+    )
+    .bind(json(&keys)?)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 fn has_quota(message: &NewMessage) -> bool {
     message.quota.per_day > 0 || message.quota.per_month > 0
 }
 
-fn within(period: Period, limit: u32, used: u64, more: u64) -> Result<(), OverQuota> {
+pub(crate) fn within(period: Period, limit: u32, used: u64, more: u64) -> Result<(), OverQuota> {
     if limit > 0 && used.saturating_add(more) > u64::from(limit) {
         return Err(OverQuota {
             period,
@@ -114,6 +218,7 @@ fn within(period: Period, limit: u32, used: u64, more: u64) -> Result<(), OverQu
     Ok(())
 }
 
+/// Of a day and its month; the rest is asked for where it is shown.
 fn counted(tenant: TenantId, day: i64, month: i64) -> Result<Usage, Fault> {
     let place = Place {
         table: "usage",
@@ -122,26 +227,83 @@ fn counted(tenant: TenantId, day: i64, month: i64) -> Result<Usage, Fault> {
     Ok(Usage {
         day: place.number("accepted", day)?,
         month: place.number("accepted", month)?,
+        ..Usage::default()
     })
 }
 
-/// Recipients accepted on the day of `at` and in its month.
+/// What was counted on the day of `at`, in its month and in the hour before it.
 pub(crate) async fn usage(
     readers: &SqlitePool,
     tenant: TenantId,
     at: Timestamp,
 ) -> Result<Usage, Fault> {
     let key = Key::of(tenant, at);
-    // Index usage (primary key).
-    let (day, month): (i64, i64) = sqlx::query_as(
-        "SELECT coalesce(sum(accepted) FILTER (WHERE day = ?2), 0), coalesce(sum(accepted), 0)
+    // Indexes usage (primary key) and contacts_tenant_at.
+    let (day, month, hard_bounces, complaints, new): (i64, i64, i64, i64, i64) = sqlx::query_as(
+        "SELECT coalesce(sum(accepted) FILTER (WHERE day = ?2), 0), coalesce(sum(accepted), 0),
+             coalesce(sum(hard_bounces) FILTER (WHERE day = ?2), 0),
+             coalesce(sum(complaints) FILTER (WHERE day = ?2), 0),
+             (SELECT count(*) FROM contacts WHERE tenant = ?1 AND at > ?5 AND at <= ?6)
          FROM usage WHERE tenant = ?1 AND day >= ?3 AND day < ?4",
     )
     .bind(tenant.as_bytes().as_slice())
     .bind(key.day)
     .bind(key.month)
     .bind(key.next_month)
+    .bind(at.before(contacts::HOUR).as_micros())
+    .bind(at.as_micros())
     .fetch_one(readers)
     .await?;
-    counted(tenant, day, month)
+    let place = Place {
+        table: "usage",
+        id: tenant.as_bytes(),
+    };
+    Ok(Usage {
+        hard_bounces: place.number("hard_bounces", hard_bounces)?,
+        complaints: place.number("complaints", complaints)?,
+        new_in_hour: place.number("new_in_hour", new)?,
+        ..counted(tenant, day, month)?
+    })
+}
+
+/// Recipients accepted under a key on the day of `at`.
+pub(crate) async fn key_usage(
+    readers: &SqlitePool,
+    (tenant, credential): (TenantId, CredentialId),
+    at: Timestamp,
+) -> Result<u64, Fault> {
+    // Index key_usage (primary key).
+    let accepted: Option<i64> = sqlx::query_scalar(
+        "SELECT accepted FROM key_usage WHERE tenant = ?1 AND credential = ?2 AND day = ?3",
+    )
+    .bind(tenant.as_bytes().as_slice())
+    .bind(credential.as_bytes().as_slice())
+    .bind(at.day())
+    .fetch_optional(readers)
+    .await?;
+    let place = Place {
+        table: "key_usage",
+        id: credential.as_bytes(),
+    };
+    place.number("accepted", accepted.unwrap_or(0))
+}
+
+/// Counts complaints against a tenant, each on the day on which it came.
+pub(crate) async fn count_complaints(
+    connection: &mut SqliteConnection,
+    tenant: TenantId,
+    at: &[Timestamp],
+) -> Result<(), Fault> {
+    let days: Vec<i64> = at.iter().map(|at| at.day()).collect();
+    // Index usage (primary key).
+    sqlx::query(
+        "INSERT INTO usage (tenant, day, accepted, complaints)
+         SELECT ?1, value, 0, count(*) FROM json_each(?2) WHERE true GROUP BY value
+         ON CONFLICT (tenant, day) DO UPDATE SET complaints = complaints + excluded.complaints",
+    )
+    .bind(tenant.as_bytes().as_slice())
+    .bind(json(&days)?)
+    .execute(connection)
+    .await?;
+    Ok(())
 }

@@ -61,6 +61,14 @@ impl Place<'_> {
         self.cell(column, T::from_str(text))
     }
 
+    pub(crate) fn json<T: serde::de::DeserializeOwned>(
+        self,
+        column: &'static str,
+        text: &str,
+    ) -> Result<T, Fault> {
+        self.cell(column, serde_json::from_str(text))
+    }
+
     pub(crate) fn reply(self, cells: ReplyCells) -> Result<Option<Reply>, Fault> {
         let Some(code) = cells.code else {
             return Ok(None);
@@ -92,7 +100,7 @@ pub(crate) struct ReplyCells {
 
 /// Rows for `json_each(?)`. Each mention of its `value` prints the row anew, so statements that
 /// take many cells of it read it from a materialised `x`. Ids go as text with hyphens (`unhex(…, '-')`), hashes as hex.
-pub(crate) fn json<T: serde::Serialize>(rows: &[T]) -> Result<String, Fault> {
+pub(crate) fn json<T: serde::Serialize + ?Sized>(rows: &T) -> Result<String, Fault> {
     serde_json::to_string(rows).map_err(|error| Fault::Rejected(error.to_string()))
 }
 

@@ -6,6 +6,7 @@ use postrider_model::{Event, RecipientId, RecipientState};
 use postrider_store::{Outcome, Settled, Settlement};
 use sqlx::SqliteConnection;
 
+use crate::bounces::{self, HardBounce};
 use crate::events;
 use crate::fault::Fault;
 use crate::standing::{self, Key, Standing};
@@ -35,6 +36,7 @@ pub(crate) async fn record<'s>(
     let mut record = Record {
         writes: Writes::default(),
         events: Vec::with_capacity(settlements.len()),
+        bounces: Vec::new(),
         seq,
     };
     let outcomes = settlements
@@ -45,8 +47,14 @@ pub(crate) async fn record<'s>(
             None => Settled::Gone,
         })
         .collect();
-    let Record { writes, events, .. } = record;
+    let Record {
+        writes,
+        events,
+        bounces,
+        ..
+    } = record;
     writes::write(connection, &writes).await?;
+    bounces::record(connection, &bounces).await?;
     Ok(Recorded { outcomes, events })
 }
 
@@ -78,6 +86,7 @@ fn key(settlement: &Settlement) -> Key {
 struct Record<'s, 'n> {
     writes: Writes<'s>,
     events: Vec<(i64, &'s Event)>,
+    bounces: Vec<HardBounce>,
     seq: &'n mut i64,
 }
 
@@ -133,6 +142,7 @@ impl<'s> Record<'s, '_> {
             Outcome::Final { state, attempts } => {
                 (row.state, row.attempts) = (state, attempts);
                 self.leave(before, settlement);
+                self.bounces.extend(HardBounce::of(settlement));
             }
             Outcome::Held { attempts } => {
                 (row.state, row.attempts) = (RecipientState::Held, attempts);

@@ -11,10 +11,10 @@ use postrider_model::{MessageId, TenantId, Timestamp};
 use postrider_store::{Removed, StoreError, Upkeep};
 use sqlx::SqliteConnection;
 
-use crate::SqliteStore;
 use crate::directory::raise_generation;
 use crate::fault::Fault;
 use crate::rows::{Place, json_ids};
+use crate::{SqliteStore, past};
 
 /// What one batch removes at most, so that the writer is held no longer than about 50 ms.
 const BODIES_MOST: u32 = 200;
@@ -55,6 +55,7 @@ impl Upkeep for SqliteStore {
                         bodies: remove_bodies(connection, &bodies).await?,
                         messages: remove_messages(connection, &messages).await?,
                         claims: remove_claims(connection, now).await?,
+                        ..past::remove(connection, now).await?
                     })
                 })
             })
@@ -255,9 +256,9 @@ async fn erase(
     .execute(&mut *connection)
     .await?;
     let removed = Removed {
-        bodies: 0,
         messages: remove_messages(connection, messages).await?,
         claims: claims.rows_affected(),
+        ..past::remove_of(connection, tenant).await?
     };
     if removed.is_nothing() {
         erase_directory(connection, id).await?;
@@ -266,10 +267,11 @@ async fn erase(
 }
 
 async fn erase_directory(connection: &mut SqliteConnection, tenant: &[u8]) -> Result<(), Fault> {
-    // Indexes usage and bucket_levels (primary keys), credentials_tenant, reply_addresses_tenant,
+    // Indexes usage, key_usage and bucket_levels (primary keys), credentials_tenant, reply_addresses_tenant,
     // tenants (primary key); all of the few controls. `names` stays.
     for statement in [
         "DELETE FROM usage WHERE tenant = ?1",
+        "DELETE FROM key_usage WHERE tenant = ?1",
         "DELETE FROM bucket_levels WHERE tenant = ?1",
         "DELETE FROM controls WHERE tenant = ?1",
         "DELETE FROM credentials WHERE tenant = ?1",

@@ -34,7 +34,9 @@ pub mod waits;
 use std::any::Any;
 use std::sync::Arc;
 
-use crate::{Controls, Directory, Intake, Mail, Nodes, Queue, Upkeep};
+use crate::{
+    Controls, Directory, Intake, Mail, Nodes, Queue, Sessions, Suppressions, Upkeep,
+};
 
 /// All ports of one store.
 pub struct Ports {
@@ -45,6 +47,8 @@ pub struct Ports {
     pub upkeep: Arc<dyn Upkeep>,
     pub nodes: Arc<dyn Nodes>,
     pub controls: Arc<dyn Controls>,
+    pub suppressions: Arc<dyn Suppressions>,
+    pub sessions: Arc<dyn Sessions>,
     /// What has to live as long as the store: a folder, a server.
     pub keep: Box<dyn Any + Send + Sync>,
 }
@@ -53,7 +57,8 @@ impl Ports {
     /// All ports on one value.
     pub fn of<S>(store: S, keep: impl Any + Send + Sync) -> Self
     where
-        S: Intake + Mail + Queue + Directory + Upkeep + Nodes + Controls + 'static,
+        S: Intake + Mail + Queue + Directory + Upkeep + Nodes + Controls,
+        S: Suppressions + Sessions + 'static,
     {
         let store = Arc::new(store);
         Self {
@@ -63,7 +68,9 @@ impl Ports {
             directory: store.clone(),
             upkeep: store.clone(),
             nodes: store.clone(),
-            controls: store,
+            controls: store.clone(),
+            suppressions: store.clone(),
+            sessions: store,
             keep: Box::new(keep),
         }
     }

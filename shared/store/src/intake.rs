@@ -200,6 +200,9 @@ pub struct NewMessage {
     pub body: bytes::Bytes,
     /// Needs SMTPUTF8 on the whole way (RFC 6531).
     pub smtputf8: bool,
+    /// Its recipients are `held` from the start, until a person lets them go on. Its first events
+    /// say so.
+    pub held: bool,
     pub recipients: Vec<NewRecipient>,
     /// First events, `accepted` (or `scheduled`) for each recipient among them.
     pub events: Vec<Event>,

@@ -34,6 +34,11 @@ impl Roster {
         Self::default()
     }
 
+    /// The directory as it was at one moment.
+    pub fn of(snapshot: DirectorySnapshot) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(Index::of(snapshot))))
+    }
+
     /// Reads the directory anew if it has changed. True where it had.
     pub async fn refresh(&self, directory: &dyn Directory) -> Result<bool, StoreError> {
         let known = self.0.load().generation;

@@ -45,6 +45,7 @@ async fn a_quota_is_exact_over_two_processes() {
     let quota = Quota {
         per_day: 37,
         per_month: 0,
+        ..Quota::default()
     };
     let messages: Vec<_> = (0..100)
         .map(|n| {

@@ -2,7 +2,7 @@
 
 use postrider_model::{
     DkimAlgorithm, DkimKey, DkimKeyId, Domain, KeyStatus, Limits, ReplyAddress, ReplyAddressId,
-    ReplyStatus, TenantId, TenantStatus,
+    ReplySource, ReplyStatus, TenantId, TenantStatus,
 };
 
 use super::Ports;
@@ -21,6 +21,9 @@ fn reply_address(tenant: TenantId, text: &str) -> ReplyAddress {
         tenant,
         address: address(text),
         status: ReplyStatus::Unconfirmed,
+        source: ReplySource::Tenant,
+        confirmed_at: None,
+        asked_at: None,
         created_at: at(0),
     }
 }
@@ -53,7 +56,7 @@ pub async fn a_tenant_comes_back_as_it_was_added(ports: &Ports) {
     let found = snapshot(ports).await;
     assert_eq!(found.tenants, [new.tenant]);
     assert_eq!(found.reply_addresses, [new.reply_address]);
-    assert_eq!(found.credentials, [new.credential]);
+    assert_eq!(found.credentials, [new.credential.expect("a first key")]);
     assert_eq!(found.dkim_keys, [key]);
     let generation = directory.generation().await.expect("a generation");
     assert_eq!(found.generation, generation);
@@ -73,7 +76,7 @@ pub async fn the_generation_rises_on_every_verb(ports: &Ports) {
             2 => directory.add_reply_address(second.clone()).await,
             3 => {
                 directory
-                    .confirm_reply_address(tenant, &second.address)
+                    .set_reply_status(tenant, &second.address, ReplyStatus::Confirmed, at(1))
                     .await
             }
             4 => {
@@ -161,7 +164,12 @@ pub async fn reply_addresses_are_told_apart_without_case(ports: &Ports) {
         .await
         .expect("another tenant's");
     let confirmed = directory
-        .confirm_reply_address(tenant, &address("SECOND@joesgarage.example"))
+        .set_reply_status(
+            tenant,
+            &address("SECOND@joesgarage.example"),
+            ReplyStatus::Confirmed,
+            at(1),
+        )
         .await;
     confirmed.expect("a confirmation");
     let found = snapshot(ports).await.reply_addresses;
@@ -187,7 +195,9 @@ pub async fn a_verb_about_nothing_is_told_so(ports: &Ports) {
         directory
             .add_reply_address(reply_address(nobody, "a@b.example"))
             .await,
-        directory.confirm_reply_address(tenant, &stranger).await,
+        directory
+            .set_reply_status(tenant, &stranger, ReplyStatus::Confirmed, at(1))
+            .await,
         directory.remove_reply_address(tenant, &stranger).await,
         directory.add_credential(credential(nobody, [9; 32])).await,
         directory.revoke_credential(tenant, key.id).await,

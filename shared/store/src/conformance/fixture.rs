@@ -7,9 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use postrider_model::{
-    ControlId, Credential, CredentialId, EmailAddress, Event, EventKind, IdempotencyKey, KeyStatus,
-    Limits, MessageId, NodeId, RecipientId, ReplyAddress, ReplyAddressId, ReplyStatus, Stream,
-    Tenant, TenantId, TenantStatus, Timestamp, Waits,
+    ControlId, Credential, CredentialId, EmailAddress, Event, EventKind, IdempotencyKey, Language,
+    Limits, MessageId, NodeId, Ramp, RecipientId, ReplyAddress, ReplyAddressId, ReplySource,
+    ReplyStatus, Stream, SuppressionId, Tenant, TenantId, TenantStatus, Timestamp, Waits,
 };
 
 use super::Ports;
@@ -69,6 +69,10 @@ pub fn new_tenant() -> NewTenant {
                 per_minute: 600,
                 ..Limits::default()
             },
+            language: Language::En,
+            own_domain: false,
+            ramp: Ramp::PAST,
+            is_house: false,
             created_at: at(0),
         },
         reply_address: ReplyAddress {
@@ -76,22 +80,33 @@ pub fn new_tenant() -> NewTenant {
             tenant: id,
             address: reply_to,
             status: ReplyStatus::Confirmed,
+            source: ReplySource::Operator,
+            confirmed_at: Some(at(0)),
+            asked_at: None,
             created_at: at(0),
         },
-        credential: credential(id, hash),
+        credential: Some(credential(id, hash)),
     }
 }
 
 pub fn credential(tenant: TenantId, hash: [u8; 32]) -> Credential {
     Credential {
-        id: CredentialId::new(at(0), random()),
-        tenant,
-        prefix: "pr_live_abcd".to_owned(),
-        hash,
         note: "the office".to_owned(),
-        status: KeyStatus::Active,
         created_at: at(0),
+        ..Credential::api(credential_id(), tenant, "pr_live_abcd".to_owned(), hash)
     }
+}
+
+pub fn credential_id() -> CredentialId {
+    CredentialId::new(at(0), random())
+}
+
+pub fn reply_address_id() -> ReplyAddressId {
+    ReplyAddressId::new(at(0), random())
+}
+
+pub fn suppression_id() -> SuppressionId {
+    SuppressionId::new(at(0), random())
 }
 
 pub async fn add_tenant(ports: &Ports) -> TenantId {
@@ -121,11 +136,13 @@ pub fn message_to(tenant: TenantId, to: &[&str]) -> NewMessage {
             id: recipient_id(),
             address: address(to),
             return_path: address(&format!("b+{}@bounce.relay.example", number())),
+            suppressed: false,
         })
         .collect();
     NewMessage {
         id,
         tenant,
+        credential: None,
         accepted_at: at(0),
         due_at: at(0),
         expires_at: at(0).after(2 * DAY),
@@ -134,6 +151,7 @@ pub fn message_to(tenant: TenantId, to: &[&str]) -> NewMessage {
         summary: summary(id),
         body: Bytes::from_static(b"Subject: hello\r\n\r\nhello\r\n"),
         smtputf8: false,
+        held: false,
         events: recipients
             .iter()
             .map(|recipient| Event::new(recipient.id, at(0), EventKind::Accepted))
@@ -163,6 +181,8 @@ fn summary(id: MessageId) -> Summary {
         attachments: Vec::new(),
         scheduled_at: None,
         expires_at: None,
+        group: None,
+        session: None,
     }
 }
 
@@ -337,6 +357,7 @@ pub fn settlement(
         events: vec![Event::new(recipient, at(seconds), kind)],
         waits: Waits::default(),
         lease: None,
+        suppress_until: None,
     }
 }
 

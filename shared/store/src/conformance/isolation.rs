@@ -65,10 +65,13 @@ pub async fn a_tenant_cannot_change_anothers_directory(ports: &Ports) {
         .await
         .expect("a second address");
     let b = add_tenant(ports).await;
+    let key_of_a = a.credential.as_ref().expect("a first key").id;
     for refused in [
-        directory.confirm_reply_address(b, &second.address).await,
+        directory
+            .set_reply_status(b, &second.address, ReplyStatus::Confirmed, at(0))
+            .await,
         directory.remove_reply_address(b, &second.address).await,
-        directory.revoke_credential(b, a.credential.id).await,
+        directory.revoke_credential(b, key_of_a).await,
     ] {
         assert!(
             matches!(refused, Err(StoreError::NotFound { .. })),
@@ -80,7 +83,7 @@ pub async fn a_tenant_cannot_change_anothers_directory(ports: &Ports) {
     let key = snapshot
         .credentials
         .iter()
-        .find(|key| key.id == a.credential.id);
+        .find(|key| key.id == key_of_a);
     assert_eq!(key.map(|key| key.status), Some(KeyStatus::Active));
 }
 
@@ -103,13 +106,18 @@ pub async fn a_tenant_sees_nothing_of_anothers_usage(ports: &Ports) {
     assert_eq!(usage(b).await.expect("an answer"), Usage::default());
     assert_eq!(
         usage(a).await.expect("an answer"),
-        Usage { day: 1, month: 1 }
+        Usage {
+            day: 1,
+            month: 1,
+            ..Usage::default()
+        }
     );
     // Nor does it use up another's quota.
     let mut of_b = message(b);
     of_b.quota = Quota {
         per_day: 1,
         per_month: 1,
+        ..Quota::default()
     };
     assert_eq!(commit(ports, &of_b).await, Committed::Stored);
 }

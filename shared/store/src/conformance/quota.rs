@@ -13,8 +13,20 @@ async fn usage(ports: &Ports, tenant: TenantId, at: Timestamp) -> Usage {
 }
 
 fn limited(mut message: NewMessage, per_day: u32, per_month: u32) -> NewMessage {
-    message.quota = Quota { per_day, per_month };
+    message.quota = Quota {
+        per_day,
+        per_month,
+        ..Quota::default()
+    };
     message
+}
+
+fn accepted(day: u64, month: u64) -> Usage {
+    Usage {
+        day,
+        month,
+        ..Usage::default()
+    }
 }
 
 fn on(mut message: NewMessage, accepted_at: Timestamp) -> NewMessage {
@@ -58,7 +70,7 @@ pub async fn a_quota_is_exact_under_fifty_commits_at_once(ports: &Ports) {
     }
     assert_eq!(live(ports).await.len(), 30);
     let used = usage(ports, tenant, at(0)).await;
-    assert_eq!(used, Usage { day: 20, month: 20 });
+    assert_eq!(used, accepted(20, 20));
     let again = commit(ports, &limited(message(tenant), 20, 0)).await;
     assert_eq!(again, over(Period::Day, 20, 20));
     // More was bought, and it counts at once.
@@ -80,7 +92,7 @@ pub async fn a_message_that_does_not_fit_leaves_room_for_a_smaller_one(ports: &P
     );
     assert_eq!(
         usage(ports, tenant, at(0)).await,
-        Usage { day: 5, month: 5 }
+        accepted(5, 5)
     );
     // In one batch as one after the other: what does not fit takes nothing away.
     let tenant = add_tenant(ports).await;
@@ -118,18 +130,18 @@ pub async fn quotas_begin_anew_with_the_day_and_the_month(ports: &Ports) {
         let given = on(limited(message(tenant), 1, 2), time);
         assert_eq!(commit(ports, &given).await, want, "at {time}");
     }
-    assert_eq!(usage(ports, tenant, eve).await, Usage { day: 1, month: 1 });
+    assert_eq!(usage(ports, tenant, eve).await, accepted(1, 1));
     assert_eq!(
         usage(ports, tenant, day(0)).await,
-        Usage { day: 1, month: 2 }
+        accepted(1, 2)
     );
     assert_eq!(
         usage(ports, tenant, day(5)).await,
-        Usage { day: 0, month: 2 }
+        accepted(0, 2)
     );
     assert_eq!(
         usage(ports, tenant, day(31)).await,
-        Usage { day: 1, month: 1 }
+        accepted(1, 1)
     );
 }
 
@@ -152,13 +164,7 @@ pub async fn a_batch_that_meets_midnight_counts_for_both_days(ports: &Ports) {
     assert!(today <= 7 && tomorrow <= 7, "{today} {tomorrow}");
     assert_eq!(today + tomorrow, 10);
     let used = usage(ports, tenant, next).await;
-    assert_eq!(
-        used,
-        Usage {
-            day: tomorrow,
-            month: 10
-        }
-    );
+    assert_eq!(used, accepted(tomorrow, 10));
 }
 
 pub async fn the_key_of_a_message_over_quota_stays_free(ports: &Ports) {
@@ -195,6 +201,6 @@ pub async fn a_repeated_commit_is_counted_once(ports: &Ports) {
     assert_eq!(commit(ports, &once).await, Committed::Stored);
     assert_eq!(
         usage(ports, tenant, at(0)).await,
-        Usage { day: 1, month: 1 }
+        accepted(1, 1)
     );
 }

@@ -26,6 +26,9 @@ async fn retain(ports: &Ports, now: Timestamp) -> Removed {
         sum.bodies += removed.bodies;
         sum.messages += removed.messages;
         sum.claims += removed.claims;
+        sum.sessions += removed.sessions;
+        sum.suppressions += removed.suppressions;
+        sum.notes += removed.notes;
     }
 }
 

@@ -1,0 +1,64 @@
+//! Keys, written inside a verb's transaction.
+
+use postrider_model::Credential;
+use sqlx::PgConnection;
+
+use crate::directory::{found, taken};
+use crate::fault::Fault;
+use crate::rows::{Id as _, json};
+
+pub(crate) async fn insert(
+    connection: &mut PgConnection,
+    credential: &Credential,
+) -> Result<(), Fault> {
+    sqlx::query(
+        "INSERT INTO credentials (id, tenant, kind, user_name, prefix, hash, note, status,
+             networks, per_day, expires_at, defaults, unknown_reply_to, skips_duplicates,
+             created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+    )
+    .bind(credential.id.uuid())
+    .bind(credential.tenant.uuid())
+    .bind(credential.kind.as_str())
+    .bind(&credential.user)
+    .bind(&credential.prefix)
+    .bind(credential.hash.as_slice())
+    .bind(&credential.note)
+    .bind(credential.status.as_str())
+    .bind(json(&credential.networks)?)
+    .bind(i64::from(credential.per_day))
+    .bind(credential.expires_at.map(|at| at.as_micros()))
+    .bind(json(&credential.defaults)?)
+    .bind(credential.unknown_reply_to.as_str())
+    .bind(credential.skips_duplicates)
+    .bind(credential.created_at.as_micros())
+    .execute(connection)
+    .await
+    .map_err(taken("key"))?;
+    Ok(())
+}
+
+/// What may be changed of a key once it is handed out.
+pub(crate) async fn change(
+    connection: &mut PgConnection,
+    credential: &Credential,
+) -> Result<(), Fault> {
+    // Index credentials (primary key).
+    let changed = sqlx::query(
+        "UPDATE credentials SET note = $3, networks = $4, per_day = $5, expires_at = $6,
+             defaults = $7, unknown_reply_to = $8, skips_duplicates = $9
+         WHERE tenant = $1 AND id = $2",
+    )
+    .bind(credential.tenant.uuid())
+    .bind(credential.id.uuid())
+    .bind(&credential.note)
+    .bind(json(&credential.networks)?)
+    .bind(i64::from(credential.per_day))
+    .bind(credential.expires_at.map(|at| at.as_micros()))
+    .bind(json(&credential.defaults)?)
+    .bind(credential.unknown_reply_to.as_str())
+    .bind(credential.skips_duplicates)
+    .execute(connection)
+    .await?;
+    found(changed.rows_affected(), "key")
+}

@@ -1,0 +1,251 @@
+//! Reply addresses, written inside a verb's transaction.
+
+use postrider_model::{ReplyAddress, ReplySource, ReplyStatus, TenantId, Timestamp};
+use postrider_store::{AskCaps, Observed};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::directory::{found, raise_generation, taken};
+use crate::fault::Fault;
+use crate::rows::{Id as _, Place};
+use crate::snapshot::ReplyAddressRow;
+use crate::{quota, tenants};
+
+/// Writes an address down that a tenant's mail names, and decides who asks it. The tenant is locked:
+/// what is read of it here stands until it is written.
+pub(crate) async fn observe(
+    connection: &mut PgConnection,
+    seen: ReplyAddress,
+    caps: AskCaps,
+) -> Result<Observed, Fault> {
+    tenants::lock(connection, seen.tenant).await?;
+    let (at, folded) = (seen.created_at, seen.address.folded());
+    let known = find(connection, seen.tenant, &folded).await?;
+    let is_new = known.is_none();
+    let mut address = match known {
+        Some(known) => known,
+        None if is_capped(seen.source)
+            && observed_on(connection, seen.tenant, at).await? >= i64::from(caps.per_day) =>
+        {
+            return Ok(Observed {
+                address: None,
+                ask: false,
+            });
+        }
+        None => {
+            insert(connection, &seen).await?;
+            seen
+        }
+    };
+    let before = address.asked_at;
+    let mut ask = false;
+    if wants_asking(&address, is_new) {
+        ask = may_ask(connection, &folded, at, at.before(caps.pause)).await?;
+        address.asked_at = asked_at(connection, &folded).await?;
+    }
+    if address.asked_at != before {
+        note_asked(connection, &address).await?;
+    }
+    if is_new || address.asked_at != before {
+        raise_generation(connection).await?;
+    }
+    Ok(Observed {
+        address: Some(address),
+        ask,
+    })
+}
+
+/// What a key alone can bring in: a stolen one must not have us write to strangers.
+fn is_capped(source: ReplySource) -> bool {
+    matches!(source, ReplySource::Observed | ReplySource::Domain)
+}
+
+/// A new one at a confirmed domain is told of it; who said «not ours» is left in peace.
+fn wants_asking(address: &ReplyAddress, is_new: bool) -> bool {
+    match address.status {
+        ReplyStatus::Unconfirmed | ReplyStatus::Broken => true,
+        ReplyStatus::Confirmed => is_new,
+        ReplyStatus::Refused => false,
+    }
+}
+
+async fn find(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    folded: &str,
+) -> Result<Option<ReplyAddress>, Fault> {
+    // Index reply_addresses_tenant.
+    let row: Option<ReplyAddressRow> =
+        sqlx::query_as("SELECT * FROM reply_addresses WHERE tenant = $1 AND folded = $2 FOR UPDATE")
+            .bind(tenant.uuid())
+            .bind(folded)
+            .fetch_optional(connection)
+            .await?;
+    row.map(ReplyAddress::try_from).transpose()
+}
+
+/// How many the tenant's mail has brought in on this UTC day.
+async fn observed_on(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    at: Timestamp,
+) -> Result<i64, Fault> {
+    // Index reply_addresses_tenant.
+    let count = sqlx::query_scalar(
+        "SELECT count(*) FROM reply_addresses
+         WHERE tenant = $1 AND source IN ('observed', 'domain')
+             AND created_at >= $2 AND created_at < $3",
+    )
+    .bind(tenant.uuid())
+    .bind(Timestamp::of_day(at.day()).as_micros())
+    .bind(at.next_day().as_micros())
+    .fetch_one(connection)
+    .await?;
+    Ok(count)
+}
+
+/// Whether nobody was asked there since `quiet`; if so it is noted that it is asked now.
+async fn may_ask(
+    connection: &mut PgConnection,
+    folded: &str,
+    at: Timestamp,
+    quiet: Timestamp,
+) -> Result<bool, Fault> {
+    // Index asked (primary key).
+    let asked = sqlx::query(
+        "INSERT INTO asked (address, at) VALUES ($1, $2)
+         ON CONFLICT (address) DO UPDATE SET at = excluded.at WHERE asked.at <= $3",
+    )
+    .bind(folded)
+    .bind(at.as_micros())
+    .bind(quiet.as_micros())
+    .execute(connection)
+    .await?;
+    Ok(asked.rows_affected() > 0)
+}
+
+async fn asked_at(
+    connection: &mut PgConnection,
+    folded: &str,
+) -> Result<Option<Timestamp>, Fault> {
+    // Index asked (primary key).
+    let at: Option<i64> = sqlx::query_scalar("SELECT at FROM asked WHERE address = $1")
+        .bind(folded)
+        .fetch_optional(connection)
+        .await?;
+    Ok(at.map(Timestamp::from_micros))
+}
+
+async fn note_asked(
+    connection: &mut PgConnection,
+    address: &ReplyAddress,
+) -> Result<(), Fault> {
+    // Index reply_addresses (primary key).
+    let changed = sqlx::query("UPDATE reply_addresses SET asked_at = $2 WHERE id = $1")
+        .bind(address.id.uuid())
+        .bind(address.asked_at.map(|at| at.as_micros()))
+        .execute(connection)
+        .await?;
+    found(changed.rows_affected(), "reply address")
+}
+
+/// Gives one of a tenant's addresses another status. «Not ours» counts against the tenant, once.
+pub(crate) async fn set_status(
+    connection: &mut PgConnection,
+    (tenant, folded): (TenantId, &str),
+    status: ReplyStatus,
+    at: Timestamp,
+) -> Result<(), Fault> {
+    let known = find(connection, tenant, folded).await?;
+    let was = known.ok_or(Fault::NotFound("reply address"))?.status;
+    // Index reply_addresses_tenant.
+    let changed = sqlx::query(
+        "UPDATE reply_addresses SET status = $3,
+             confirmed_at = CASE $3 WHEN 'confirmed' THEN $4 ELSE confirmed_at END
+         WHERE tenant = $1 AND folded = $2",
+    )
+    .bind(tenant.uuid())
+    .bind(folded)
+    .bind(status.as_str())
+    .bind(at.as_micros())
+    .execute(&mut *connection)
+    .await?;
+    found(changed.rows_affected(), "reply address")?;
+    if status == ReplyStatus::Refused && was != ReplyStatus::Refused {
+        quota::count_complaints(connection, tenant, &[at]).await?;
+    }
+    Ok(())
+}
+
+/// What is confirmed of a mailbox is broken, with every tenant.
+pub(crate) async fn break_all(
+    connection: &mut PgConnection,
+    folded: &str,
+) -> Result<Vec<TenantId>, Fault> {
+    // Index reply_addresses_folded.
+    let tenants: Vec<Uuid> = sqlx::query_scalar(
+        "UPDATE reply_addresses SET status = 'broken' WHERE folded = $1 AND status = 'confirmed'
+         RETURNING tenant",
+    )
+    .bind(folded)
+    .fetch_all(&mut *connection)
+    .await?;
+    if !tenants.is_empty() {
+        raise_generation(connection).await?;
+    }
+    Ok(tenants.into_iter().map(TenantId::of).collect())
+}
+
+pub(crate) async fn insert(
+    connection: &mut PgConnection,
+    address: &ReplyAddress,
+) -> Result<(), Fault> {
+    sqlx::query(
+        "INSERT INTO reply_addresses (id, tenant, address, folded, status, source, confirmed_at,
+             asked_at, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .bind(address.id.uuid())
+    .bind(address.tenant.uuid())
+    .bind(address.address.to_string())
+    .bind(address.address.folded())
+    .bind(address.status.as_str())
+    .bind(address.source.as_str())
+    .bind(address.confirmed_at.map(|at| at.as_micros()))
+    .bind(address.asked_at.map(|at| at.as_micros()))
+    .bind(address.created_at.as_micros())
+    .execute(connection)
+    .await
+    .map_err(taken("reply address"))?;
+    Ok(())
+}
+
+pub(crate) async fn remove(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    folded: &str,
+) -> Result<(), Fault> {
+    // Index tenants (primary key).
+    let default: Option<String> = sqlx::query_scalar("SELECT reply_to FROM tenants WHERE id = $1")
+        .bind(tenant.uuid())
+        .fetch_optional(&mut *connection)
+        .await?;
+    let place = Place {
+        table: "tenants",
+        id: tenant.uuid(),
+    };
+    if let Some(default) = default
+        && place.address("reply_to", &default)?.folded() == folded
+    {
+        return Err(Fault::Rejected(
+            "it is the tenant's default reply address".to_owned(),
+        ));
+    }
+    // Index reply_addresses_tenant.
+    let changed = sqlx::query("DELETE FROM reply_addresses WHERE tenant = $1 AND folded = $2")
+        .bind(tenant.uuid())
+        .bind(folded)
+        .execute(connection)
+        .await?;
+    found(changed.rows_affected(), "reply address")
+}

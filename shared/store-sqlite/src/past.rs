@@ -1,0 +1,110 @@
+//! What is past its time beside mail: sessions, suppressions, notes of whom was written to. Removed
+//! by the upkeep, a bounded number of rows at a time.
+
+use postrider_model::{TenantId, Timestamp};
+use postrider_store::{NOTE_LIFE, Removed, SESSION_LIFE};
+use sqlx::SqliteConnection;
+
+use crate::fault::Fault;
+
+/// Sessions are large: up to about 40 KB each.
+const SESSIONS_MOST: u32 = 100;
+const ROWS_MOST: u32 = 1_000;
+
+/// What has ended at `now`, a batch of it.
+pub(crate) async fn remove(
+    connection: &mut SqliteConnection,
+    now: Timestamp,
+) -> Result<Removed, Fault> {
+    let noted = now.before(NOTE_LIFE);
+    // Indexes sessions_started, suppressions_until, contacts_at, asked_at.
+    Ok(Removed {
+        sessions: up_to(
+            connection,
+            "DELETE FROM sessions WHERE code IN (SELECT code FROM sessions
+                 WHERE started_at <= ?1 ORDER BY started_at LIMIT ?2)",
+            now.before(SESSION_LIFE),
+            SESSIONS_MOST,
+        )
+        .await?,
+        suppressions: up_to(
+            connection,
+            "DELETE FROM suppressions WHERE id IN (SELECT id FROM suppressions
+                 WHERE until <= ?1 ORDER BY until LIMIT ?2)",
+            now,
+            ROWS_MOST,
+        )
+        .await?,
+        notes: up_to(
+            connection,
+            "DELETE FROM contacts WHERE (tenant, address) IN (SELECT tenant, address FROM contacts
+                 WHERE at <= ?1 ORDER BY at LIMIT ?2)",
+            noted,
+            ROWS_MOST,
+        )
+        .await?
+            + up_to(
+                connection,
+                "DELETE FROM asked WHERE address IN (SELECT address FROM asked
+                     WHERE at <= ?1 ORDER BY at LIMIT ?2)",
+                noted,
+                ROWS_MOST,
+            )
+            .await?,
+        ..Removed::default()
+    })
+}
+
+async fn up_to(
+    connection: &mut SqliteConnection,
+    statement: &'static str,
+    until: Timestamp,
+    most: u32,
+) -> Result<u64, Fault> {
+    let removed = sqlx::query(statement)
+        .bind(until.as_micros())
+        .bind(most)
+        .execute(connection)
+        .await?;
+    Ok(removed.rows_affected())
+}
+
+/// All of a tenant, a batch of it.
+pub(crate) async fn remove_of(
+    connection: &mut SqliteConnection,
+    tenant: TenantId,
+) -> Result<Removed, Fault> {
+    let mut removed = [0; 3];
+    // Indexes sessions_tenant, suppressions_tenant, contacts (primary key).
+    for (count, (statement, most)) in removed.iter_mut().zip([
+        (
+            "DELETE FROM sessions WHERE code IN (SELECT code FROM sessions
+                 WHERE tenant = ?1 LIMIT ?2)",
+            SESSIONS_MOST,
+        ),
+        (
+            "DELETE FROM suppressions WHERE id IN (SELECT id FROM suppressions
+                 WHERE tenant = ?1 LIMIT ?2)",
+            ROWS_MOST,
+        ),
+        (
+            "DELETE FROM contacts WHERE (tenant, address) IN (
+                 SELECT tenant, address FROM contacts WHERE tenant = ?1 LIMIT ?2)",
+            ROWS_MOST,
+        ),
+    ]) {
+        let gone = sqlx::query(statement)
+            .bind(tenant.as_bytes().as_slice())
+            .bind(most)
+            .execute(&mut *connection)
+            .await?;
+        *count = gone.rows_affected();
+    }
+    let [sessions, suppressions, notes] = removed;
+    Ok(Removed {
+        sessions,
+        suppressions,
+        notes,
+        ..Removed::default()
+    })
+}

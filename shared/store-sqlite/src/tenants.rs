@@ -1,0 +1,155 @@
+//! Tenants, written inside a verb's transaction.
+
+use postrider_model::{Limits, Ramp, Tenant, TenantId};
+use postrider_store::{NewTenant, TenantChange};
+use sqlx::SqliteConnection;
+
+use crate::directory::{found, raise_generation, taken};
+use crate::fault::Fault;
+use crate::{credentials, reply_addresses};
+
+pub(crate) async fn is_there(
+    connection: &mut SqliteConnection,
+    tenant: TenantId,
+) -> Result<(), Fault> {
+    // Index tenants (primary key).
+    let there: Option<i64> = sqlx::query_scalar("SELECT 1 FROM tenants WHERE id = ?1")
+        .bind(tenant.as_bytes().as_slice())
+        .fetch_optional(connection)
+        .await?;
+    there.map(|_| ()).ok_or(Fault::NotFound("tenant"))
+}
+
+pub(crate) async fn add(connection: &mut SqliteConnection, new: &NewTenant) -> Result<(), Fault> {
+    let tenant = &new.tenant;
+    take_name(connection, "slug", &tenant.slug, "slug").await?;
+    take_name(connection, "from", &tenant.from.folded(), "From address").await?;
+    insert(connection, tenant).await?;
+    reply_addresses::insert(connection, &new.reply_address).await?;
+    match &new.credential {
+        Some(credential) => credentials::insert(connection, credential).await,
+        None => Ok(()),
+    }
+}
+
+/// Writes a name down for good: it outlives its tenant.
+async fn take_name(
+    connection: &mut SqliteConnection,
+    kind: &'static str,
+    name: &str,
+    what: &'static str,
+) -> Result<(), Fault> {
+    sqlx::query("INSERT INTO names (kind, name) VALUES (?1, ?2)")
+        .bind(kind)
+        .bind(name)
+        .execute(connection)
+        .await
+        .map_err(taken(what))?;
+    Ok(())
+}
+
+async fn insert(connection: &mut SqliteConnection, tenant: &Tenant) -> Result<(), Fault> {
+    sqlx::query(
+        "INSERT INTO tenants (id, name, slug, from_address, reply_to, status,
+             requests_per_second, per_minute, burst, bulk_per_minute, connections, per_day,
+             per_month, language, own_domain, ramp_since, ramp_per_day, ramp_decided, is_house,
+             created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+             ?19, ?20)",
+    )
+    .bind(tenant.id.as_bytes().as_slice())
+    .bind(&tenant.name)
+    .bind(&tenant.slug)
+    .bind(tenant.from.to_string())
+    .bind(tenant.reply_to.to_string())
+    .bind(tenant.status.as_str())
+    .bind(tenant.limits.requests_per_second)
+    .bind(tenant.limits.per_minute)
+    .bind(tenant.limits.burst)
+    .bind(tenant.limits.bulk_per_minute)
+    .bind(tenant.limits.connections)
+    .bind(tenant.limits.per_day)
+    .bind(tenant.limits.per_month)
+    .bind(tenant.language.as_str())
+    .bind(tenant.own_domain)
+    .bind(tenant.ramp.since.as_micros())
+    .bind(tenant.ramp.per_day)
+    .bind(tenant.ramp.decided)
+    .bind(tenant.is_house)
+    .bind(tenant.created_at.as_micros())
+    .execute(connection)
+    .await
+    .map_err(taken("tenant"))?;
+    Ok(())
+}
+
+pub(crate) async fn set_limits(
+    connection: &mut SqliteConnection,
+    tenant: TenantId,
+    limits: Limits,
+) -> Result<(), Fault> {
+    // Index tenants (primary key).
+    let changed = sqlx::query(
+        "UPDATE tenants SET requests_per_second = ?2, per_minute = ?3, burst = ?4,
+             bulk_per_minute = ?5, connections = ?6, per_day = ?7, per_month = ?8
+         WHERE id = ?1",
+    )
+    .bind(tenant.as_bytes().as_slice())
+    .bind(limits.requests_per_second)
+    .bind(limits.per_minute)
+    .bind(limits.burst)
+    .bind(limits.bulk_per_minute)
+    .bind(limits.connections)
+    .bind(limits.per_day)
+    .bind(limits.per_month)
+    .execute(connection)
+    .await?;
+    found(changed.rows_affected(), "tenant")
+}
+
+pub(crate) async fn change(
+    connection: &mut SqliteConnection,
+    tenant: TenantId,
+    change: TenantChange,
+) -> Result<(), Fault> {
+    // Index tenants (primary key).
+    let changed = sqlx::query(
+        "UPDATE tenants SET language = coalesce(?2, language),
+             own_domain = coalesce(?3, own_domain)
+         WHERE id = ?1",
+    )
+    .bind(tenant.as_bytes().as_slice())
+    .bind(change.language.map(|language| language.as_str()))
+    .bind(change.own_domain)
+    .execute(connection)
+    .await?;
+    found(changed.rows_affected(), "tenant")
+}
+
+/// Puts one ramp in the place of another, if it is that.
+pub(crate) async fn change_ramp(
+    connection: &mut SqliteConnection,
+    tenant: TenantId,
+    (was, ramp): (Ramp, Ramp),
+) -> Result<bool, Fault> {
+    is_there(connection, tenant).await?;
+    // Index tenants (primary key).
+    let changed = sqlx::query(
+        "UPDATE tenants SET ramp_since = ?2, ramp_per_day = ?3, ramp_decided = ?4
+         WHERE id = ?1 AND ramp_since = ?5 AND ramp_per_day = ?6 AND ramp_decided = ?7",
+    )
+    .bind(tenant.as_bytes().as_slice())
+    .bind(ramp.since.as_micros())
+    .bind(ramp.per_day)
+    .bind(ramp.decided)
+    .bind(was.since.as_micros())
+    .bind(was.per_day)
+    .bind(was.decided)
+    .execute(&mut *connection)
+    .await?;
+    if changed.rows_affected() == 0 {
+        return Ok(false);
+    }
+    raise_generation(connection).await?;
+    Ok(true)
+}
