@@ -15,13 +15,16 @@ mod intake;
 mod json;
 mod list;
 mod mailboxes;
+mod pages;
 mod raw;
 mod reading;
 mod recipient;
 mod reschedule;
 mod route;
+mod sessions;
 mod show;
 mod submit;
+mod suppressions;
 mod times;
 mod unknown;
 mod usage;
@@ -74,6 +77,10 @@ impl HttpDoor {
             Endpoint::Health => Answer::json(200, &serde_json::json!({ "status": "ok" })),
             Endpoint::Ready => self.ready(&request.request_id).await,
             Endpoint::Contract => Answer::json_text(200, CONTRACT),
+            Endpoint::ReplyPage(token) => self.reply_page(&token, &request),
+            Endpoint::ReplyAnswer(token) => self.reply_answer(&token, request).await,
+            Endpoint::UnsubscribePage(token) => self.unsubscribe_page(&token, &request),
+            Endpoint::Unsubscribe(token) => self.unsubscribe(&token, &request).await,
             other => self.known(other, request).await,
         }
     }
@@ -90,7 +97,7 @@ impl HttpDoor {
 
     // All endpoints that need a key.
     async fn known(&self, endpoint: Endpoint, request: Request) -> Answer {
-        let caller = match self.identify(&request.headers) {
+        let caller = match self.identify(&request) {
             Ok(caller) => caller,
             Err((problem, rate)) => return with_rate(problem.into(), rate),
         };
@@ -108,23 +115,41 @@ impl HttpDoor {
             Endpoint::Cancel(message) => self.cancel(tenant, message, &id).await,
             Endpoint::Domains => Ok(domains::seen_by(&caller)),
             Endpoint::Usage => self.usage(&caller, &id).await,
-            Endpoint::Health | Endpoint::Ready | Endpoint::Contract => {
-                Ok(Problem::not_found().into())
-            }
+            Endpoint::Session(code) => self.session(tenant, code, &id).await,
+            Endpoint::Suppressions => self.suppressions(tenant, &request.query, &id).await,
+            Endpoint::Suppress => self.suppress(&caller, request).await,
+            Endpoint::SuppressAll => self.suppress_all(&caller, request).await,
+            Endpoint::LiftAll => self.lift_all(&caller, request).await,
+            Endpoint::Suppression(which) => self.suppression(tenant, &which, &id).await,
+            Endpoint::Lift(which) => self.lift(tenant, &which, &id).await,
+            Endpoint::Health
+            | Endpoint::Ready
+            | Endpoint::Contract
+            | Endpoint::ReplyPage(_)
+            | Endpoint::ReplyAnswer(_)
+            | Endpoint::UnsubscribePage(_)
+            | Endpoint::Unsubscribe(_) => Ok(Problem::not_found().into()),
         };
         with_rate(answer.unwrap_or_else(Answer::from), Some(caller.rate))
     }
 
-    fn identify(&self, headers: &HeaderMap) -> Result<Caller, (Problem, Option<RateState>)> {
-        let text = bearer(headers).ok_or_else(|| (refusal::missing_key(), None))?;
+    fn identify(&self, request: &Request) -> Result<Caller, (Problem, Option<RateState>)> {
+        let text = bearer(&request.headers).ok_or_else(|| (refusal::missing_key(), None))?;
         let key = ApiToken::parse(text).map_err(|_| (refusal::invalid_key(), None))?;
-        self.ports.access.identify(&key).map_err(|denied| {
-            let rate = match &denied {
-                Denied::RateLimited { rate, .. } => Some(*rate),
-                Denied::UnknownKey | Denied::RevokedKey | Denied::Suspended => None,
-            };
-            (refusal::of_denied(&denied), rate)
-        })
+        self.ports
+            .access
+            .identify(&key, request.peer.ip())
+            .map_err(|denied| {
+                let rate = match &denied {
+                    Denied::RateLimited { rate, .. } => Some(*rate),
+                    Denied::UnknownKey
+                    | Denied::RevokedKey
+                    | Denied::Expired { .. }
+                    | Denied::WrongNetwork { .. }
+                    | Denied::Suspended => None,
+                };
+                (refusal::of_denied(&denied), rate)
+            })
     }
 
     async fn ready(&self, id: &RequestId) -> Answer {

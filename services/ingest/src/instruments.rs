@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use postrider_http::Answer;
-use postrider_telemetry::{CounterBy, CounterBy2, Gauge, HistogramBy, Label, Registry, label};
+use postrider_telemetry::{
+    Counter, CounterBy, CounterBy2, Gauge, HistogramBy, Label, Registry, label,
+};
 
+use crate::catalogue::Entry;
 use crate::http::Endpoint;
 
 label!(
@@ -21,6 +24,10 @@ label!(
         Cancel = "cancel",
         Domains = "domains",
         Usage = "usage",
+        Session = "session",
+        Suppressions = "suppressions",
+        /// Behind a link in mail.
+        Page = "page",
         Contract = "openapi",
         Health = "health",
         Ready = "ready",
@@ -62,7 +69,88 @@ label!(
     }
 );
 
-/// The doors' part of the metrics page.
+label!(
+    /// What became of a connection to a submission port.
+    pub(crate) Connection is "outcome" {
+        Accepted = "accepted",
+        /// Too many in all, or from one address.
+        TurnedAway = "turned_away",
+    }
+);
+
+label!(
+    /// What became of a password.
+    pub(crate) SignInOutcome is "outcome" {
+        Taken = "taken",
+        Refused = "refused",
+    }
+);
+
+label!(
+    /// What a refusal of the catalogue is about: the first digit of its id.
+    pub(crate) Matter is "matter" {
+        Connection = "connection",
+        SignIn = "sign_in",
+        Envelope = "envelope",
+        Content = "content",
+        Limit = "limit",
+        Policy = "policy",
+        Ours = "ours",
+    }
+);
+
+impl Matter {
+    pub(crate) fn of(entry: &Entry) -> Self {
+        match entry.id.as_bytes().get(3) {
+            Some(b'1') => Self::Connection,
+            Some(b'2') => Self::SignIn,
+            Some(b'3') => Self::Envelope,
+            Some(b'4') => Self::Content,
+            Some(b'5') => Self::Limit,
+            Some(b'6') => Self::Policy,
+            _ => Self::Ours,
+        }
+    }
+}
+
+/// The SMTP door's part of it.
+#[derive(Clone, Debug)]
+pub(crate) struct SmtpInstruments {
+    pub(crate) connections: CounterBy<Connection>,
+    pub(crate) open: Gauge,
+    pub(crate) sign_ins: CounterBy<SignInOutcome>,
+    pub(crate) refusals: CounterBy<Matter>,
+    pub(crate) lost: Counter,
+}
+
+impl SmtpInstruments {
+    pub(crate) fn new(registry: &Registry) -> Self {
+        Self {
+            connections: registry.counter_by(
+                "postrider_ingest_smtp_connections_total",
+                "Connections to submission ports.",
+            ),
+            open: registry.gauge(
+                "postrider_ingest_smtp_sessions_open",
+                "Submission sessions that are open.",
+            ),
+            sign_ins: registry.counter_by(
+                "postrider_ingest_smtp_sign_ins_total",
+                "Passwords that were tried over SMTP.",
+            ),
+            refusals: registry.counter_by(
+                "postrider_ingest_smtp_refusals_total",
+                "Refusals over SMTP, by what they are about: the first digit of their id in infra/refusals.md.",
+            ),
+            lost: registry.counter(
+                "postrider_ingest_sessions_lost_total",
+                "Records of submission sessions that were not kept.",
+            ),
+        }
+    }
+}
+
+/// The HTTP door's part of the metrics page.
 #[derive(Clone, Debug)]
 pub(crate) struct Instruments {
     pub(crate) in_flight: Gauge,
@@ -132,6 +220,17 @@ impl Asked {
             Endpoint::Cancel(_) => Self::Cancel,
             Endpoint::Domains => Self::Domains,
             Endpoint::Usage => Self::Usage,
+            Endpoint::Session(_) => Self::Session,
+            Endpoint::Suppressions
+            | Endpoint::Suppress
+            | Endpoint::SuppressAll
+            | Endpoint::LiftAll
+            | Endpoint::Suppression(_)
+            | Endpoint::Lift(_) => Self::Suppressions,
+            Endpoint::ReplyPage(_)
+            | Endpoint::ReplyAnswer(_)
+            | Endpoint::UnsubscribePage(_)
+            | Endpoint::Unsubscribe(_) => Self::Page,
             Endpoint::Contract => Self::Contract,
             Endpoint::Health => Self::Health,
             Endpoint::Ready => Self::Ready,

@@ -12,27 +12,31 @@
 //!              GET /usage                     what is used of the quotas, and when they begin anew
 //!              GET /domains                   where mail is sent from
 //!              GET /openapi.json              all of this, for machines (openapi.json beside src)
-//! refusal      the one table: each error of ours → what a client is told
+//! submission   SMTP: any port takes any mode of TLS; its own page says how
+//! catalogue    every refusal that a person can meet, under an id that stays
+//! refusal      the HTTP door's table: each error of ours → what a client is told
 //! ```
 //!
-//! No policy (that is the gate's), no SQL, no delivery. The door for SMTP submission comes beside
-//! `http` and uses the same table.
+//! No policy (that is the gate's), no SQL, no delivery.
 
+pub mod catalogue;
 mod http;
 mod instruments;
 mod refusal;
+mod submission;
 mod suspension;
 
 use std::sync::Arc;
 
 use postrider_gate::{Access, Budget, Gate};
 use postrider_runtime::{Clock, Rng, Shutdown};
-use postrider_store::{Mail, Upkeep};
+use postrider_store::{Mail, Sessions, Suppressions, Upkeep};
 use postrider_telemetry::Registry;
 use postrider_tls::Acceptor;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+pub use submission::{SmtpConfig, SmtpListener};
 pub use suspension::{Suspension, Suspensions};
 
 /// What the doors work with.
@@ -45,6 +49,8 @@ pub struct Ports {
     pub mail: Arc<dyn Mail>,
     pub suspensions: Arc<dyn Suspensions>,
     pub upkeep: Arc<dyn Upkeep>,
+    pub sessions: Arc<dyn Sessions>,
+    pub suppressions: Arc<dyn Suppressions>,
     pub clock: Clock,
     pub rng: Rng,
     pub metrics: Registry,
@@ -58,6 +64,7 @@ pub struct Config {
     /// Recipients of one message by HTTP, after removing doubles.
     pub http_recipients_most: usize,
     pub http: postrider_http::Config,
+    pub smtp: SmtpConfig,
 }
 
 impl Default for Config {
@@ -66,6 +73,7 @@ impl Default for Config {
             request_most: 41_943_040,
             http_recipients_most: 50,
             http: postrider_http::Config::default(),
+            smtp: SmtpConfig::default(),
         }
     }
 }
@@ -76,17 +84,27 @@ pub struct Listener {
     pub tls: Option<Acceptor>,
 }
 
+/// Where the doors are.
+#[derive(Default)]
+pub struct Listeners {
+    pub http: Vec<Listener>,
+    pub smtp: Vec<SmtpListener>,
+}
+
 /// Opens the doors on these listeners until shutdown begins; returns when their tasks are gone.
-pub async fn run(ports: Ports, config: Config, listeners: Vec<Listener>, shutdown: Shutdown) {
+pub async fn run(ports: Ports, config: Config, listeners: Listeners, shutdown: Shutdown) {
     let counted = postrider_http::Instruments::new(&ports.metrics);
     let http = postrider_http::Config {
         instruments: Some(counted),
         ..config.http.clone()
     };
+    let mut servers = JoinSet::new();
+    let smtp = config.smtp.clone();
+    let submission = submission::run(ports.clone(), smtp, listeners.smtp, shutdown.clone());
+    servers.spawn(submission);
     let door: Arc<dyn postrider_http::Door> =
         Arc::new(http::HttpDoor::new(ports, &config, shutdown.clone()));
-    let mut servers = JoinSet::new();
-    for Listener { tcp, tls } in listeners {
+    for Listener { tcp, tls } in listeners.http {
         let (door, http, shutdown) = (Arc::clone(&door), http.clone(), shutdown.clone());
         servers.spawn(postrider_http::serve(tcp, tls, door, http, shutdown));
     }

@@ -2,12 +2,14 @@
 //! it has an answer here.
 
 use postrider_gate::{
-    AcceptError, BudgetBusy, Denied, QuotaExceeded, RescheduleError, ResealError,
+    AcceptError, BudgetBusy, Denied, QuotaExceeded, QuotaOf, RescheduleError, ResealError,
 };
 use postrider_http::Problem;
 use postrider_message::{ComposeError, ComposeReason, MessageError};
 use postrider_model::{KeyError, RecipientState};
 use postrider_store::{Period, StoreError, StoredEmail};
+
+use crate::catalogue::Entry;
 
 /// How long a client should wait for what mends itself, and for what a person must mend.
 const SOON: u32 = 5;
@@ -34,7 +36,7 @@ pub(crate) fn of_accept(error: &AcceptError) -> Problem {
             let message = format!(
                 "The message has {size} bytes as it is sent; {most} are the most. Send smaller attachments."
             );
-            Problem::new(413, "validation_error", message)
+            Problem::new(413, "validation_error", message).entry(Entry::TOO_LARGE.id)
         }
         AcceptError::ScheduledTooLate { at, most } => {
             let days = most.as_secs() / (24 * 60 * 60);
@@ -46,11 +48,29 @@ pub(crate) fn of_accept(error: &AcceptError) -> Problem {
                 format!("{at} is not after {due}, when the message is sent; give a later time.");
             Problem::field(422, "invalid_parameter", "expires_at", message)
         }
+        AcceptError::BadOption { header, reason, .. } => {
+            let values = [("header", header.as_str()), ("reason", *reason)];
+            of_entry(&Entry::OPTION, &values)
+        }
+        AcceptError::BulkTooLarge { recipients, .. } => of_entry(
+            &Entry::BULK_TOO_LARGE,
+            &[("given", &recipients.to_string())],
+        ),
+        AcceptError::DeniedNow(denied) => of_denied(denied),
+        AcceptError::NotConfirmed { .. } => of_entry(&Entry::UNCONFIRMED, &[]),
+        AcceptError::UnknownReplyTo { address } => {
+            of_entry(&Entry::REPLY_UNKNOWN, &[("address", &address.to_string())])
+        }
+        AcceptError::NameRefused { name, reason } => {
+            let values = [("name", name.as_str()), ("reason", &reason.to_string())];
+            of_entry(&Entry::NAME_REFUSED, &values)
+        }
         AcceptError::Message(error) => of_message(error),
         AcceptError::KeyOfOtherRequest => {
             let message =
                 "This Idempotency-Key was used with another request; use a new key for it.";
             Problem::new(409, "invalid_idempotent_request", message)
+                .entry(Entry::KEY_OF_OTHER_REQUEST.id)
         }
         AcceptError::KeyInProgress => {
             let message =
@@ -59,23 +79,46 @@ pub(crate) fn of_accept(error: &AcceptError) -> Problem {
         }
         AcceptError::OverQuota(over) => of_quota(over),
         AcceptError::SpaceIsShort => space_is_short(),
-        AcceptError::NoSigningKey => Problem::unavailable(
-            "The service has no key to sign with now; send it again later.",
-            LATER,
-        ),
-        AcceptError::Stopped => {
-            Problem::unavailable("The service is restarting; send it again.", SOON)
-        }
+        AcceptError::NoSigningKey => of_entry(&Entry::NO_SIGNING_KEY, &[]).retry_after(LATER),
+        AcceptError::Stopped => of_entry(&Entry::STOPPING, &[]).retry_after(SOON),
         AcceptError::NoReturnPath | AcceptError::Sign(_) => Problem::internal(),
         AcceptError::Store(error) => of_store(error),
     }
 }
 
-/// Why a tenant's quota does not allow a message.
+/// The catalogue's words, where they are the same at both doors.
+fn of_entry(entry: &Entry, values: &[(&str, &str)]) -> Problem {
+    let sentence = entry.say(values);
+    match entry.http {
+        Some(http) => Problem::new(http.status, http.name, sentence).entry(entry.id),
+        None => Problem::internal(),
+    }
+}
+
+/// Why a quota does not allow a message.
 fn of_quota(over: &QuotaExceeded) -> Problem {
-    let (name, daily) = match over.period {
-        Period::Day => ("daily_quota_exceeded", "daily"),
-        Period::Month => ("monthly_quota_exceeded", "monthly"),
+    let seconds = over.retry_after.as_micros().div_ceil(1_000_000).max(1);
+    let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+    let entry = match over.by {
+        QuotaOf::Plan => return of_plan(over).retry_after(seconds),
+        // Not a matter of time, but of a button behind a link.
+        QuotaOf::Unconfirmed => return of_entry(&Entry::UNCONFIRMED, &[]),
+        QuotaOf::Ramp => Entry::RAMP,
+        QuotaOf::Key => Entry::KEY_DAY,
+        QuotaOf::NewRecipients => Entry::NEW_RECIPIENTS,
+    };
+    let (limit, used) = (over.limit.to_string(), over.used.to_string());
+    let at = over.resets_at.to_string();
+    let values = [("limit", limit.as_str()), ("used", &used), ("at", &at)];
+    of_entry(&entry, &values).retry_after(seconds)
+}
+
+fn of_plan(over: &QuotaExceeded) -> Problem {
+    let (name, daily, entry) = match over.period {
+        Period::Month => ("monthly_quota_exceeded", "monthly", Entry::MONTH),
+        Period::Day | Period::KeyDay | Period::NewHour => {
+            ("daily_quota_exceeded", "daily", Entry::DAY)
+        }
     };
     let QuotaExceeded {
         limit,
@@ -93,8 +136,7 @@ fn of_quota(over: &QuotaExceeded) -> Problem {
             "Your {daily} quota is {limit} recipients; {used} of them are used, and the request has {recipients}. It begins anew at {resets_at}: send it again then, or ask the service's operator for a higher quota."
         )
     };
-    let seconds = over.retry_after.as_micros().div_ceil(1_000_000).max(1);
-    Problem::new(429, name, message).retry_after(u32::try_from(seconds).unwrap_or(u32::MAX))
+    Problem::new(429, name, message).entry(entry.id)
 }
 
 /// What is asked for with a scheduled message.
@@ -206,10 +248,11 @@ pub(crate) fn of_denied(denied: &Denied) -> Problem {
     match denied {
         // One answer for both: nobody learns which keys were once good.
         Denied::UnknownKey | Denied::RevokedKey => invalid_key(),
-        Denied::Suspended => {
-            let message = "This account is suspended; write to the service's operator.";
-            Problem::new(403, "validation_error", message)
+        Denied::Expired { at } => of_entry(&Entry::KEY_EXPIRED, &[("at", &at.to_string())]),
+        Denied::WrongNetwork { from } => {
+            of_entry(&Entry::OTHER_NETWORK, &[("ip", &from.to_string())])
         }
+        Denied::Suspended => of_entry(&Entry::SUSPENDED, &[]),
         Denied::RateLimited { rate, retry_after } => {
             let seconds = u32::try_from(retry_after.as_millis().div_ceil(1_000)).unwrap_or(LATER);
             let message = format!(
@@ -224,10 +267,7 @@ pub(crate) fn of_denied(denied: &Denied) -> Problem {
 /// What is said where the store could not do its work.
 pub(crate) fn of_store(error: &StoreError) -> Problem {
     match error {
-        StoreError::Unavailable(_) => Problem::unavailable(
-            "The service is not available for the moment; send it again.",
-            SOON,
-        ),
+        StoreError::Unavailable(_) => of_entry(&Entry::UNAVAILABLE, &[]).retry_after(SOON),
         StoreError::Full(_) => space_is_short(),
         StoreError::NotFound { .. } => Problem::not_found(),
         StoreError::Rejected { .. } | StoreError::Taken { .. } | StoreError::Corrupt { .. } => {
@@ -238,10 +278,7 @@ pub(crate) fn of_store(error: &StoreError) -> Problem {
 
 /// What is said where memory is taken.
 pub(crate) fn of_budget(_busy: BudgetBusy) -> Problem {
-    Problem::unavailable(
-        "Too many large requests are under way; send it again.",
-        SOON,
-    )
+    of_entry(&Entry::BUSY, &[]).retry_after(SOON)
 }
 
 /// Why an `Idempotency-Key` is none.
@@ -252,21 +289,19 @@ pub(crate) fn of_idempotency_key(error: &KeyError) -> Problem {
 
 pub(crate) fn invalid_key() -> Problem {
     let message = "This API key is not known; check that it was copied whole and was not revoked.";
-    Problem::new(403, "invalid_api_key", message)
+    Problem::new(403, "invalid_api_key", message).entry(Entry::PASSWORD_UNKNOWN.id)
 }
 
 pub(crate) fn missing_key() -> Problem {
     let message = "No API key came with the request; send it as Authorization: Bearer pr_live_….";
     let challenge = ::http::HeaderValue::from_static("Bearer");
     Problem::new(401, "missing_api_key", message)
+        .entry(Entry::AUTH_FIRST.id)
         .header(::http::header::WWW_AUTHENTICATE, challenge)
 }
 
 pub(crate) fn space_is_short() -> Problem {
-    Problem::unavailable(
-        "The service has no room for more mail now; send it again later.",
-        LATER,
-    )
+    of_entry(&Entry::NO_SPACE, &[]).retry_after(LATER)
 }
 
 // Our errors begin in lowercase and end without a stop; a client reads a sentence.

@@ -15,6 +15,8 @@ pub struct Problem {
     pub message: String,
     /// One entry for each field that is at fault, where fields are.
     pub errors: Vec<FieldError>,
+    /// Under which id the service's catalogue explains it: `PR-504`.
+    pub entry: Option<&'static str>,
     /// Sent along: `retry-after`, `allow`, `www-authenticate`, ….
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
@@ -34,8 +36,16 @@ impl Problem {
             name,
             message: message.into(),
             errors: Vec::new(),
+            entry: None,
             headers: Vec::new(),
         }
+    }
+
+    /// With the id under which the catalogue explains it.
+    #[must_use]
+    pub fn entry(mut self, id: &'static str) -> Self {
+        self.entry = Some(id);
+        self
     }
 
     /// A refusal for what one field holds; the sentence begins with the field's name.
@@ -117,6 +127,7 @@ impl Problem {
             name: self.name,
             message: &self.message,
             errors: &self.errors,
+            refusal: self.entry,
             request_id: id.as_str(),
             documentation,
         }
@@ -134,6 +145,7 @@ impl Problem {
             detail: &self.message,
             instance: format!("urn:request:{id}"),
             errors: &self.errors,
+            refusal: self.entry,
             name: self.name,
             request_id: id.as_str(),
         }
@@ -148,6 +160,8 @@ struct Plain<'a> {
     message: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<&'a str>,
     request_id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     documentation: Option<String>,
@@ -163,6 +177,8 @@ struct Rfc9457<'a> {
     instance: String,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [FieldError],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<&'a str>,
     name: &'a str,
     request_id: &'a str,
 }

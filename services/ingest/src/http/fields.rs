@@ -16,7 +16,7 @@ pub(crate) struct Message {
     pub(crate) draft: Draft,
     pub(crate) bcc: Vec<Mailbox>,
     pub(crate) tags: Vec<Tag>,
-    pub(crate) stream: Stream,
+    pub(crate) stream: Option<Stream>,
     pub(crate) scheduled_at: Option<Timestamp>,
     pub(crate) expires_at: Option<Timestamp>,
 }
@@ -144,16 +144,15 @@ impl<'a> Fields<'a> {
         Some(text.to_owned())
     }
 
-    fn stream(&mut self) -> Stream {
-        let word = self
-            .text("stream", "invalid_parameter")
-            .unwrap_or("transactional");
-        Stream::parse(word).unwrap_or_else(|_| {
+    fn stream(&mut self) -> Option<Stream> {
+        let word = self.text("stream", "invalid_parameter")?;
+        let stream = Stream::parse(word);
+        if stream.is_err() {
             let word = shortened(word).escape_debug().to_string();
             let message = format!("'{word}' is not a stream; write transactional or bulk.");
             self.complaints.add("invalid_parameter", "stream", message);
-            Stream::default()
-        })
+        }
+        stream.ok()
     }
 
     fn time(&mut self, name: &'static str, now: Timestamp) -> Option<Timestamp> {

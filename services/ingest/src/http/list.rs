@@ -71,13 +71,18 @@ fn wish(query: &Query) -> Result<(MailFilter, MailPage), Problem> {
     complaints.into_result().map(|()| (filter, page))
 }
 
-struct Given<'a> {
-    query: &'a Query,
-    complaints: &'a mut Complaints,
+/// The parameters of a query, read one by one.
+pub(crate) struct Given<'a> {
+    pub(crate) query: &'a Query,
+    pub(crate) complaints: &'a mut Complaints,
 }
 
 impl Given<'_> {
-    fn read<T>(&mut self, name: &'static str, read: fn(&str) -> Result<T, String>) -> Option<T> {
+    pub(crate) fn read<T>(
+        &mut self,
+        name: &'static str,
+        read: fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
         let mut all = self.query.all(name);
         let text = all.next()?;
         if all.next().is_some() {
@@ -106,7 +111,8 @@ impl Given<'_> {
     }
 }
 
-fn limit(text: &str) -> Result<u8, String> {
+/// How many there are on a page.
+pub(crate) fn limit(text: &str) -> Result<u8, String> {
     let is_number = text.bytes().all(|digit| digit.is_ascii_digit());
     let number = text.parse().ok().filter(|_| is_number);
     let fits = number.filter(|number| (1..=LIMIT_MOST).contains(number));
@@ -144,7 +150,8 @@ fn tag(text: &str) -> Result<Tag, String> {
     })
 }
 
-fn stream(text: &str) -> Result<Stream, String> {
+/// A stream by its word.
+pub(crate) fn stream(text: &str) -> Result<Stream, String> {
     Stream::parse(text).map_err(|_| {
         let text = shortened(text).escape_debug().to_string();
         format!("'{text}' is not a stream; write transactional or bulk.")

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use postrider_gate::{Caller, ClaimRequest, Door, Submission};
 use postrider_http::{Answer, Problem, Query, Request};
-use postrider_model::{EmailAddress, IdempotencyKey, Stream};
+use postrider_model::{EmailAddress, IdempotencyKey};
 
 use crate::http::complaints::Complaints;
 use crate::http::intake::Taken;
@@ -49,11 +49,12 @@ fn from_raw(bytes: Bytes, envelope: Vec<EmailAddress>, key: Option<IdempotencyKe
         raw: bytes.into(),
         envelope,
         bcc: Vec::new(),
-        stream: Stream::default(),
+        stream: None,
         tags: Vec::new(),
         scheduled_at: None,
         expires_at: None,
         claim,
+        session: None,
     }
 }
 

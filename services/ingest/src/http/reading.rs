@@ -103,6 +103,7 @@ impl Reading {
             scheduled_at: message.scheduled_at,
             expires_at: message.expires_at,
             claim: None,
+            session: None,
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use ::http::Method;
 use postrider_http::{Problem, Request};
-use postrider_model::MessageId;
+use postrider_model::{MessageId, SessionCode};
 
 /// What can be asked for.
 pub(crate) enum Endpoint {
@@ -17,6 +17,17 @@ pub(crate) enum Endpoint {
     Cancel(MessageId),
     Domains,
     Usage,
+    Session(SessionCode),
+    Suppressions,
+    Suppress,
+    SuppressAll,
+    LiftAll,
+    Suppression(String),
+    Lift(String),
+    ReplyPage(String),
+    ReplyAnswer(String),
+    UnsubscribePage(String),
+    Unsubscribe(String),
     Contract,
     Health,
     Ready,
@@ -41,6 +52,25 @@ pub(crate) fn endpoint(request: &Request) -> Result<Endpoint, Problem> {
         ["emails", id, "cancel"] => post(Endpoint::Cancel(message(id)?)),
         ["domains"] => get(Endpoint::Domains),
         ["usage"] => get(Endpoint::Usage),
+        ["sessions", code] => {
+            let code = SessionCode::parse(code).map_err(|_| Problem::not_found())?;
+            get(Endpoint::Session(code))
+        }
+        ["suppressions"] => get(Endpoint::Suppressions).and_post(Endpoint::Suppress),
+        ["suppressions", "batch", "add"] => post(Endpoint::SuppressAll),
+        ["suppressions", "batch", "remove"] => post(Endpoint::LiftAll),
+        ["suppressions", which] => {
+            let which = || (*which).to_owned();
+            get(Endpoint::Suppression(which())).and_delete(Endpoint::Lift(which()))
+        }
+        ["c", token] => {
+            let token = || (*token).to_owned();
+            get(Endpoint::ReplyPage(token())).and_post(Endpoint::ReplyAnswer(token()))
+        }
+        ["u", token] => {
+            let token = || (*token).to_owned();
+            get(Endpoint::UnsubscribePage(token())).and_post(Endpoint::Unsubscribe(token()))
+        }
         ["openapi.json"] => get(Endpoint::Contract),
         ["healthz"] => get(Endpoint::Health),
         ["readyz"] => get(Endpoint::Ready),
@@ -55,6 +85,7 @@ struct Methods {
     get: Option<Endpoint>,
     post: Option<Endpoint>,
     patch: Option<Endpoint>,
+    delete: Option<Endpoint>,
 }
 
 fn get(endpoint: Endpoint) -> Methods {
@@ -79,17 +110,24 @@ impl Methods {
         Self { patch, ..self }
     }
 
+    fn and_delete(self, endpoint: Endpoint) -> Self {
+        let delete = Some(endpoint);
+        Self { delete, ..self }
+    }
+
     fn to(self, method: &Method) -> Result<Endpoint, Problem> {
-        let allow = match (&self.get, &self.post, &self.patch) {
-            (Some(_), Some(_), _) => "GET, HEAD, POST",
-            (Some(_), None, Some(_)) => "GET, HEAD, PATCH",
-            (Some(_), None, None) => "GET, HEAD",
+        let allow = match (&self.get, &self.post, &self.patch, &self.delete) {
+            (Some(_), Some(_), ..) => "GET, HEAD, POST",
+            (Some(_), None, Some(_), _) => "GET, HEAD, PATCH",
+            (Some(_), None, None, Some(_)) => "GET, HEAD, DELETE",
+            (Some(_), None, None, None) => "GET, HEAD",
             (None, ..) => "POST",
         };
         let found = match *method {
             Method::GET | Method::HEAD => self.get,
             Method::POST => self.post,
             Method::PATCH => self.patch,
+            Method::DELETE => self.delete,
             _ => None,
         };
         found.ok_or_else(|| Problem::method_not_allowed(allow))

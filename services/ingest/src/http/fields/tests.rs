@@ -36,7 +36,7 @@ fn a_request_with_everything_is_read() {
             ("In-Reply-To".into(), "<a@b>".into())
         ]
     );
-    assert_eq!(read.stream, Stream::Bulk);
+    assert_eq!(read.stream, Some(Stream::Bulk));
     assert_eq!(
         read.scheduled_at,
         Some(Timestamp::from_micros(1_800_003_600_000_000))

@@ -1,0 +1,283 @@
+//! What the pages say, in both languages.
+
+use postrider_gate::{LinkError, ReplyLink, UnsubscribeLink};
+use postrider_model::{Language, ReplySource, ReplyStatus};
+
+use super::html::{Button, Page, Weight};
+
+/// The pages about a reply address.
+pub(super) struct Reply;
+
+/// The pages about leaving bulk mail.
+pub(super) struct Unsubscribe;
+
+/// One of two texts.
+fn either<'a>(language: Language, english: &'a str, french: &'a str) -> &'a str {
+    match language {
+        Language::En => english,
+        Language::Fr => french,
+    }
+}
+
+fn page(language: Language, title: String, paragraphs: Vec<String>, buttons: Vec<Button>) -> Page {
+    Page {
+        language: either(language, "en", "fr"),
+        title,
+        paragraphs,
+        buttons,
+    }
+}
+
+fn yes(language: Language) -> Button {
+    Button {
+        label: match language {
+            Language::En => "Yes, replies may come here",
+            Language::Fr => "Oui, les réponses peuvent venir ici",
+        },
+        answer: "yes",
+        weight: Weight::Main,
+    }
+}
+
+fn no(language: Language) -> Button {
+    Button {
+        label: match language {
+            Language::En => "I don’t know them",
+            Language::Fr => "Je ne les connais pas",
+        },
+        answer: "no",
+        weight: Weight::Beside,
+    }
+}
+
+impl Reply {
+    /// The question; or what was answered before, with the way back.
+    pub(super) fn asking(link: &ReplyLink, language: Language) -> Page {
+        match (link.status, link.source) {
+            (ReplyStatus::Confirmed, ReplySource::Domain) => Self::told(link, language),
+            (ReplyStatus::Confirmed, _) => Self::stands(link, language),
+            (ReplyStatus::Refused, _) => Self::refused(link, language),
+            (ReplyStatus::Unconfirmed | ReplyStatus::Broken, _) => Self::question(link, language),
+        }
+    }
+
+    /// After a button.
+    pub(super) fn answered(link: &ReplyLink, language: Language, is_yes: bool) -> Page {
+        let (tenant, address) = (&link.tenant.name, &link.address);
+        let (title, paragraph) = match (language, is_yes) {
+            (Language::En, true) => (
+                "Thank you: the address is confirmed".to_owned(),
+                format!(
+                    "Replies to mail from {tenant} go to {address} from now on. You may close this page."
+                ),
+            ),
+            (Language::Fr, true) => (
+                "Merci : l’adresse est confirmée".to_owned(),
+                format!(
+                    "Les réponses aux courriels de {tenant} vont désormais à {address}. Vous pouvez fermer cette page."
+                ),
+            ),
+            (Language::En, false) => (
+                "Thank you for telling us".to_owned(),
+                format!(
+                    "{tenant} cannot use {address} for replies, and the operator of this service is told about it. You may close this page."
+                ),
+            ),
+            (Language::Fr, false) => (
+                "Merci de nous l’avoir dit".to_owned(),
+                format!(
+                    "{tenant} ne peut pas utiliser {address} pour les réponses, et l’exploitant de ce service en est averti. Vous pouvez fermer cette page."
+                ),
+            ),
+        };
+        page(language, title, vec![paragraph], Vec::new())
+    }
+
+    fn question(link: &ReplyLink, language: Language) -> Page {
+        let (tenant, address) = (&link.tenant.name, &link.address);
+        let (title, paragraphs) = match language {
+            Language::En => (
+                format!("May replies to {tenant} come to {address}?"),
+                vec![
+                    format!("{tenant} sends mail through this service and gave {address} as the address for replies."),
+                    "If it is yours and you know them, press the first button. Until then nothing is sent in its name.".to_owned(),
+                ],
+            ),
+            Language::Fr => (
+                format!("Les réponses à {tenant} peuvent-elles venir à {address} ?"),
+                vec![
+                    format!("{tenant} envoie des courriels par ce service et a donné {address} comme adresse de réponse."),
+                    "Si c’est la vôtre et que vous les connaissez, appuyez sur le premier bouton. D’ici là, rien n’est envoyé en son nom.".to_owned(),
+                ],
+            ),
+        };
+        page(
+            language,
+            title,
+            paragraphs,
+            vec![yes(language), no(language)],
+        )
+    }
+
+    // An address at a domain of which another address was confirmed: used at once, with this notice.
+    fn told(link: &ReplyLink, language: Language) -> Page {
+        let (tenant, address) = (&link.tenant.name, &link.address);
+        let (title, paragraphs) = match language {
+            Language::En => (
+                format!("Replies to {tenant} go to {address}"),
+                vec![
+                    format!(
+                        "Another address at {} was confirmed for {tenant}, so replies may go to {address} too.",
+                        link.address.domain()
+                    ),
+                    "If that is right there is nothing to do. If not, press the button.".to_owned(),
+                ],
+            ),
+            Language::Fr => (
+                format!("Les réponses à {tenant} vont à {address}"),
+                vec![
+                    format!(
+                        "Une autre adresse de {} a été confirmée pour {tenant} ; les réponses peuvent donc aussi aller à {address}.",
+                        link.address.domain()
+                    ),
+                    "Si c’est exact, il n’y a rien à faire. Sinon, appuyez sur le bouton."
+                        .to_owned(),
+                ],
+            ),
+        };
+        let not_ours = Button {
+            label: match language {
+                Language::En => "Not ours",
+                Language::Fr => "Pas chez nous",
+            },
+            ..no(language)
+        };
+        page(language, title, paragraphs, vec![not_ours])
+    }
+
+    fn stands(link: &ReplyLink, language: Language) -> Page {
+        let (tenant, address) = (&link.tenant.name, &link.address);
+        let (title, paragraph) = match language {
+            Language::En => (
+                "The address is confirmed".to_owned(),
+                format!(
+                    "Replies to mail from {tenant} go to {address}. If they should not, press the button."
+                ),
+            ),
+            Language::Fr => (
+                "L’adresse est confirmée".to_owned(),
+                format!(
+                    "Les réponses aux courriels de {tenant} vont à {address}. Si ce n’est pas voulu, appuyez sur le bouton."
+                ),
+            ),
+        };
+        page(language, title, vec![paragraph], vec![no(language)])
+    }
+
+    fn refused(link: &ReplyLink, language: Language) -> Page {
+        let (tenant, address) = (&link.tenant.name, &link.address);
+        let (title, paragraph) = match language {
+            Language::En => (
+                "The address is not used".to_owned(),
+                format!(
+                    "You told us that you do not know {tenant}; replies do not go to {address}. If that was a mistake, press the button."
+                ),
+            ),
+            Language::Fr => (
+                "L’adresse n’est pas utilisée".to_owned(),
+                format!(
+                    "Vous nous avez dit ne pas connaître {tenant} ; les réponses ne vont pas à {address}. Si c’était une erreur, appuyez sur le bouton."
+                ),
+            ),
+        };
+        page(language, title, vec![paragraph], vec![yes(language)])
+    }
+}
+
+impl Unsubscribe {
+    pub(super) fn asking(link: &UnsubscribeLink, language: Language) -> Page {
+        let (tenant, address) = (&link.tenant.name, &link.address);
+        let (title, paragraph) = match language {
+            Language::En => (
+                format!("No more newsletters from {tenant}?"),
+                format!(
+                    "Press the button, and {tenant} sends no more newsletters or offers to {address} through this service. Invoices, appointments and other mail meant for you alone still arrive."
+                ),
+            ),
+            Language::Fr => (
+                format!("Ne plus recevoir les infolettres de {tenant} ?"),
+                format!(
+                    "Appuyez sur le bouton : {tenant} n’enverra plus d’infolettres ni d’offres à {address} par ce service. Les factures, les rendez-vous et les autres courriels qui ne s’adressent qu’à vous arriveront toujours."
+                ),
+            ),
+        };
+        let button = Button {
+            label: match language {
+                Language::En => "Unsubscribe",
+                Language::Fr => "Se désabonner",
+            },
+            answer: "yes",
+            weight: Weight::Main,
+        };
+        page(language, title, vec![paragraph], vec![button])
+    }
+
+    pub(super) fn done(link: &UnsubscribeLink, language: Language) -> Page {
+        let (tenant, address) = (&link.tenant.name, &link.address);
+        let (title, paragraph) = match language {
+            Language::En => (
+                "You are unsubscribed".to_owned(),
+                format!(
+                    "{tenant} sends no more newsletters or offers to {address} through this service. You may close this page."
+                ),
+            ),
+            Language::Fr => (
+                "Vous êtes désabonné".to_owned(),
+                format!(
+                    "{tenant} n’envoie plus d’infolettres ni d’offres à {address} par ce service. Vous pouvez fermer cette page."
+                ),
+            ),
+        };
+        page(language, title, vec![paragraph], Vec::new())
+    }
+}
+
+/// A link that leads nowhere.
+pub(super) fn nowhere(error: &LinkError, language: Language) -> Page {
+    let (title, paragraph) = match error {
+        LinkError::Unknown => (
+            either(
+                language,
+                "This link leads nowhere",
+                "Ce lien ne mène nulle part",
+            ),
+            either(
+                language,
+                "It may have been cut in two by a mail program: copy it whole from the mail into the browser. Or what it was about is gone.",
+                "Un logiciel de courriel l’a peut-être coupé en deux : copiez-le en entier du courriel dans le navigateur. Ou ce dont il s’agissait n’existe plus.",
+            ),
+        ),
+        LinkError::Expired => (
+            either(language, "This link is too old", "Ce lien est trop ancien"),
+            either(
+                language,
+                "It was good for 30 days. Who sent it to you can have a new one sent.",
+                "Il était valable 30 jours. La personne qui vous l’a envoyé peut en faire envoyer un nouveau.",
+            ),
+        ),
+        LinkError::Store(_) => (
+            either(language, "Not now", "Pas maintenant"),
+            either(
+                language,
+                "The service cannot do this for the moment. Please load the page again in a minute.",
+                "Le service ne peut pas le faire pour le moment. Veuillez recharger la page dans une minute.",
+            ),
+        ),
+    };
+    page(
+        language,
+        title.to_owned(),
+        vec![paragraph.to_owned()],
+        Vec::new(),
+    )
+}

@@ -1,0 +1,243 @@
+//! The black box of one session. Only what may be seen comes in here: `postrider_smtp` takes
+//! passwords and AUTH lines out of what it heard before it shows it, and content never comes.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use postrider_gate::Caller;
+use postrider_model::{
+    ApiToken, CredentialId, MessageId, Session, SessionCode, SessionLine, SessionTls, Side,
+    TenantId, Timestamp,
+};
+use postrider_runtime::Clock;
+use tokio::time::Instant;
+
+use crate::submission::Guest;
+use crate::submission::verdict::Facts;
+
+/// Lines of each half that are kept: the middle of a long dialogue is cut.
+const HALF_LINES: usize = 100;
+/// And bytes.
+const HALF_BYTES: usize = 16 * 1024;
+/// Bytes of one line.
+const LINE_MOST: usize = 512;
+/// Messages that are named.
+const EMAILS_MOST: usize = 200;
+/// How often a session that lasts is written anew.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What was said, and what came of it.
+pub(crate) struct Record {
+    pub(crate) code: SessionCode,
+    pub(crate) tls: SessionTls,
+    pub(crate) facts: Facts,
+    guest: Guest,
+    clock: Clock,
+    started_at: Timestamp,
+    tenant: Option<TenantId>,
+    credential: Option<CredentialId>,
+    head: Vec<SessionLine>,
+    head_bytes: usize,
+    tail: VecDeque<SessionLine>,
+    tail_bytes: usize,
+    left_out: usize,
+    emails: Vec<MessageId>,
+    /// Whether it has something to show that was not written yet.
+    has_news: bool,
+    written: Option<Instant>,
+}
+
+impl Record {
+    pub(crate) fn new(code: SessionCode, guest: Guest, clock: Clock) -> Self {
+        Self {
+            code,
+            tls: SessionTls::default(),
+            facts: Facts::default(),
+            guest,
+            started_at: clock.now(),
+            clock,
+            tenant: None,
+            credential: None,
+            head: Vec::new(),
+            head_bytes: 0,
+            tail: VecDeque::new(),
+            tail_bytes: 0,
+            left_out: 0,
+            emails: Vec::new(),
+            has_news: false,
+            written: None,
+        }
+    }
+
+    pub(crate) fn client(&mut self, line: String) {
+        self.facts.has_heard = true;
+        self.line(Side::Client, line);
+    }
+
+    pub(crate) fn server(&mut self, line: String) {
+        self.line(Side::Server, line);
+    }
+
+    pub(crate) fn signed_in(&mut self, caller: &Caller) {
+        self.tenant = Some(caller.tenant.id);
+        self.credential = caller.credential;
+        self.facts.is_signed_in = true;
+    }
+
+    pub(crate) fn accepted(&mut self, email: Option<MessageId>) {
+        self.facts.accepted += 1;
+        self.has_news = true;
+        if let Some(email) = email
+            && self.emails.len() < EMAILS_MOST
+            && !self.emails.contains(&email)
+        {
+            self.emails.push(email);
+        }
+    }
+
+    /// A refusal is worth showing.
+    pub(crate) fn has_news(&mut self) {
+        self.has_news = true;
+    }
+
+    /// When it should be written; `None` while there is nothing new.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        let soonest = || self.written.map_or_else(Instant::now, |at| at + PAUSE);
+        self.has_news.then(soonest)
+    }
+
+    /// As it is now, while the session lasts.
+    pub(crate) fn so_far(&mut self) -> Session {
+        self.has_news = false;
+        self.written = Some(Instant::now());
+        self.session(None)
+    }
+
+    /// As it ended.
+    pub(crate) fn at_end(&self) -> Session {
+        self.session(Some(self.clock.now()))
+    }
+
+    fn session(&self, ended_at: Option<Timestamp>) -> Session {
+        Session {
+            code: self.code,
+            started_at: self.started_at,
+            ended_at,
+            tenant: self.tenant,
+            credential: self.credential,
+            peer: self.guest.peer,
+            port: self.guest.port.number,
+            verdict: self.facts.verdict(&self.tls),
+            tls: self.tls.clone(),
+            dialogue: self.dialogue(),
+            emails: self.emails.clone(),
+        }
+    }
+
+    fn dialogue(&self) -> Vec<SessionLine> {
+        let mut lines = self.head.clone();
+        if let Some(next) = self.tail.front()
+            && self.left_out > 0
+        {
+            lines.push(SessionLine {
+                at: next.at,
+                from: Side::Server,
+                line: format!("[{} lines left out]", self.left_out),
+            });
+        }
+        lines.extend(self.tail.iter().cloned());
+        lines
+    }
+
+    fn line(&mut self, from: Side, line: String) {
+        let line = SessionLine {
+            at: self.clock.now(),
+            from,
+            line: seen(line),
+        };
+        let bytes = line.line.len();
+        let fits = self.head.len() < HALF_LINES && self.head_bytes + bytes <= HALF_BYTES;
+        if self.tail.is_empty() && fits {
+            self.head_bytes += bytes;
+            self.head.push(line);
+            return;
+        }
+        self.tail_bytes += bytes;
+        self.tail.push_back(line);
+        while self.tail.len() > HALF_LINES || self.tail_bytes > HALF_BYTES {
+            let Some(oldest) = self.tail.pop_front() else {
+                return;
+            };
+            self.tail_bytes -= oldest.line.len();
+            self.left_out += 1;
+        }
+    }
+}
+
+// A key in a place where none belongs (a box too far) is still a key.
+fn seen(mut line: String) -> String {
+    if line.len() > LINE_MOST {
+        line.truncate(line.floor_char_boundary(LINE_MOST - 3));
+        line.push_str("...");
+    }
+    let Some(at) = line.find(ApiToken::PREFIX) else {
+        return line;
+    };
+    let (before, key) = line.split_at(at);
+    let rest = key.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    format!("{before}[a key]{}", seen(rest.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use postrider_runtime::Rng;
+
+    use super::*;
+    use crate::submission::Port;
+
+    fn record() -> Record {
+        let port = Port {
+            number: 587,
+            tls: None,
+            banner_after: Duration::ZERO,
+        };
+        let guest = Guest {
+            peer: "192.0.2.1:4000".parse().unwrap(),
+            port: Arc::new(port),
+        };
+        let code = SessionCode::new(Rng::seeded(1).bytes());
+        Record::new(code, guest, Clock::held(Timestamp::from_micros(0)))
+    }
+
+    #[test]
+    fn the_middle_of_a_long_dialogue_is_cut() {
+        let mut record = record();
+        for number in 0..1_000 {
+            record.client(format!("NOOP {number}"));
+        }
+        let lines: Vec<_> = record.at_end().dialogue;
+        assert_eq!(lines.len(), 201);
+        assert_eq!(lines[99].line, "NOOP 99");
+        assert_eq!(lines[100].line, "[800 lines left out]");
+        assert_eq!(lines[200].line, "NOOP 999");
+        for _ in 0..1_000 {
+            record.client("x".repeat(10_000));
+        }
+        let lines = record.at_end().dialogue;
+        let bytes: usize = lines.iter().map(|line| line.line.len()).sum();
+        assert!(bytes < 33 * 1024, "{bytes}");
+    }
+
+    #[test]
+    fn a_key_is_seen_nowhere() {
+        for (given, want) in [
+            ("EHLO pr_live_abc123", "EHLO [a key]"),
+            ("a pr_live_x b pr_live_y", "a [a key] b [a key]"),
+            ("MAIL FROM:<a@b>", "MAIL FROM:<a@b>"),
+        ] {
+            assert_eq!(seen(given.to_owned()), want);
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! Each «no» of the SMTP door: which of the catalogue's entries it is, with which values. Every
+//! kind of error has its exhaustive table here, as `refusal` has for the HTTP door.
+
+use std::net::IpAddr;
+
+use postrider_gate::{AcceptError, Denied, QuotaExceeded, QuotaOf};
+use postrider_message::MessageError;
+use postrider_model::SessionCode;
+use postrider_smtp::{Refusal, Reply};
+use postrider_store::{Period, StoreError};
+
+use crate::catalogue::Entry;
+use crate::submission::SmtpConfig;
+use crate::submission::crowd::Full;
+
+/// An entry with its values filled in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) entry: Entry,
+    pub(crate) sentence: String,
+}
+
+/// Without values.
+pub(crate) fn plain(entry: Entry) -> Told {
+    told(entry, &[])
+}
+
+pub(crate) fn told(entry: Entry, values: &[(&str, &str)]) -> Told {
+    let sentence = entry.say(values);
+    Told { entry, sentence }
+}
+
+impl Told {
+    /// As it goes out. The code stands last: it is what people read out on the telephone.
+    pub(crate) fn reply(&self, code: Option<SessionCode>, config: &SmtpConfig) -> Reply {
+        let mut text = format!("{} {}", self.entry.id, self.sentence);
+        if let Some(code) = code {
+            text = format!("{text} ({code})");
+        }
+        // An entry without a reply is a verdict and never gets here; 421 is true of every end.
+        let (number, enhanced) = self
+            .entry
+            .smtp
+            .map_or((421, None), |smtp| (smtp.code, Some(smtp.enhanced)));
+        match &config.documentation {
+            Some(base) => {
+                let more = format!("See {base}#{}", self.entry.anchor());
+                Reply::new(number, enhanced, more).line(text)
+            }
+            None => Reply::new(number, enhanced, text),
+        }
+    }
+}
+
+/// What is said to one connection too many.
+pub(crate) fn full(config: &SmtpConfig, ip: IpAddr, full: Full) -> Reply {
+    let told = match full {
+        Full::All => plain(Entry::CONNECTIONS),
+        Full::OfOne => {
+            let most = config.connections_of_one_most.to_string();
+            let values = [("most", most.as_str()), ("ip", &ip.to_string())];
+            told(Entry::CONNECTIONS_OF_ONE, &values)
+        }
+    };
+    told.reply(None, config)
+}
+
+/// What the conversation itself refuses.
+pub(crate) fn of_refusal(refusal: &Refusal) -> Told {
+    match refusal {
+        Refusal::Http => plain(Entry::SPOKE_HTTP),
+        Refusal::TlsRequired => plain(Entry::TLS_FIRST),
+        Refusal::AuthNeedsTls => plain(Entry::AUTH_IN_THE_CLEAR),
+        Refusal::TlsUnavailable => plain(Entry::TLS_UNAVAILABLE),
+        Refusal::TlsAlready => plain(Entry::TLS_IS_ON),
+        Refusal::BehindStartTls => plain(Entry::BEFORE_TLS),
+        Refusal::AuthRequired => plain(Entry::AUTH_FIRST),
+        Refusal::NoMechanism => plain(Entry::NO_MECHANISM),
+        Refusal::Mechanism(name) => {
+            let name = name.unwrap_or("that mechanism");
+            told(Entry::MECHANISM, &[("mechanism", name)])
+        }
+        Refusal::Base64 | Refusal::PlainForm => plain(Entry::AUTH_UNREADABLE),
+        Refusal::OtherIdentity => plain(Entry::OTHER_IDENTITY),
+        Refusal::NoPassword => plain(Entry::NO_PASSWORD),
+        Refusal::SignInCancelled => plain(Entry::AUTH_CANCELLED),
+        Refusal::SignedInAlready => plain(Entry::SIGNED_IN),
+        Refusal::TooManySignIns => plain(Entry::TOO_MANY_PASSWORDS),
+        Refusal::NoHello => plain(Entry::HELLO_FIRST),
+        Refusal::MailOpen => plain(Entry::MAIL_IS_OPEN),
+        Refusal::NoMail => plain(Entry::MAIL_FIRST),
+        Refusal::NoRecipients => plain(Entry::NO_RECIPIENTS),
+        Refusal::Sender => plain(Entry::BAD_SENDER),
+        Refusal::RecipientForm => told(Entry::SYNTAX, &[("command", "RCPT")]),
+        Refusal::Recipient(error) => told(Entry::BAD_RECIPIENT, &[("reason", &error.to_string())]),
+        Refusal::Parameter { command, name } => told(
+            Entry::PARAMETER,
+            &[("command", command), ("parameter", name)],
+        ),
+        Refusal::ParameterValue { command, name } => told(
+            Entry::PARAMETER_VALUE,
+            &[("command", command), ("parameter", name)],
+        ),
+        Refusal::TooManyRecipients { most } => {
+            told(Entry::TOO_MANY_RECIPIENTS, &[("most", &most.to_string())])
+        }
+        Refusal::TooLarge { most } => told(Entry::TOO_LARGE, &[("most", &most.to_string())]),
+        Refusal::UnknownCommand => plain(Entry::UNKNOWN_COMMAND),
+        Refusal::NotOffered(command) => told(Entry::NOT_IMPLEMENTED, &[("command", command)]),
+        Refusal::Argument(command) => told(Entry::SYNTAX, &[("command", command)]),
+        Refusal::LineTooLong { .. } => plain(Entry::LINE_TOO_LONG),
+        Refusal::BareLineFeed => plain(Entry::BARE_LINE_FEED),
+        Refusal::ControlCharacters => plain(Entry::CONTROL_CHARACTERS),
+        Refusal::ContentUnasked => plain(Entry::CONTENT_UNASKED),
+        Refusal::TooManyErrors => plain(Entry::TOO_MANY_ERRORS),
+    }
+}
+
+/// Why nobody is signed in.
+pub(crate) fn of_denied(denied: &Denied) -> Told {
+    match denied {
+        // One answer for both: nobody learns which passwords were once good.
+        Denied::UnknownKey | Denied::RevokedKey => plain(Entry::PASSWORD_UNKNOWN),
+        Denied::Expired { at } => told(Entry::KEY_EXPIRED, &[("at", &at.to_string())]),
+        Denied::WrongNetwork { from } => told(Entry::OTHER_NETWORK, &[("ip", &from.to_string())]),
+        Denied::Suspended => plain(Entry::SUSPENDED),
+        Denied::RateLimited { rate, .. } => {
+            told(Entry::RATE, &[("limit", &rate.limit.to_string())])
+        }
+    }
+}
+
+/// Why a message was not accepted.
+pub(crate) fn of_accept(error: &AcceptError) -> Told {
+    match error {
+        AcceptError::NoRecipients => plain(Entry::NO_RECIPIENTS),
+        AcceptError::TooManyRecipients { most, .. } => {
+            told(Entry::TOO_MANY_RECIPIENTS, &[("most", &most.to_string())])
+        }
+        AcceptError::SeveralFrom { given } => {
+            let reason = format!("it lists {given} addresses");
+            told(Entry::BAD_FROM, &[("reason", &reason)])
+        }
+        AcceptError::TooLarge { most, .. } => {
+            told(Entry::TOO_LARGE, &[("most", &most.to_string())])
+        }
+        AcceptError::BulkTooLarge { recipients, .. } => {
+            told(Entry::BULK_TOO_LARGE, &[("given", &recipients.to_string())])
+        }
+        AcceptError::ScheduledTooLate { most, .. } => {
+            let days = (most.as_secs() / (24 * 60 * 60)).to_string();
+            told(Entry::SCHEDULED_TOO_LATE, &[("days", &days)])
+        }
+        AcceptError::ExpiresTooEarly { at, .. } => {
+            told(Entry::EXPIRES_TOO_EARLY, &[("at", &at.to_string())])
+        }
+        AcceptError::BadOption { header, reason, .. } => {
+            told(Entry::OPTION, &[("header", header), ("reason", reason)])
+        }
+        AcceptError::Message(error) => of_message(error),
+        AcceptError::KeyOfOtherRequest => plain(Entry::KEY_OF_OTHER_REQUEST),
+        AcceptError::KeyInProgress => plain(Entry::KEY_IN_PROGRESS),
+        AcceptError::OverQuota(over) => of_quota(over),
+        AcceptError::DeniedNow(denied) => of_denied(denied),
+        AcceptError::NotConfirmed { .. } => plain(Entry::UNCONFIRMED),
+        AcceptError::UnknownReplyTo { address } => {
+            told(Entry::REPLY_UNKNOWN, &[("address", &address.to_string())])
+        }
+        AcceptError::NameRefused { name, reason } => {
+            let reason = reason.to_string();
+            told(Entry::NAME_REFUSED, &[("name", name), ("reason", &reason)])
+        }
+        AcceptError::SpaceIsShort => plain(Entry::NO_SPACE),
+        AcceptError::NoSigningKey => plain(Entry::NO_SIGNING_KEY),
+        AcceptError::Stopped => plain(Entry::STOPPING),
+        AcceptError::NoReturnPath | AcceptError::Sign(_) => plain(Entry::INTERNAL),
+        AcceptError::Store(error) => of_store(error),
+    }
+}
+
+fn of_message(error: &MessageError) -> Told {
+    let reason = error.to_string();
+    match error {
+        MessageError::FromGroup | MessageError::BadFrom { .. } => {
+            told(Entry::BAD_FROM, &[("reason", &reason)])
+        }
+        MessageError::Loop { hops, .. } => told(Entry::LOOP, &[("hops", &hops.to_string())]),
+        MessageError::Sealed => plain(Entry::SIGNED_PART),
+        _ => told(Entry::UNREADABLE, &[("reason", &reason)]),
+    }
+}
+
+fn of_quota(over: &QuotaExceeded) -> Told {
+    let entry = match (over.by, over.period) {
+        (QuotaOf::Unconfirmed, _) => Entry::UNCONFIRMED,
+        (QuotaOf::Key, _) => Entry::KEY_DAY,
+        (QuotaOf::Ramp, _) => Entry::RAMP,
+        (QuotaOf::NewRecipients, _) => Entry::NEW_RECIPIENTS,
+        (QuotaOf::Plan, Period::Month) => Entry::MONTH,
+        (QuotaOf::Plan, _) => Entry::DAY,
+    };
+    let (limit, used) = (over.limit.to_string(), over.used.to_string());
+    let (given, at) = (over.recipients.to_string(), over.resets_at.to_string());
+    let values = [
+        ("limit", limit.as_str()),
+        ("used", used.as_str()),
+        ("given", given.as_str()),
+        ("at", at.as_str()),
+    ];
+    told(entry, &values)
+}
+
+/// What is said where the store could not do its work.
+pub(crate) fn of_store(error: &StoreError) -> Told {
+    match error {
+        StoreError::Unavailable(_) => plain(Entry::UNAVAILABLE),
+        StoreError::Full(_) => plain(Entry::NO_SPACE),
+        StoreError::NotFound { .. }
+        | StoreError::Rejected { .. }
+        | StoreError::Taken { .. }
+        | StoreError::Corrupt { .. } => plain(Entry::INTERNAL),
+    }
+}
+
+#[cfg(test)]
+mod tests;

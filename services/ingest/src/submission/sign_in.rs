@@ -1,0 +1,35 @@
+//! Signing in: a password becomes a caller, or waits for its refusal.
+
+use postrider_gate::Denied;
+use postrider_model::EnhancedCode;
+use postrider_smtp::{Reply, SignIn};
+
+use crate::instruments::SignInOutcome;
+use crate::submission::replies;
+use crate::submission::visit::Visit;
+
+impl Visit<'_> {
+    /// The user name says nothing: the password is the key.
+    pub(crate) async fn sign_in(&mut self, given: &SignIn) -> Reply {
+        let (door, ip) = (self.door, self.guest.peer.ip());
+        let password = given.password.expose();
+        match door.ports.access.sign_in(password, ip) {
+            Ok(caller) => {
+                door.instruments.sign_ins.add(SignInOutcome::Taken, 1);
+                self.record.signed_in(&caller);
+                self.caller = Some(caller);
+                Reply::new(235, EnhancedCode(2, 7, 0), "Authentication successful")
+            }
+            Err(denied) => {
+                door.instruments.sign_ins.add(SignInOutcome::Refused, 1);
+                let told = replies::of_denied(&denied);
+                if denied != Denied::Suspended {
+                    let wait = door.tarpit.failed(ip, password);
+                    self.flush().await;
+                    tokio::time::sleep(wait).await;
+                }
+                self.no(&told)
+            }
+        }
+    }
+}
