@@ -5,18 +5,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use postrider_message::{MessageError, SignError};
-use postrider_model::{MessageId, Timestamp};
+use postrider_model::{EmailAddress, MessageId, Timestamp};
 use postrider_runtime::{Clock, Rng};
 use postrider_store::{
-    Answer, Claim, ClaimScope, Committed, Intake, Mail, NewMessage, OverQuota, Roster, StoreError,
+    Answer, ClaimScope, Committed, Directory, Intake, Mail, NewMessage, OverQuota, Roster,
+    StoreError, Suppressions,
 };
 use postrider_telemetry::Registry;
 
-use crate::access::Caller;
-use crate::admit::{ClaimRequest, Rules, Submission};
+use crate::access::{self, Caller, Denied};
+use crate::admit::{Rules, Submission};
+use crate::asking::UnknownQueue;
 use crate::claim::{Claims, Entry, Turn};
+use crate::config::IdentityConfig;
 use crate::identity::Service;
+use crate::ids::MessageIds;
 use crate::instruments::{Counted, Door, Instruments};
+use crate::make::Made;
+use crate::name::{NameFault, Names};
+use crate::once::{self, Once};
 use crate::quota::{QuotaExceeded, Quotas};
 use crate::secret::MasterKey;
 use crate::signing::KeyRing;
@@ -34,6 +41,10 @@ pub struct Gate {
     pub(crate) master: Arc<MasterKey>,
     pub(crate) clock: Clock,
     pub(crate) rng: Rng,
+    pub(crate) ids: Arc<MessageIds>,
+    pub(crate) directory: Arc<dyn Directory>,
+    pub(crate) suppressions: Arc<dyn Suppressions>,
+    pub(crate) unknown: UnknownQueue,
     pub(crate) keys: KeyRing,
     pub(crate) rules: Rules,
     pub(crate) size_most: usize,
@@ -48,6 +59,9 @@ pub struct GatePorts {
     pub intake: Arc<dyn Intake>,
     /// Read for sealing again.
     pub mail: Arc<dyn Mail>,
+    /// Written to for reply addresses and ramps.
+    pub directory: Arc<dyn Directory>,
+    pub suppressions: Arc<dyn Suppressions>,
     pub roster: Roster,
     pub master: Arc<MasterKey>,
     pub clock: Clock,
@@ -67,6 +81,7 @@ pub struct GateConfig {
     pub lifetime: Duration,
     /// How far ahead a message may be scheduled.
     pub schedule_most: Duration,
+    pub identity: IdentityConfig,
 }
 
 /// The promise: on disk, with every recipient.
@@ -74,8 +89,16 @@ pub struct GateConfig {
 pub struct Accepted {
     /// The status and JSON to answer, `{"id":"…"}`; of a replay, those of the first time.
     pub answer: Answer,
-    /// The message that was stored now; `None` where an earlier request had stored it.
+    /// The message that was stored now, the first where it was split; `None` where an earlier
+    /// request had stored it.
     pub stored: Option<MessageId>,
+}
+
+impl Accepted {
+    /// The message that stands for the request: that of the first time where this is a repetition.
+    pub fn id(&self) -> Option<MessageId> {
+        self.stored.or_else(|| once::answered_id(&self.answer))
+    }
 }
 
 /// Why a message did not come into being. Nothing of it is kept then.
@@ -95,6 +118,29 @@ pub enum AcceptError {
     ExpiresTooEarly { at: Timestamp, due: Timestamp },
     #[error(transparent)]
     Message(#[from] MessageError),
+    /// Of a field that asks something of us, as it was written.
+    #[error("the header {header} says \"{value}\": {reason}")]
+    BadOption {
+        header: String,
+        value: String,
+        reason: &'static str,
+    },
+    /// The caller was known when it came, and is not let in any more.
+    #[error(transparent)]
+    DeniedNow(#[from] Denied),
+    #[error("{address} is not a confirmed reply address, and this key refuses others")]
+    UnknownReplyTo { address: EmailAddress },
+    #[error("the name \"{}\" may not stand before the address: {reason}", name.escape_debug())]
+    NameRefused { name: String, reason: NameFault },
+    #[error("the tenant has not confirmed {reply_to} yet, and may write to nobody else")]
+    NotConfirmed { reply_to: EmailAddress },
+    /// Each recipient of bulk mail gets a copy.
+    #[error("{recipients} copies of {size} bytes are too many, {most} are the most of that size")]
+    BulkTooLarge {
+        size: usize,
+        recipients: usize,
+        most: usize,
+    },
     #[error("this idempotency key was used with another request")]
     KeyOfOtherRequest,
     #[error("a request with this idempotency key is still under way")]
@@ -121,6 +167,8 @@ impl Gate {
         let keys = KeyRing::new(ports.roster.clone(), Arc::clone(&ports.master));
         let rules = Rules {
             service: config.service,
+            names: Arc::new(Names::new(&config.identity.names)),
+            identity: Arc::new(config.identity),
             recipients_most: config.recipients_most,
             lifetime: config.lifetime,
             schedule_most: config.schedule_most,
@@ -132,6 +180,10 @@ impl Gate {
             master: ports.master,
             clock: ports.clock,
             rng: ports.rng,
+            ids: Arc::default(),
+            directory: ports.directory,
+            suppressions: ports.suppressions,
+            unknown: UnknownQueue::default(),
             keys,
             rules,
             size_most: config.size_most,
@@ -169,10 +221,19 @@ impl Gate {
         if self.space_is_short() {
             return Err(AcceptError::SpaceIsShort);
         }
-        let accepted = match submission.claim.clone() {
-            None => self.accept_new(caller, submission, None).await,
-            Some(request) => self.accept_once(caller, submission, request).await,
+        // A session lasts, and so does an upload: whoever was let in then is looked at again.
+        let caller = &access::renewed(&self.roster, caller, begun)?;
+        let session = submission.session;
+        let (submission, once) = self.prepared(caller, submission, begun).await?;
+        let accepted = match once {
+            Some(once) if once.look => self.accept_once(caller, submission, once).await,
+            once => self.accept_new(caller, submission, once).await,
         }?;
+        if door == Door::Smtp && accepted.stored.is_none() {
+            let said = session.map(|code| format!(", in session {code}"));
+            let said = said.unwrap_or_default();
+            self.note_duplicate(caller, &accepted.answer, &said).await;
+        }
         self.observe(door, begun);
         Ok(accepted)
     }
@@ -181,16 +242,12 @@ impl Gate {
         &self,
         caller: &Caller,
         submission: Submission,
-        request: ClaimRequest,
+        once: Once,
     ) -> Result<Accepted, AcceptError> {
-        let (scope, request) = (request.scope(caller.tenant.id), request.request);
-        match self.turn(&scope, request).await? {
+        match self.turn(&once.scope, once.request).await? {
             Earlier::Answer(answer) => Ok(replayed(answer)),
             // Held until the answer: an equal request that comes meanwhile waits for it.
-            Earlier::None(_turn) => {
-                let claim = Some((scope, request));
-                self.accept_new(caller, submission, claim).await
-            }
+            Earlier::None(_turn) => self.accept_new(caller, submission, Some(once)).await,
         }
     }
 
@@ -223,25 +280,30 @@ impl Gate {
         &self,
         caller: &Caller,
         submission: Submission,
-        claim: Option<(ClaimScope, [u8; 32])>,
+        once: Option<Once>,
     ) -> Result<Accepted, AcceptError> {
         let (now, door) = (self.clock.now(), submission.door);
-        let mut message = self.sealed(caller, submission, now).await?;
-        let (id, counted) = (message.id, Counted::of(&message, door));
-        let request = claim.as_ref().map_or([0; 32], |(_, request)| *request);
+        let Made {
+            mut messages,
+            unknown,
+        } = self.made(caller, submission, now).await?;
+        let counted = messages.iter().map(|message| Counted::of(message, door));
+        let counted: Vec<_> = counted.collect();
+        let recipients = counted.iter().map(|one| one.recipients).sum();
+        let first = messages.first_mut().ok_or(AcceptError::NoRecipients)?;
+        let (id, request) = (first.id, once.as_ref().map_or([0; 32], |once| once.request));
         let answer = Answer {
             request,
             status: 200,
             body: format!("{{\"id\":\"{id}\"}}"),
         };
-        message.claim = claim.map(|(scope, _)| Claim {
-            scope,
-            answer: answer.clone(),
-            until: now.after(CLAIM_LIFE),
-        });
-        match self.intake.commit(message).await? {
+        first.claim = once.map(|once| once.claim(&answer, now));
+        match self.commit(messages).await? {
             Committed::Stored => {
-                self.instruments.accepted(&counted);
+                for one in &counted {
+                    self.instruments.accepted(one);
+                }
+                self.unknown.put(unknown);
                 Ok(Accepted {
                     answer,
                     stored: Some(id),
@@ -250,31 +312,18 @@ impl Gate {
             // Another process was first under this key.
             Committed::Claimed(earlier) if earlier.request == request => Ok(replayed(earlier)),
             Committed::Claimed(_) => Err(AcceptError::KeyOfOtherRequest),
-            Committed::OverQuota(over) => {
-                Err(self.over_quota(caller, &over, (counted.recipients, now)))
-            }
+            Committed::OverQuota(over) => Err(self.over_quota(caller, &over, (recipients, now))),
         }
     }
 
-    async fn sealed(
-        &self,
-        caller: &Caller,
-        submission: Submission,
-        now: Timestamp,
-    ) -> Result<NewMessage, AcceptError> {
-        let large = submission.raw.len() > INLINE_MOST;
-        let sealing = self.sealing(caller);
-        let work = move || sealing.seal(submission, now);
-        let sealed = if large {
-            let work = tokio::task::spawn_blocking(work).await;
-            work.map_err(|_| AcceptError::Stopped)?
-        } else {
-            work()
-        };
-        if let Err(AcceptError::OverQuota(_)) = &sealed {
-            self.count_over_quota();
+    async fn commit(&self, mut messages: Vec<NewMessage>) -> Result<Committed, StoreError> {
+        match messages.pop() {
+            Some(only) if messages.is_empty() => self.intake.commit(only).await,
+            last => {
+                messages.extend(last);
+                self.intake.commit_all(messages).await
+            }
         }
-        sealed
     }
 
     /// Remembers the commit's refusal of so many recipients.
@@ -286,7 +335,7 @@ impl Gate {
     ) -> AcceptError {
         self.quotas.learn(caller.tenant.id, over, now);
         self.count_over_quota();
-        QuotaExceeded::new(over, recipients, now).into()
+        QuotaExceeded::new(&caller.tenant, over, recipients, now).into()
     }
 
     pub(crate) fn count_over_quota(&self) {

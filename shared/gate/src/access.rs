@@ -1,12 +1,16 @@
 //! From a key to who is calling.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postrider_model::{ApiToken, CredentialId, KeyStatus, Tenant, TenantId, TenantStatus};
+use postrider_model::{
+    ApiToken, Credential, CredentialId, KeyStatus, Tenant, TenantId, TenantStatus, Timestamp,
+};
 use postrider_runtime::Clock;
 use postrider_store::Roster;
 
+use crate::password::SmtpPassword;
 use crate::rate::{RateState, Rates};
 use crate::token;
 
@@ -24,6 +28,8 @@ pub struct Caller {
     pub tenant: Arc<Tenant>,
     /// The key that was shown; `None` where the operator speaks for the tenant.
     pub credential: Option<CredentialId>,
+    /// The same with all that it says of its mail.
+    pub key: Option<Arc<Credential>>,
     pub rate: RateState,
 }
 
@@ -35,6 +41,10 @@ pub enum Denied {
     UnknownKey,
     #[error("the key was revoked")]
     RevokedKey,
+    #[error("the key ended at {at}")]
+    Expired { at: Timestamp },
+    #[error("the key may not be used from {from}")]
+    WrongNetwork { from: IpAddr },
     #[error("the tenant is suspended")]
     Suspended,
     #[error("too many requests in this second")]
@@ -53,56 +63,99 @@ impl Access {
         }
     }
 
-    /// Tells who shows this key and takes one request from its tenant's rate.
-    pub fn identify(&self, key: &ApiToken) -> Result<Caller, Denied> {
-        if !token::is_well_formed(key) {
-            return Err(Denied::UnknownKey);
-        }
-        // Found by the hash of 256 random bits: the time it takes tells nothing of another key.
-        let credential = self
-            .roster
-            .credential(&token::hash(key))
-            .ok_or(Denied::UnknownKey)?;
-        if credential.status == KeyStatus::Revoked {
-            return Err(Denied::RevokedKey);
-        }
-        let tenant = self
-            .roster
-            .tenant(credential.tenant)
-            .ok_or(Denied::UnknownKey)?;
-        if tenant.status == TenantStatus::Suspended {
-            return Err(Denied::Suspended);
-        }
-        let rate = self
-            .rates
-            .take(
-                tenant.id,
-                tenant.limits.requests_per_second,
-                self.clock.now(),
-            )
-            .map_err(|(rate, retry_after)| Denied::RateLimited { rate, retry_after })?;
-        Ok(Caller {
-            tenant,
-            credential: Some(credential.id),
-            rate,
-        })
+    /// Tells who shows this key from `peer` and takes one request from its tenant's rate. Either
+    /// kind of key opens either door.
+    pub fn identify(&self, key: &ApiToken, peer: IpAddr) -> Result<Caller, Denied> {
+        let mut caller = self.opened(key.expose(), peer)?;
+        let rate = self.rates.take(
+            caller.tenant.id,
+            caller.tenant.limits.requests_per_second,
+            self.clock.now(),
+        );
+        caller.rate =
+            rate.map_err(|(rate, retry_after)| Denied::RateLimited { rate, retry_after })?;
+        Ok(caller)
+    }
+
+    /// Tells who signs in from `peer` with this password, typed however: a password for old forms
+    /// or a long key. Takes nothing from the rate: a program that is quick over SMTP is paced at
+    /// delivery. The user name says nothing.
+    pub fn sign_in(&self, password: &str, peer: IpAddr) -> Result<Caller, Denied> {
+        self.opened(password.trim(), peer)
+    }
+
+    /// The same caller as the directory has it now: a session may last for hours.
+    pub fn renew(&self, caller: &Caller) -> Result<Caller, Denied> {
+        renewed(&self.roster, caller, self.clock.now())
     }
 
     /// A caller for mail that the operator sends as a tenant: no key, no rate.
     pub fn vouch(&self, tenant: TenantId) -> Result<Caller, Denied> {
-        let tenant = self.roster.tenant(tenant).ok_or(Denied::UnknownKey)?;
-        if tenant.status == TenantStatus::Suspended {
-            return Err(Denied::Suspended);
-        }
-        let rate = RateState {
-            limit: 0,
-            remaining: 0,
-            reset: 0,
-        };
-        Ok(Caller {
-            tenant,
-            credential: None,
-            rate,
-        })
+        vouched(&self.roster, tenant)
     }
+
+    fn opened(&self, secret: &str, peer: IpAddr) -> Result<Caller, Denied> {
+        // Found by the hash of at least 95 random bits: the time it takes tells nothing of
+        // another key.
+        let hash = hash(secret).ok_or(Denied::UnknownKey)?;
+        let key = self.roster.credential(&hash).ok_or(Denied::UnknownKey)?;
+        let caller = standing(&self.roster, key, self.clock.now())?;
+        match &caller.key {
+            Some(key) if !key.is_for(peer) => Err(Denied::WrongNetwork { from: peer }),
+            _ => Ok(caller),
+        }
+    }
+}
+
+/// The same caller, checked once more; with what the directory says of it now.
+pub(crate) fn renewed(roster: &Roster, caller: &Caller, now: Timestamp) -> Result<Caller, Denied> {
+    let now = match &caller.key {
+        None => vouched(roster, caller.tenant.id),
+        Some(key) => {
+            let key = roster.credential(&key.hash).ok_or(Denied::UnknownKey)?;
+            standing(roster, key, now)
+        }
+    }?;
+    Ok(Caller {
+        rate: caller.rate,
+        ..now
+    })
+}
+
+/// A caller without a key.
+pub(crate) fn vouched(roster: &Roster, tenant: TenantId) -> Result<Caller, Denied> {
+    let tenant = roster.tenant(tenant).ok_or(Denied::UnknownKey)?;
+    if tenant.status == TenantStatus::Suspended {
+        return Err(Denied::Suspended);
+    }
+    Ok(Caller {
+        tenant,
+        credential: None,
+        key: None,
+        rate: RateState::NONE,
+    })
+}
+
+fn standing(roster: &Roster, key: Arc<Credential>, now: Timestamp) -> Result<Caller, Denied> {
+    if key.status == KeyStatus::Revoked {
+        return Err(Denied::RevokedKey);
+    }
+    if let Some(at) = key.expires_at.filter(|at| *at <= now) {
+        return Err(Denied::Expired { at });
+    }
+    let caller = vouched(roster, key.tenant)?;
+    Ok(Caller {
+        credential: Some(key.id),
+        key: Some(key),
+        ..caller
+    })
+}
+
+// Told from its form, without asking the directory, what cannot be a key of ours.
+fn hash(secret: &str) -> Option<[u8; 32]> {
+    if let Some(password) = SmtpPassword::parse(secret) {
+        return Some(password.hash());
+    }
+    let token = ApiToken::parse(secret).ok()?;
+    token::is_well_formed(&token).then(|| token::hash(&token))
 }

@@ -6,14 +6,19 @@ use std::time::Duration;
 
 use postrider_message::Received;
 use postrider_model::{
-    EmailAddress, IdempotencyKey, Mailbox, Stream, Tag, Tenant, TenantId, Timestamp,
+    CredentialId, EmailAddress, IdempotencyKey, Mailbox, MessageId, SessionCode, Stream, Tag,
+    Tenant, TenantId, Timestamp,
 };
-use postrider_store::{ClaimScope, Roster};
+use postrider_store::{ClaimScope, Quota, Roster};
 
 use crate::accept::AcceptError;
+use crate::config::IdentityConfig;
 use crate::identity::{Identity, Service};
 use crate::instruments::Door;
-use crate::name;
+use crate::name::{NameFault, NamePolicy, Names, Own, Shown};
+use crate::order::Order;
+use crate::quota;
+use crate::reply::{Book, Replies};
 
 /// What a door hands over: a whole message and its envelope.
 #[derive(Clone, Debug)]
@@ -25,12 +30,16 @@ pub struct Submission {
     pub envelope: Vec<EmailAddress>,
     /// Shown to the tenant, never sent.
     pub bcc: Vec<Mailbox>,
-    pub stream: Stream,
+    /// `None` where the client did not say: then its key does, or it is transactional.
+    pub stream: Option<Stream>,
     pub tags: Vec<Tag>,
     pub scheduled_at: Option<Timestamp>,
     /// Not delivered after this.
     pub expires_at: Option<Timestamp>,
+    /// Over SMTP the gate makes its own, from the header.
     pub claim: Option<ClaimRequest>,
+    /// The SMTP session it came in by.
+    pub session: Option<SessionCode>,
 }
 
 /// A client's Idempotency-Key with what it stands for.
@@ -56,18 +65,28 @@ impl ClaimRequest {
 
 /// A submission that may be sent. Only `admit` makes one.
 pub(crate) struct Admitted {
+    pub(crate) id: MessageId,
+    /// The first of those that its submission was split into.
+    pub(crate) group: Option<MessageId>,
     pub(crate) tenant: Arc<Tenant>,
+    pub(crate) credential: Option<CredentialId>,
     pub(crate) identity: Identity,
     pub(crate) raw: Vec<u8>,
     pub(crate) facts: Received,
     pub(crate) recipients: Vec<EmailAddress>,
     pub(crate) from: Mailbox,
     /// The display name that was asked for and is not shown; the event says so.
-    pub(crate) refused_name: Option<String>,
+    pub(crate) refused_name: Option<(String, NameFault)>,
+    /// Whether a person is to look at it first.
+    pub(crate) held: bool,
     pub(crate) original_from: Option<Mailbox>,
-    pub(crate) reply_to: Vec<Mailbox>,
-    /// What was asked for as reply address and is not confirmed; the event says so.
-    pub(crate) unconfirmed: Vec<EmailAddress>,
+    /// What stands as Reply-To, and what was asked for and does not; the event says so.
+    pub(crate) replies: Replies,
+    /// To whom receipts and errors may go beside that.
+    pub(crate) receipts: Vec<EmailAddress>,
+    /// Those of the recipients, folded, that mail must not go to.
+    pub(crate) suppressed: HashSet<String>,
+    pub(crate) quota: Quota,
     pub(crate) due_at: Timestamp,
     pub(crate) expires_at: Timestamp,
     pub(crate) submission: Rest,
@@ -76,6 +95,8 @@ pub(crate) struct Admitted {
 
 /// What of a submission passes through admission untouched.
 pub(crate) struct Rest {
+    pub(crate) door: Door,
+    pub(crate) session: Option<SessionCode>,
     pub(crate) bcc: Vec<Mailbox>,
     pub(crate) stream: Stream,
     pub(crate) tags: Vec<Tag>,
@@ -84,9 +105,11 @@ pub(crate) struct Rest {
 }
 
 /// The rules of admission.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Rules {
     pub(crate) service: Service,
+    pub(crate) identity: Arc<IdentityConfig>,
+    pub(crate) names: Arc<Names>,
     /// Recipients of one message, after removing doubles.
     pub(crate) recipients_most: usize,
     /// How long a message is tried where the client says nothing.
@@ -100,9 +123,11 @@ pub(crate) fn admit(
     rules: &Rules,
     roster: &Roster,
     tenant: Arc<Tenant>,
-    submission: Submission,
+    order: Order,
     now: Timestamp,
 ) -> Result<Admitted, AcceptError> {
+    let stream = order.stream();
+    let submission = order.submission;
     let recipients = distinct(submission.envelope);
     if recipients.is_empty() {
         return Err(AcceptError::NoRecipients);
@@ -111,6 +136,12 @@ pub(crate) fn admit(
         let (given, most) = (recipients.len(), rules.recipients_most);
         return Err(AcceptError::TooManyRecipients { given, most });
     }
+    let book = Book {
+        roster,
+        tenant: &tenant,
+        key: order.key.as_deref(),
+    };
+    may_write_to(&book, &recipients)?;
     let raw = postrider_message::legible(postrider_message::normalise(submission.raw))?;
     let facts = postrider_message::read(&raw)?;
     // RFC 5322 §3.6.2 allows a list with a Sender; whose name would the tenant's address carry?
@@ -122,37 +153,75 @@ pub(crate) fn admit(
     let (due_at, expires_at) = times(rules, submission.scheduled_at, submission.expires_at, now)?;
     let identity = Identity::of(&tenant, &rules.service);
     let given = facts.from.first().cloned();
-    let shown = name::choose(
-        given.as_ref().and_then(|from| from.name.as_deref()),
-        &tenant.name,
-    );
-    let (reply_to, unconfirmed) = reply_addresses(roster, &tenant, &facts);
+    let shown = shown_name(rules, &book, given.as_ref())?;
     Ok(Admitted {
+        id: order.id,
+        group: order.group,
+        credential: order.key.as_ref().map(|key| key.id),
         from: identity.mailbox(shown.name),
+        held: shown.refused.is_some() && rules.names.policy == NamePolicy::Hold,
         refused_name: shown.refused,
         original_from: given.filter(|from| from.address != identity.from),
-        tenant,
+        replies: book.choose(&facts)?,
+        receipts: book.usable(&facts.receipts),
+        quota: quota::of(&book, &rules.identity, now),
+        suppressed: order.suppressed,
         identity,
         raw,
         facts,
         recipients,
-        reply_to,
-        unconfirmed,
         due_at,
         expires_at,
         submission: Rest {
+            door: submission.door,
+            session: submission.session,
             bcc: submission.bcc,
-            stream: submission.stream,
+            stream,
             tags: submission.tags,
             scheduled_at: submission.scheduled_at,
             expires_at: submission.expires_at,
         },
+        tenant,
         _only_here: (),
     })
 }
 
+// A tenant that has not confirmed its own address may try how it is, and write to nobody else.
+fn may_write_to(book: &Book<'_>, recipients: &[EmailAddress]) -> Result<(), AcceptError> {
+    let own = &book.tenant.reply_to;
+    let is_own = |address: &EmailAddress| address.folded() == own.folded();
+    if book.is_confirmed() || recipients.iter().all(is_own) {
+        return Ok(());
+    }
+    Err(AcceptError::NotConfirmed {
+        reply_to: own.clone(),
+    })
+}
+
+fn shown_name(
+    rules: &Rules,
+    book: &Book<'_>,
+    given: Option<&Mailbox>,
+) -> Result<Shown, AcceptError> {
+    let own = Own {
+        name: &book.tenant.name,
+        domain: &|domain| book.shows_domain(domain),
+    };
+    let given = given.and_then(|from| from.name.as_deref());
+    let shown = rules.names.choose(given, &own);
+    match shown.refused {
+        Some((name, fault)) if rules.names.policy == NamePolicy::Refuse => {
+            Err(AcceptError::NameRefused {
+                name: name.chars().take(128).collect::<String>(),
+                reason: fault,
+            })
+        }
+        _ => Ok(shown),
+    }
+}
+
 // Order is kept; of equal mailboxes the first stays.
-fn distinct(envelope: Vec<EmailAddress>) -> Vec<EmailAddress> {
+pub(crate) fn distinct(envelope: Vec<EmailAddress>) -> Vec<EmailAddress> {
     let mut seen = HashSet::with_capacity(envelope.len());
     envelope
         .into_iter()
@@ -183,46 +252,4 @@ pub(crate) fn times(
         });
     }
     Ok((due_at, expires_at))
-}
-
-// Explicit reply addresses that are confirmed, else the From if confirmed, else the default.
-// Whatever was asked for and is not confirmed never leaves; it is reported.
-fn reply_addresses(
-    roster: &Roster,
-    tenant: &Tenant,
-    facts: &Received,
-) -> (Vec<Mailbox>, Vec<EmailAddress>) {
-    let is_confirmed = |mailbox: &Mailbox| roster.is_confirmed(tenant.id, &mailbox.address);
-    let (explicit, mut unconfirmed): (Vec<_>, Vec<_>) =
-        facts.reply_to.iter().cloned().partition(is_confirmed);
-    if !explicit.is_empty() {
-        return (without_names(explicit), addresses(unconfirmed));
-    }
-    for from in facts.from.iter().filter(|from| from.address != tenant.from) {
-        if is_confirmed(from) {
-            return (without_names(vec![from.clone()]), addresses(unconfirmed));
-        }
-        unconfirmed.push(from.clone());
-    }
-    (
-        vec![Mailbox::from(tenant.reply_to.clone())],
-        addresses(unconfirmed),
-    )
-}
-
-// A name beside Reply-To is one more place for a deceptive name, and of no use.
-fn without_names(mailboxes: Vec<Mailbox>) -> Vec<Mailbox> {
-    addresses(mailboxes)
-        .into_iter()
-        .map(Mailbox::from)
-        .collect()
-}
-
-fn addresses(mailboxes: Vec<Mailbox>) -> Vec<EmailAddress> {
-    distinct(
-        mailboxes
-            .into_iter()
-            .map(|mailbox| mailbox.address)
-            .collect(),
-    )
 }

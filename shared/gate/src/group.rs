@@ -4,7 +4,7 @@ use postrider_model::{MessageId, Timestamp};
 use postrider_store::{Answer, Claim, ClaimScope, Committed, NewMessage};
 
 use crate::accept::{AcceptError, CLAIM_LIFE, Earlier, Gate};
-use crate::access::Caller;
+use crate::access::{self, Caller};
 use crate::admit::{ClaimRequest, Submission};
 use crate::instruments::{Counted, Door};
 
@@ -56,6 +56,7 @@ impl Gate {
         if self.space_is_short() {
             return Err(AcceptError::SpaceIsShort.into());
         }
+        let caller = &access::renewed(&self.roster, caller, begun).map_err(AcceptError::from)?;
         let tenant = caller.tenant.id;
         let claimed = group
             .claim
@@ -83,14 +84,16 @@ impl Gate {
         decide: impl FnOnce(&[Result<MessageId, AcceptError>]) -> Result<String, E>,
     ) -> Result<AcceptedGroup, GroupError<E>> {
         let now = self.clock.now();
-        let sealed = self.sealed_all(caller, submissions, now).await?;
-        let mut messages = Vec::with_capacity(sealed.len());
-        let mut told = Vec::with_capacity(sealed.len());
-        for one in sealed {
-            told.push(one.map(|message| {
-                let id = message.id;
-                messages.push(message);
-                id
+        let made = self.made_all(caller, submissions, now).await?;
+        let mut messages = Vec::with_capacity(made.len());
+        let mut told = Vec::with_capacity(made.len());
+        let mut unknown = Vec::new();
+        for one in made {
+            told.push(one.and_then(|made| {
+                let first = made.messages.first().ok_or(AcceptError::NoRecipients)?.id;
+                messages.extend(made.messages);
+                unknown.extend(made.unknown);
+                Ok(first)
             }));
         }
         let body = decide(&told).map_err(GroupError::Refused)?;
@@ -108,8 +111,13 @@ impl Gate {
                 until: now.after(CLAIM_LIFE),
             });
         }
-        self.commit_group(caller, (messages, door), answer, now)
-            .await
+        let accepted = self
+            .commit_group(caller, (messages, door), answer, now)
+            .await?;
+        if !accepted.stored.is_empty() {
+            self.unknown.put(unknown);
+        }
+        Ok(accepted)
     }
 
     async fn commit_group<E>(
@@ -141,57 +149,9 @@ impl Gate {
             }
         }
     }
-
-    // One after another on a thread of their own: at most one of them is in memory twice.
-    async fn sealed_all(
-        &self,
-        caller: &Caller,
-        submissions: Vec<Submission>,
-        now: Timestamp,
-    ) -> Result<Vec<Result<NewMessage, AcceptError>>, AcceptError> {
-        let sealing = self.sealing(caller);
-        let work = move || {
-            let mut sealed = Vec::with_capacity(submissions.len());
-            for submission in submissions {
-                match sealing.seal(submission, now) {
-                    Err(error) if !is_of_one(&error) => return Err(error),
-                    one => sealed.push(one),
-                }
-            }
-            Ok(sealed)
-        };
-        let sealed = tokio::task::spawn_blocking(work).await;
-        let sealed = sealed.map_err(|_| AcceptError::Stopped)?;
-        if let Err(AcceptError::OverQuota(_)) = &sealed {
-            self.count_over_quota();
-        }
-        sealed
-    }
 }
 
 fn replayed(answer: Answer) -> AcceptedGroup {
     let stored = Vec::new();
     AcceptedGroup { answer, stored }
-}
-
-// Whether one message of a group is at fault; else none of them can be accepted.
-fn is_of_one(error: &AcceptError) -> bool {
-    match error {
-        AcceptError::NoRecipients
-        | AcceptError::TooManyRecipients { .. }
-        | AcceptError::SeveralFrom { .. }
-        | AcceptError::TooLarge { .. }
-        | AcceptError::ScheduledTooLate { .. }
-        | AcceptError::ExpiresTooEarly { .. }
-        | AcceptError::Message(_) => true,
-        AcceptError::KeyOfOtherRequest
-        | AcceptError::KeyInProgress
-        | AcceptError::OverQuota(_)
-        | AcceptError::SpaceIsShort
-        | AcceptError::NoSigningKey
-        | AcceptError::NoReturnPath
-        | AcceptError::Sign(_)
-        | AcceptError::Stopped
-        | AcceptError::Store(_) => false,
-    }
 }

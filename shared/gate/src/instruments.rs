@@ -11,8 +11,12 @@ label!(
     pub Door is "door" {
         /// The HTTP API.
         Http = "http",
+        /// SMTP submission.
+        Smtp = "smtp",
         /// The operator's `postrider send`.
         Command = "command",
+        /// What Postrider writes itself.
+        House = "house",
     }
 );
 

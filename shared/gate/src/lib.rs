@@ -2,10 +2,12 @@
 //! `admit` → stamp → sign → commit.
 //!
 //! ```text
-//! Access::identify     a key becomes a Caller (tenant, rate)
+//! Access::identify     a key becomes a Caller (tenant, rate); sign_in: so does a password
 //! Budget::reserve      room in memory, before the body is read
 //! Gate::accept         admit → seal → Intake::commit → the promise
 //! Gate::accept_all     the same for several of one request, together
+//! Gate::ask            a letter to a reply address; confirm, disown: its answer
+//! Gate::unsubscribe    the answer to a link in bulk mail
 //! Gate::reseal         the same message, signed anew
 //! Gate::reschedule     and with another time
 //! Provision            tenants, keys and signing keys: what the directory is filled with
@@ -16,15 +18,31 @@
 mod accept;
 mod access;
 mod admit;
+mod asking;
+mod base32;
 mod budget;
 mod claim;
+mod config;
+mod first;
 mod group;
 mod identity;
+mod ids;
 mod instruments;
+mod letter;
+mod link;
+mod make;
+mod moment;
 mod name;
+mod once;
+mod options;
+mod order;
+mod pages;
+mod password;
 mod provision;
 mod quota;
+mod ramp;
 mod rate;
+mod reply;
 mod reschedule;
 mod reseal;
 mod return_path;
@@ -32,17 +50,25 @@ mod seal;
 mod sealing;
 mod secret;
 mod signing;
+mod tend;
 mod token;
 
 pub use accept::{AcceptError, Accepted, Gate, GateConfig, GatePorts};
 pub use access::{Access, Caller, Denied};
 pub use admit::{ClaimRequest, Submission};
+pub use asking::{AskError, AskOutcome};
 pub use budget::{Budget, BudgetBusy, Reservation};
+pub use config::{IdentityConfig, ReplyConfig};
 pub use group::{AcceptedGroup, Group, GroupError};
 pub use identity::Service;
 pub use instruments::Door;
-pub use provision::{Provision, ProvisionError, Provisioned, TenantDefaults};
-pub use quota::QuotaExceeded;
+pub use moment::read as read_moment;
+pub use name::{NameConfig, NameFault, NamePolicy};
+pub use pages::{LinkError, ReplyLink, UnsubscribeLink};
+pub use password::SmtpPassword;
+pub use provision::{KeyWishes, Provision, ProvisionError, Provisioned, TenantDefaults};
+pub use quota::{QuotaExceeded, QuotaOf};
+pub use ramp::RampConfig;
 pub use rate::RateState;
 pub use reschedule::RescheduleError;
 pub use reseal::ResealError;

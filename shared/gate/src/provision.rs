@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use postrider_message::{KeyError, generate_key};
 use postrider_model::{
-    ApiToken, Credential, CredentialId, DkimAlgorithm, DkimKey, DkimKeyId, EmailAddress, KeyStatus,
-    Limits, ReplyAddress, ReplyAddressId, ReplyStatus, Tenant, TenantId, TenantStatus,
+    ApiToken, Credential, CredentialId, DkimAlgorithm, DkimKey, DkimKeyId, EmailAddress,
+    KeyDefaults, KeyKind, KeyStatus, Language, Limits, Network, Ramp, ReplyAddress, ReplyAddressId,
+    ReplySource, ReplyStatus, Tenant, TenantId, TenantStatus, Timestamp, UnknownReplyTo,
 };
 use postrider_runtime::{Clock, Rng};
 use postrider_store::{Directory, NewTenant, StoreError};
 
 use crate::identity::Service;
+use crate::password::{self, SmtpPassword};
 use crate::secret::{MasterKey, SecretError};
 use crate::token;
 
@@ -25,9 +27,46 @@ pub struct Provision {
 }
 
 /// What a new tenant starts with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TenantDefaults {
     pub limits: Limits,
+    pub language: Language,
+    /// `Ramp::PAST` of one that somebody knows.
+    pub ramp: Ramp,
+    /// Whether its reply address counts as confirmed; else it is asked, and the tenant may write
+    /// to nobody else until it has answered.
+    pub is_confirmed: bool,
+}
+
+/// What a new key is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyWishes {
+    pub note: String,
+    /// For keys of old forms; made of the tenant's slug where none is wished.
+    pub user: Option<String>,
+    /// Where it may be used from; empty is anywhere.
+    pub networks: Vec<Network>,
+    /// Recipients per UTC day; 0 is no limit.
+    pub per_day: u32,
+    pub expires_at: Option<Timestamp>,
+    pub defaults: KeyDefaults,
+    pub unknown_reply_to: UnknownReplyTo,
+    pub skips_duplicates: bool,
+}
+
+impl Default for KeyWishes {
+    fn default() -> Self {
+        Self {
+            note: String::new(),
+            user: None,
+            networks: Vec::new(),
+            per_day: 0,
+            expires_at: None,
+            defaults: KeyDefaults::default(),
+            unknown_reply_to: UnknownReplyTo::default(),
+            skips_duplicates: true,
+        }
+    }
 }
 
 /// A new tenant and its first key, in the clear this one time.
@@ -44,6 +83,8 @@ pub enum ProvisionError {
         "the name cannot stand before an address: it is empty, longer than 128 characters, or has an @, control or invisible characters"
     )]
     BadName,
+    #[error("a user name has 1 to 20 visible ASCII characters")]
+    BadUser,
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -52,31 +93,34 @@ pub enum ProvisionError {
     Secret(#[from] SecretError),
 }
 
+/// The slug of the tenant that Postrider writes its own mail as. No other ends without a random
+/// part.
+const HOUSE: &str = "postrider";
 /// How often another random ending is tried for a From address that was used before.
 const SLUG_TRIES: u32 = 8;
 
 impl Provision {
-    /// Adds a tenant with one confirmed reply address and one key.
+    /// Adds a tenant with one reply address and one key.
     pub async fn tenant(
         &self,
         name: &str,
         reply_to: EmailAddress,
         defaults: TenantDefaults,
     ) -> Result<Provisioned, ProvisionError> {
-        let name = name.trim();
-        if !crate::name::is_acceptable(name) {
-            return Err(ProvisionError::BadName);
-        }
+        let name = acceptable(name)?;
         let mut tries = 1;
         loop {
-            let tenant = self.new_tenant(name, reply_to.clone(), defaults)?;
-            let (credential, token) = self.new_credential(tenant.id, "first key");
-            let reply_address =
-                self.new_reply_address(tenant.id, reply_to.clone(), ReplyStatus::Confirmed);
+            let slug = format!("{}-{}", slug(name), self.suffix());
+            let tenant = self.new_tenant(name, slug, &reply_to, &defaults)?;
+            let wishes = KeyWishes {
+                note: "first key".to_owned(),
+                ..KeyWishes::default()
+            };
+            let (credential, token) = self.new_credential(tenant.id, wishes);
             let new = NewTenant {
+                reply_address: self.default_reply_address(&tenant, defaults.is_confirmed),
                 tenant: tenant.clone(),
-                reply_address,
-                credential,
+                credential: Some(credential),
             };
             match self.directory.add_tenant(new).await {
                 Ok(()) => return Ok(Provisioned { tenant, token }),
@@ -86,7 +130,35 @@ impl Provision {
         }
     }
 
-    /// Adds a reply address to a tenant.
+    /// Adds the tenant that Postrider writes its own mail as, with answers to `reply_to`. It has
+    /// no key and no limits. `Taken` where there is one.
+    pub async fn house(
+        &self,
+        name: &str,
+        reply_to: EmailAddress,
+    ) -> Result<Tenant, ProvisionError> {
+        let defaults = TenantDefaults {
+            limits: Limits::default(),
+            language: Language::default(),
+            ramp: Ramp::PAST,
+            is_confirmed: true,
+        };
+        let slug = HOUSE.to_owned();
+        let tenant = self.new_tenant(acceptable(name)?, slug, &reply_to, &defaults)?;
+        let tenant = Tenant {
+            is_house: true,
+            ..tenant
+        };
+        let new = NewTenant {
+            reply_address: self.default_reply_address(&tenant, true),
+            tenant: tenant.clone(),
+            credential: None,
+        };
+        self.directory.add_tenant(new).await?;
+        Ok(tenant)
+    }
+
+    /// Adds a reply address to a tenant. One that is not confirmed is asked by the gate.
     pub async fn reply_address(
         &self,
         tenant: TenantId,
@@ -102,11 +174,32 @@ impl Provision {
     pub async fn credential(
         &self,
         tenant: TenantId,
-        note: &str,
+        wishes: KeyWishes,
     ) -> Result<(Credential, ApiToken), ProvisionError> {
-        let (credential, token) = self.new_credential(tenant, note);
+        let (credential, token) = self.new_credential(tenant, wishes);
         self.directory.add_credential(credential.clone()).await?;
         Ok((credential, token))
+    }
+
+    /// Adds a key for old forms, a user name with a password; shown this one time.
+    pub async fn smtp_credential(
+        &self,
+        tenant: &Tenant,
+        wishes: KeyWishes,
+    ) -> Result<(Credential, SmtpPassword), ProvisionError> {
+        let user = match wishes.user.clone() {
+            None => password::user_name(&tenant.slug),
+            Some(user) if password::is_user_name(&user) => user,
+            Some(_) => return Err(ProvisionError::BadUser),
+        };
+        let secret = SmtpPassword::mint(&self.rng);
+        let credential = Credential {
+            kind: KeyKind::Smtp,
+            user: Some(user),
+            ..self.wished(tenant.id, wishes, (secret.shown(), secret.hash()))
+        };
+        self.directory.add_credential(credential.clone()).await?;
+        Ok((credential, secret))
     }
 
     /// Adds a pair of signing keys (RSA-2048 and Ed25519) under new selectors. They sign from the
@@ -144,37 +237,64 @@ impl Provision {
     fn new_tenant(
         &self,
         name: &str,
-        reply_to: EmailAddress,
-        defaults: TenantDefaults,
+        slug: String,
+        reply_to: &EmailAddress,
+        defaults: &TenantDefaults,
     ) -> Result<Tenant, ProvisionError> {
         let at = self.clock.now();
-        let slug = format!("{}-{}", slug(name), self.suffix());
         let from = EmailAddress::new(slug.clone(), self.service.send_domain.clone());
         Ok(Tenant {
             id: TenantId::new(at, self.rng.bytes()),
             name: name.to_owned(),
             from: from.map_err(|_| ProvisionError::BadName)?,
             slug,
-            reply_to,
+            reply_to: reply_to.clone(),
             status: TenantStatus::Active,
             limits: defaults.limits,
+            language: defaults.language,
+            own_domain: false,
+            ramp: defaults.ramp,
+            is_house: false,
             created_at: at,
         })
     }
 
-    fn new_credential(&self, tenant: TenantId, note: &str) -> (Credential, ApiToken) {
+    fn new_credential(&self, tenant: TenantId, wishes: KeyWishes) -> (Credential, ApiToken) {
         let token = token::mint(&self.rng);
+        let secret = (token::shown(&token), token::hash(&token));
+        (self.wished(tenant, wishes, secret), token)
+    }
+
+    // An API key; what is another's is put in by who wishes it.
+    fn wished(
+        &self,
+        tenant: TenantId,
+        wishes: KeyWishes,
+        (prefix, hash): (String, [u8; 32]),
+    ) -> Credential {
         let at = self.clock.now();
-        let credential = Credential {
-            id: CredentialId::new(at, self.rng.bytes()),
-            tenant,
-            prefix: token::shown(&token),
-            hash: token::hash(&token),
-            note: note.to_owned(),
-            status: KeyStatus::Active,
+        let id = CredentialId::new(at, self.rng.bytes());
+        Credential {
+            note: wishes.note,
+            user: wishes.user,
+            networks: wishes.networks,
+            per_day: wishes.per_day,
+            expires_at: wishes.expires_at,
+            defaults: wishes.defaults,
+            unknown_reply_to: wishes.unknown_reply_to,
+            skips_duplicates: wishes.skips_duplicates,
             created_at: at,
+            ..Credential::api(id, tenant, prefix, hash)
+        }
+    }
+
+    fn default_reply_address(&self, tenant: &Tenant, is_confirmed: bool) -> ReplyAddress {
+        let status = if is_confirmed {
+            ReplyStatus::Confirmed
+        } else {
+            ReplyStatus::Unconfirmed
         };
-        (credential, token)
+        self.new_reply_address(tenant.id, tenant.reply_to.clone(), status)
     }
 
     fn new_reply_address(
@@ -184,12 +304,14 @@ impl Provision {
         status: ReplyStatus,
     ) -> ReplyAddress {
         let at = self.clock.now();
-        let id = ReplyAddressId::new(at, self.rng.bytes());
         ReplyAddress {
-            id,
+            id: ReplyAddressId::new(at, self.rng.bytes()),
             tenant,
             address,
             status,
+            source: ReplySource::Operator,
+            confirmed_at: (status == ReplyStatus::Confirmed).then_some(at),
+            asked_at: None,
             created_at: at,
         }
     }
@@ -202,6 +324,15 @@ impl Provision {
             char::from(LETTERS.get(at).copied().unwrap_or(b'2'))
         };
         (0..4).map(letter).collect()
+    }
+}
+
+fn acceptable(name: &str) -> Result<&str, ProvisionError> {
+    let name = name.trim();
+    if crate::name::is_acceptable(name) {
+        Ok(name)
+    } else {
+        Err(ProvisionError::BadName)
     }
 }
 

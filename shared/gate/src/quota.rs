@@ -5,17 +5,70 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use postrider_model::{Limits, TenantId, Timestamp};
+use postrider_model::{Tenant, TenantId, Timestamp};
 use postrider_store::{OverQuota, Period, Quota};
+
+use crate::config::IdentityConfig;
+use crate::reply::Book;
 
 /// Above this many tenants those whose period has ended are dropped.
 const TENANTS_MOST: usize = 10_000;
 
-/// The quota that a tenant's limits give it.
-pub(crate) fn of(limits: &Limits) -> Quota {
+/// What a message is counted against: the tenant's plan, or less while it is new or unconfirmed,
+/// and the key it came with.
+pub(crate) fn of(book: &Book<'_>, config: &IdentityConfig, now: Timestamp) -> Quota {
+    let tenant = book.tenant;
+    if tenant.is_house {
+        return Quota::default();
+    }
+    let unconfirmed = if book.is_confirmed() {
+        0
+    } else {
+        config.replies.unconfirmed_most
+    };
     Quota {
-        per_day: limits.per_day,
-        per_month: limits.per_month,
+        per_day: lower(tenant.limits.per_day, tenant.ramp.per_day),
+        per_month: lower(tenant.limits.per_month, unconfirmed),
+        key_per_day: book.key.map_or(0, |key| key.per_day),
+        new_per_hour: config.ramp.new_per_hour(tenant, now),
+    }
+}
+
+// Of two limits the one that binds; 0 is none.
+fn lower(one: u32, other: u32) -> u32 {
+    match (one, other) {
+        (0, limit) | (limit, 0) => limit,
+        (one, other) => one.min(other),
+    }
+}
+
+/// Which limit a quota comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuotaOf {
+    /// The tenant's own quota.
+    Plan,
+    /// It is new: its day grows by itself.
+    Ramp,
+    /// The key that the message came with.
+    Key,
+    /// Recipients that it writes to for the first time.
+    NewRecipients,
+    /// It has not confirmed its reply address.
+    Unconfirmed,
+}
+
+impl QuotaOf {
+    /// Where a tenant's limit of this period is from.
+    pub(crate) fn of(tenant: &Tenant, over: &OverQuota) -> Self {
+        let is_plan = |limit: u32| limit > 0 && limit <= over.limit;
+        match over.period {
+            Period::Day if is_plan(tenant.limits.per_day) => Self::Plan,
+            Period::Day => Self::Ramp,
+            Period::Month if is_plan(tenant.limits.per_month) => Self::Plan,
+            Period::Month => Self::Unconfirmed,
+            Period::KeyDay => Self::Key,
+            Period::NewHour => Self::NewRecipients,
+        }
     }
 }
 
@@ -26,21 +79,29 @@ pub(crate) fn of(limits: &Limits) -> Quota {
     word(*period)
 )]
 pub struct QuotaExceeded {
+    pub by: QuotaOf,
     pub period: Period,
     pub limit: u32,
-    /// Accepted in the period so far.
+    /// Accepted in the period so far, of those that it counts.
     pub used: u64,
     /// Of the message that was refused.
     pub recipients: usize,
+    /// Of first-time recipients: when it is as if nothing had been sent, at the latest.
     pub resets_at: Timestamp,
     /// From the refusal until then.
     pub retry_after: Duration,
 }
 
 impl QuotaExceeded {
-    pub(crate) fn new(over: &OverQuota, recipients: usize, now: Timestamp) -> Self {
+    pub(crate) fn new(
+        tenant: &Tenant,
+        over: &OverQuota,
+        recipients: usize,
+        now: Timestamp,
+    ) -> Self {
         let resets_at = resets_at(over.period, now);
         Self {
+            by: QuotaOf::of(tenant, over),
             period: over.period,
             limit: over.limit,
             used: over.used,
@@ -55,14 +116,17 @@ fn word(period: Period) -> &'static str {
     match period {
         Period::Day => "day",
         Period::Month => "month",
+        Period::KeyDay => "day under this key",
+        Period::NewHour => "hour that were not written to before",
     }
 }
 
 /// When a quota begins anew.
 fn resets_at(period: Period, now: Timestamp) -> Timestamp {
     match period {
-        Period::Day => now.next_day(),
+        Period::Day | Period::KeyDay => now.next_day(),
         Period::Month => now.next_month(),
+        Period::NewHour => now.after(Duration::from_hours(1)),
     }
 }
 
@@ -86,6 +150,10 @@ struct Counted {
 impl Quotas {
     /// Remembers a refusal of the commit.
     pub(crate) fn learn(&self, tenant: TenantId, over: &OverQuota, now: Timestamp) {
+        // A key's day is another's to use, and an hour passes by itself.
+        if matches!(over.period, Period::KeyDay | Period::NewHour) {
+            return;
+        }
         let counted = Counted {
             recipients: over.used,
             until: Some(resets_at(over.period, now)),
@@ -101,6 +169,7 @@ impl Quotas {
         match over.period {
             Period::Day => used.day = counted,
             Period::Month => used.month = counted,
+            Period::KeyDay | Period::NewHour => {}
         }
     }
 
@@ -112,7 +181,7 @@ impl Quotas {
         quota: Quota,
         now: Timestamp,
     ) -> Option<OverQuota> {
-        if quota == Quota::default() {
+        if (quota.per_day, quota.per_month) == (0, 0) {
             return None;
         }
         let known = self.0.lock().get(&tenant).copied()?;
@@ -161,7 +230,11 @@ mod tests {
         let (quotas, tenant) = (Quotas::default(), TenantId::from_bytes([1; 16]));
         let now = Timestamp::parse("2026-01-31T23:59:00Z").unwrap();
         let tomorrow = now.next_day();
-        let quota = |per_day, per_month| Quota { per_day, per_month };
+        let quota = |per_day, per_month| Quota {
+            per_day,
+            per_month,
+            ..Quota::default()
+        };
         let used_up = |quota, now| quotas.used_up(tenant, quota, now);
         assert_eq!(used_up(quota(10, 0), now), None, "nothing is known yet");
         quotas.learn(tenant, &over(Period::Day, 10, 9), now);

@@ -16,6 +16,15 @@ pub struct RateState {
     pub reset: u32,
 }
 
+impl RateState {
+    /// Where no rate is counted.
+    pub(crate) const NONE: Self = Self {
+        limit: 0,
+        remaining: 0,
+        reset: 0,
+    };
+}
+
 /// The buckets of all tenants that were here lately.
 #[derive(Default)]
 pub(crate) struct Rates(Mutex<HashMap<TenantId, Bucket>>);
@@ -39,11 +48,7 @@ impl Rates {
         now: Timestamp,
     ) -> Result<RateState, (RateState, Duration)> {
         if per_second == 0 {
-            return Ok(RateState {
-                limit: 0,
-                remaining: 0,
-                reset: 0,
-            });
+            return Ok(RateState::NONE);
         }
         let full = u64::from(per_second) * ONE;
         let mut buckets = self.0.lock();

@@ -2,6 +2,7 @@
 
 use postrider_model::{Domain, EmailAddress, MessageId, RecipientId, Stream};
 
+use crate::base32;
 use crate::secret::MasterKey;
 
 /// How far a return path reaches.
@@ -16,7 +17,6 @@ pub(crate) enum Scope<'a> {
 /// Size × recipients at one domain above which they share a return path, in bytes.
 const SHARED_ABOVE: usize = 8_000_000;
 const TAG_BYTES: usize = 10;
-const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 impl<'a> Scope<'a> {
     /// The scope of one recipient's return path, for a message of `size` bytes with `there`
@@ -56,48 +56,17 @@ impl<'a> Scope<'a> {
         let mut token = self.content();
         let tag = key.tag_return_path(&token);
         token.extend_from_slice(tag.as_ref().get(..TAG_BYTES)?);
-        EmailAddress::new(format!("b+{}", base32(&token)), bounce_domain.clone()).ok()
+        EmailAddress::new(
+            format!("b+{}", base32::encode(&token)),
+            bounce_domain.clone(),
+        )
+        .ok()
     }
-}
-
-// RFC 4648 §6 in lowercase without padding.
-fn base32(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().div_ceil(5) * 8);
-    let (mut bits, mut count) = (0_u32, 0_u32);
-    for byte in bytes {
-        bits = bits << 8 | u32::from(*byte);
-        count += 8;
-        while count >= 5 {
-            count -= 5;
-            text.push(digit(bits >> count));
-        }
-    }
-    if count > 0 {
-        text.push(digit(bits << (5 - count)));
-    }
-    text
-}
-
-fn digit(bits: u32) -> char {
-    char::from(BASE32.get((bits & 31) as usize).copied().unwrap_or(b'a'))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base32_is_that_of_rfc_4648() {
-        for (given, want) in [
-            ("", ""),
-            ("f", "my"),
-            ("fo", "mzxq"),
-            ("foo", "mzxw6"),
-            ("foobar", "mzxw6ytboi"),
-        ] {
-            assert_eq!(base32(given.as_bytes()), want, "{given}");
-        }
-    }
 
     #[test]
     fn a_return_path_is_stable_fits_and_names_nobody() {

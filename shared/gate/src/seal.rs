@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use postrider_message::{SignError, Stamp};
-use postrider_model::{
-    Domain, EmailAddress, Event, EventKind, Mailbox, MessageId, RecipientId, Timestamp,
-};
+use postrider_model::{Domain, EmailAddress, Mailbox, MessageId, RecipientId, Stream, Timestamp};
 use postrider_runtime::Rng;
 use postrider_store::{NewMessage, NewRecipient, Summary};
 
 use crate::accept::AcceptError;
 use crate::admit::Admitted;
+use crate::first;
 use crate::identity::Service;
-use crate::quota;
+use crate::instruments::Door;
+use crate::link::UnsubscribeToken;
 use crate::return_path::Scope;
 use crate::secret::MasterKey;
 use crate::signing::Signers;
@@ -26,6 +26,8 @@ const SIGNATURE_LIFE: Duration = Duration::from_hours(48);
 pub(crate) struct Seal<'a> {
     pub(crate) service: &'a Service,
     pub(crate) master: &'a MasterKey,
+    /// Where links lead to.
+    pub(crate) public_url: &'a str,
     pub(crate) signers: Signers,
     pub(crate) rng: &'a Rng,
     pub(crate) now: Timestamp,
@@ -36,7 +38,7 @@ pub(crate) struct Seal<'a> {
 /// Stamps and signs. CPU work of a fraction of a millisecond for small mail; large mail belongs
 /// on a blocking thread.
 pub(crate) fn seal(mut admitted: Admitted, with: &Seal<'_>) -> Result<NewMessage, AcceptError> {
-    let id = MessageId::new(with.now, with.rng.bytes());
+    let id = admitted.id;
     // Given up as soon as it can be: at most two copies of a large message are in memory.
     let raw = std::mem::take(&mut admitted.raw);
     let stamped = postrider_message::stamp(&raw, &stamp_of(&admitted, id, with))?;
@@ -54,16 +56,18 @@ pub(crate) fn seal(mut admitted: Admitted, with: &Seal<'_>) -> Result<NewMessage
         });
     }
     let recipients = recipients(&admitted, id, size, with)?;
-    let events = first_events(&admitted, &recipients, with.now);
+    let events = first::events(&admitted, &recipients, with.now);
     Ok(NewMessage {
         id,
         tenant: admitted.tenant.id,
+        credential: admitted.credential,
         accepted_at: with.now,
         due_at: admitted.due_at,
         expires_at: admitted.expires_at,
         selectors: signed.selectors,
         sealed_until: signed.until,
-        quota: quota::of(&admitted.tenant.limits),
+        quota: admitted.quota,
+        held: admitted.held,
         summary: summary(admitted, stamped.message_id),
         body: signed.body,
         smtputf8: stamped.needs_smtputf8 || recipients.iter().any(|r| r.address.needs_smtputf8()),
@@ -77,17 +81,40 @@ fn stamp_of(admitted: &Admitted, id: MessageId, with: &Seal<'_>) -> Stamp {
     let (tenant, stream) = (admitted.tenant.id, admitted.submission.stream);
     Stamp {
         from: admitted.from.clone(),
-        reply_to: admitted.reply_to.clone(),
+        reply_to: admitted.replies.to.clone(),
+        receipts: admitted.receipts.clone(),
+        unsubscribe: unsubscribe(admitted, with),
         date: admitted.due_at,
         message_id: admitted.identity.message_id(id),
         feedback_id: admitted.identity.feedback_id(tenant, stream),
         // RFC 5321 §4.4, without the client's address: it is nobody's business.
         received: format!(
-            "by {} with HTTP id {id}; {}",
+            "by {} with {} id {id}; {}",
             with.service.host,
+            protocol(admitted.submission.door),
             with.now.to_rfc5322()
         ),
     }
+}
+
+// RFC 3848; HTTP is registered too.
+fn protocol(door: Door) -> &'static str {
+    match door {
+        Door::Smtp => "ESMTPSA",
+        Door::Http | Door::Command | Door::House => "HTTP",
+    }
+}
+
+// Bulk mail is for one alone by now.
+fn unsubscribe(admitted: &Admitted, with: &Seal<'_>) -> Option<String> {
+    let address = admitted.recipients.first()?;
+    (admitted.submission.stream == Stream::Bulk).then(|| {
+        let token = UnsubscribeToken {
+            tenant: admitted.tenant.id,
+            address: address.clone(),
+        };
+        format!("{}/u/{}", with.public_url, token.print(with.master))
+    })
 }
 
 /// A message with its signatures before it.
@@ -139,6 +166,7 @@ fn recipients(
             .ok_or(AcceptError::NoReturnPath)?;
         Ok(NewRecipient {
             id,
+            suppressed: admitted.suppressed.contains(&address.folded()),
             address: address.clone(),
             return_path,
         })
@@ -146,68 +174,12 @@ fn recipients(
     admitted.recipients.iter().map(recipient).collect()
 }
 
-fn first_events(admitted: &Admitted, recipients: &[NewRecipient], now: Timestamp) -> Vec<Event> {
-    let later = admitted.due_at > now;
-    let kind = if later {
-        EventKind::Scheduled
-    } else {
-        EventKind::Accepted
-    };
-    let (named, replaced) = (name_note(admitted), replaced_note(admitted));
-    let mut events = Vec::with_capacity(recipients.len() * 2);
-    for recipient in recipients {
-        events.push(Event {
-            note: named.clone(),
-            ..Event::new(recipient.id, now, kind)
-        });
-        if let Some(note) = &replaced {
-            events.push(Event {
-                note: Some(note.clone()),
-                ..Event::new(recipient.id, now, EventKind::ReplyToReplaced)
-            });
-        }
-    }
-    events
-}
-
-fn name_note(admitted: &Admitted) -> Option<String> {
-    let refused = admitted.refused_name.as_ref()?;
-    let refused: String = refused.chars().take(128).collect();
-    let (refused, shown) = (refused.escape_debug(), &admitted.tenant.name);
-    Some(format!(
-        "the name \"{refused}\" is not shown before the address, \"{shown}\" is: a name has at most 128 characters, no @, no control and no invisible ones"
-    ))
-}
-
-fn replaced_note(admitted: &Admitted) -> Option<String> {
-    let refused = list(&admitted.unconfirmed);
-    let used: Vec<_> = admitted
-        .reply_to
-        .iter()
-        .map(|mailbox| mailbox.address.clone())
-        .collect();
-    (!refused.is_empty()).then(|| {
-        format!(
-            "{refused} is not a confirmed reply address; replies go to {}",
-            list(&used)
-        )
-    })
-}
-
-fn list(addresses: &[EmailAddress]) -> String {
-    addresses
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
 fn summary(admitted: Admitted, message_id: String) -> Summary {
     let shown = |mailboxes: &[Mailbox]| mailboxes.iter().map(ToString::to_string).collect();
     Summary {
         from: admitted.from.to_string(),
         original_from: admitted.original_from.map(|from| from.to_string()),
-        reply_to: shown(&admitted.reply_to),
+        reply_to: shown(&admitted.replies.to),
         to: shown(&admitted.facts.to),
         cc: shown(&admitted.facts.cc),
         bcc: shown(&admitted.submission.bcc),
@@ -218,5 +190,7 @@ fn summary(admitted: Admitted, message_id: String) -> Summary {
         attachments: admitted.facts.attachments,
         scheduled_at: admitted.submission.scheduled_at,
         expires_at: admitted.submission.expires_at,
+        group: admitted.group,
+        session: admitted.submission.session,
     }
 }

@@ -10,9 +10,11 @@ use postrider_telemetry::Histogram;
 
 use crate::accept::{AcceptError, Gate};
 use crate::access::Caller;
-use crate::admit::{Rules, Submission, admit};
+use crate::admit::{Admitted, Rules, admit};
+use crate::asking::Unknown;
 use crate::identity::Identity;
-use crate::quota::{self, QuotaExceeded, Quotas};
+use crate::order::Order;
+use crate::quota::{QuotaExceeded, Quotas};
 use crate::seal::{Seal, seal};
 use crate::secret::MasterKey;
 use crate::signing::Signers;
@@ -51,33 +53,52 @@ impl Gate {
 impl Sealing {
     /// Admits and seals one. What a tenant is refused whose quota is known to be used up costs no
     /// signature.
-    pub(crate) fn seal(
-        &self,
-        submission: Submission,
-        now: Timestamp,
-    ) -> Result<NewMessage, AcceptError> {
+    pub(crate) fn seal(&self, order: Order, now: Timestamp) -> Result<Sealed, AcceptError> {
         let (tenant, begun) = (Arc::clone(&self.tenant), Instant::now());
-        let admitted = admit(&self.rules, &self.roster, tenant, submission, now)?;
-        self.has_quota(admitted.recipients.len(), now)?;
+        let mut admitted = admit(&self.rules, &self.roster, tenant, order, now)?;
+        self.has_quota(&admitted, now)?;
+        let unknown = unknown_of(&mut admitted);
         let with = Seal {
             service: &self.rules.service,
+            public_url: &self.rules.identity.public_url,
             master: &self.master,
             signers: Arc::clone(&self.signers),
             rng: &self.rng,
             now,
             size_most: self.size_most,
         };
-        let sealed = seal(admitted, &with)?;
+        let message = seal(admitted, &with)?;
         self.seconds.span(begun.elapsed());
-        Ok(sealed)
+        Ok(Sealed { message, unknown })
     }
 
     // As far as is known here: the commit decides.
-    fn has_quota(&self, recipients: usize, now: Timestamp) -> Result<(), QuotaExceeded> {
-        let quota = quota::of(&self.tenant.limits);
-        match self.quotas.used_up(self.tenant.id, quota, now) {
-            Some(over) => Err(QuotaExceeded::new(&over, recipients, now)),
+    fn has_quota(&self, admitted: &Admitted, now: Timestamp) -> Result<(), QuotaExceeded> {
+        let recipients = admitted.recipients.len();
+        match self.quotas.used_up(self.tenant.id, admitted.quota, now) {
+            Some(over) => Err(QuotaExceeded::new(&self.tenant, &over, recipients, now)),
             None => Ok(()),
         }
     }
+}
+
+/// A message that is ready for the commit.
+pub(crate) struct Sealed {
+    pub(crate) message: NewMessage,
+    /// Whom it names as reply address and who is to be written to once it is accepted.
+    pub(crate) unknown: Vec<Unknown>,
+}
+
+fn unknown_of(admitted: &mut Admitted) -> Vec<Unknown> {
+    // Our own letters ask nobody.
+    if admitted.tenant.is_house {
+        return Vec::new();
+    }
+    let tenant = admitted.tenant.id;
+    let replies = &mut admitted.replies;
+    let told = std::mem::take(&mut replies.of_own_domain).into_iter();
+    let told = told.map(|address| Unknown::of_own_domain(tenant, address));
+    let asked = replies.to_ask().cloned();
+    let asked = asked.map(|address| Unknown::observed(tenant, address));
+    told.chain(asked).collect()
 }

@@ -5,10 +5,11 @@ use aws_lc_rs::hmac;
 use postrider_runtime::Rng;
 
 /// The one secret of a relay: 32 bytes from a file beside the database, never in it. Private
-/// DKIM keys are sealed with it; return paths are signed with it.
+/// DKIM keys are sealed with it; return paths and the links in our mail are signed with it.
 pub struct MasterKey {
     sealing: LessSafeKey,
     return_path: hmac::Key,
+    links: hmac::Key,
 }
 
 /// Why something could not be sealed or opened.
@@ -32,7 +33,9 @@ impl MasterKey {
         let sealing =
             UnboundKey::new(&AES_256_GCM, sealing.as_ref()).map_err(|_| SecretError::Seal)?;
         let return_path = derive(bytes, b"postrider/1 sign return paths");
+        let links = derive(bytes, b"postrider/1 sign links");
         Ok(Self {
+            links: hmac::Key::new(hmac::HMAC_SHA256, links.as_ref()),
             sealing: LessSafeKey::new(sealing),
             return_path: hmac::Key::new(hmac::HMAC_SHA256, return_path.as_ref()),
         })
@@ -77,6 +80,21 @@ impl MasterKey {
     /// The tag over the content of a return path, HMAC-SHA256.
     pub(crate) fn tag_return_path(&self, content: &[u8]) -> hmac::Tag {
         hmac::sign(&self.return_path, content)
+    }
+
+    /// The tag over what a link in a mail says, HMAC-SHA256.
+    pub(crate) fn tag_link(&self, content: &[u8]) -> hmac::Tag {
+        hmac::sign(&self.links, content)
+    }
+
+    /// Whether a link was made with this key: `tag` is at least half of its tag.
+    pub(crate) fn is_tag_of_link(&self, content: &[u8], tag: &[u8]) -> bool {
+        let made = hmac::sign(&self.links, content);
+        let made = made.as_ref().get(..tag.len());
+        tag.len() >= 16
+            && made.is_some_and(|made| {
+                aws_lc_rs::constant_time::verify_slices_are_equal(made, tag).is_ok()
+            })
     }
 }
 

@@ -1,0 +1,266 @@
+//! Writing to reply addresses: each is asked once whether it is the tenant's. Whoever writes to
+//! strangers because a stolen key made it must do so seldom: caps stand in the directory.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use postrider_model::{
+    EmailAddress, ReplyAddress, ReplyAddressId, ReplySource, ReplyStatus, Stream, Tenant, TenantId,
+    Timestamp,
+};
+use postrider_store::{AskCaps, Observed, StoreError};
+use tokio::sync::mpsc;
+
+use crate::accept::{AcceptError, Gate};
+use crate::access::vouched;
+use crate::admit::Submission;
+use crate::instruments::Door;
+use crate::letter::{self, Letter, LetterKind};
+use crate::link::ReplyToken;
+
+/// How many addresses may wait for their letter. More are forgotten: the next message that names
+/// one brings it back.
+const WAITING_MOST: usize = 1_024;
+
+/// An address that a tenant's mail named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unknown {
+    pub(crate) tenant: TenantId,
+    pub(crate) address: EmailAddress,
+    pub(crate) source: ReplySource,
+}
+
+impl Unknown {
+    /// It may be used once its owner confirms it.
+    pub(crate) fn observed(tenant: TenantId, address: EmailAddress) -> Self {
+        Self {
+            tenant,
+            address,
+            source: ReplySource::Observed,
+        }
+    }
+
+    /// It is used already; its owner is told.
+    pub(crate) fn of_own_domain(tenant: TenantId, address: EmailAddress) -> Self {
+        Self {
+            tenant,
+            address,
+            source: ReplySource::Domain,
+        }
+    }
+
+    fn status(&self) -> ReplyStatus {
+        match self.source {
+            ReplySource::Domain => ReplyStatus::Confirmed,
+            ReplySource::Operator | ReplySource::Tenant | ReplySource::Observed => {
+                ReplyStatus::Unconfirmed
+            }
+        }
+    }
+}
+
+/// Those who wait for their letter.
+pub(crate) struct UnknownQueue {
+    sender: mpsc::Sender<Unknown>,
+    receiver: Mutex<Option<mpsc::Receiver<Unknown>>>,
+}
+
+impl Default for UnknownQueue {
+    fn default() -> Self {
+        let (sender, receiver) = mpsc::channel(WAITING_MOST);
+        Self {
+            sender,
+            receiver: Mutex::new(Some(receiver)),
+        }
+    }
+}
+
+impl UnknownQueue {
+    /// Never holds anything up.
+    pub(crate) fn put(&self, unknown: Vec<Unknown>) {
+        for one in unknown {
+            if self.sender.try_send(one).is_err() {
+                tracing::debug!("a reply address is not asked now: too many wait");
+            }
+        }
+    }
+
+    /// The other end; once.
+    pub(crate) fn take(&self) -> Option<mpsc::Receiver<Unknown>> {
+        self.receiver.lock().take()
+    }
+}
+
+/// What became of the wish that an address be written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskOutcome {
+    /// A letter to it is accepted.
+    Asked,
+    /// It was written to not long ago, for this tenant or another.
+    Lately,
+    /// The tenant had enough new addresses today.
+    TooManyToday,
+    /// There is nothing to ask: it is confirmed, or its owner said no.
+    Settled(ReplyStatus),
+    /// There is no tenant to write as.
+    NoHouse,
+}
+
+/// Why an address could not be written to.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    #[error("the tenant is not there")]
+    NoTenant,
+    #[error("the letter could not be composed")]
+    Letter,
+    #[error("the letter was not accepted")]
+    Accept(#[from] AcceptError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Gate {
+    /// Asks an address of a tenant whether it may be the tenant's reply address, unless it was
+    /// written to lately. The address need not be in the directory yet: then it is entered.
+    pub async fn ask(
+        &self,
+        tenant: TenantId,
+        address: &EmailAddress,
+    ) -> Result<AskOutcome, AskError> {
+        let unknown = Unknown {
+            tenant,
+            address: address.clone(),
+            source: ReplySource::Tenant,
+        };
+        self.write_to(&unknown).await
+    }
+
+    pub(crate) async fn write_to(&self, unknown: &Unknown) -> Result<AskOutcome, AskError> {
+        let tenant = self.roster.tenant(unknown.tenant);
+        let tenant = tenant.ok_or(AskError::NoTenant)?;
+        let Some(house) = self.roster.house() else {
+            return Ok(AskOutcome::NoHouse);
+        };
+        // Mail to our own addresses goes to whom it is to be confirmed for.
+        let service = &self.rules.service;
+        let domain = unknown.address.domain();
+        if *domain == service.send_domain || *domain == service.bounce_domain {
+            return Ok(AskOutcome::Settled(ReplyStatus::Refused));
+        }
+        if let Some(outcome) = self.settled(unknown) {
+            return Ok(outcome);
+        }
+        let now = self.clock.now();
+        let Observed { address, ask } = self.entered(unknown, now).await?;
+        let Some(entry) = address else {
+            return Ok(AskOutcome::TooManyToday);
+        };
+        let kind = self.kind(unknown, &entry, now).await?;
+        let (Some(kind), true) = (kind, ask) else {
+            return Ok(match entry.status {
+                ReplyStatus::Unconfirmed => AskOutcome::Lately,
+                status => AskOutcome::Settled(status),
+            });
+        };
+        self.send_letter((&house, &tenant), &entry, kind).await?;
+        Ok(AskOutcome::Asked)
+    }
+
+    // What is known in memory saves the question to the directory.
+    fn settled(&self, unknown: &Unknown) -> Option<AskOutcome> {
+        let known = self
+            .roster
+            .reply_address(unknown.tenant, &unknown.address)?;
+        match known.status {
+            ReplyStatus::Unconfirmed if unknown.source == ReplySource::Domain => None,
+            ReplyStatus::Unconfirmed => {
+                let pause = self.rules.identity.replies.pause;
+                let is_lately = |at: Timestamp| self.clock.now() < at.after(pause);
+                let asked = known.asked_at.is_some_and(is_lately);
+                asked.then_some(AskOutcome::Lately)
+            }
+            status => Some(AskOutcome::Settled(status)),
+        }
+    }
+
+    async fn entered(&self, unknown: &Unknown, now: Timestamp) -> Result<Observed, StoreError> {
+        let replies = self.rules.identity.replies;
+        let caps = AskCaps {
+            per_day: replies.new_per_day,
+            pause: replies.pause,
+        };
+        let status = unknown.status();
+        let seen = ReplyAddress {
+            id: ReplyAddressId::new(now, self.rng.bytes()),
+            tenant: unknown.tenant,
+            address: unknown.address.clone(),
+            status,
+            source: unknown.source,
+            confirmed_at: (status == ReplyStatus::Confirmed).then_some(now),
+            asked_at: None,
+            created_at: now,
+        };
+        self.directory.observe_reply_address(seen, caps).await
+    }
+
+    // What is to be said to it, if anything is. One that was asked in vain before its domain was
+    // the tenant's is confirmed now.
+    async fn kind(
+        &self,
+        unknown: &Unknown,
+        entry: &ReplyAddress,
+        now: Timestamp,
+    ) -> Result<Option<LetterKind>, StoreError> {
+        let is_domain = unknown.source == ReplySource::Domain;
+        Ok(match entry.status {
+            ReplyStatus::Unconfirmed if is_domain => {
+                let status = ReplyStatus::Confirmed;
+                self.directory
+                    .set_reply_status(entry.tenant, &entry.address, status, now)
+                    .await?;
+                Some(LetterKind::Notice)
+            }
+            ReplyStatus::Unconfirmed => Some(LetterKind::Question),
+            ReplyStatus::Confirmed if is_domain => Some(LetterKind::Notice),
+            ReplyStatus::Confirmed | ReplyStatus::Refused | ReplyStatus::Broken => None,
+        })
+    }
+
+    async fn send_letter(
+        &self,
+        (house, tenant): (&Arc<Tenant>, &Arc<Tenant>),
+        entry: &ReplyAddress,
+        kind: LetterKind,
+    ) -> Result<(), AskError> {
+        let token = ReplyToken {
+            tenant: entry.tenant,
+            address: entry.address.clone(),
+            at: self.clock.now(),
+        };
+        let token = token.print(&self.master, entry.id);
+        let letter = Letter {
+            kind,
+            tenant: &tenant.name,
+            language: tenant.language,
+            address: &entry.address,
+            service: self.rules.service.host.as_str(),
+            link: format!("{}/c/{token}", self.rules.identity.public_url),
+        };
+        let raw = letter::compose(&letter, self.rng.bytes()).map_err(|_| AskError::Letter)?;
+        let submission = Submission {
+            door: Door::House,
+            raw,
+            envelope: vec![entry.address.clone()],
+            bcc: Vec::new(),
+            stream: Some(Stream::Transactional),
+            tags: Vec::new(),
+            scheduled_at: None,
+            expires_at: None,
+            claim: None,
+            session: None,
+        };
+        let caller = vouched(&self.roster, house.id).map_err(AcceptError::from)?;
+        self.accept(&caller, submission).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,185 @@
+//! What Postrider writes itself, in the tenant's language: to a reply address that is to be
+//! confirmed, and to one that is used because its domain is the tenant's.
+
+use postrider_message::{ComposeError, Draft, compose as compose_draft};
+use postrider_model::{EmailAddress, Language, Mailbox};
+
+/// What it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LetterKind {
+    /// May replies go there?
+    Question,
+    /// They do.
+    Notice,
+}
+
+/// One letter.
+pub(crate) struct Letter<'a> {
+    pub(crate) kind: LetterKind,
+    /// The tenant's name.
+    pub(crate) tenant: &'a str,
+    pub(crate) language: Language,
+    pub(crate) address: &'a EmailAddress,
+    /// The host that says it took the mail.
+    pub(crate) service: &'a str,
+    /// The page to answer on.
+    pub(crate) link: String,
+}
+
+/// RFC 5322, ready for the gate.
+pub(crate) fn compose(letter: &Letter<'_>, random: [u8; 16]) -> Result<Vec<u8>, ComposeError> {
+    let (subject, paragraphs) = words(letter);
+    let draft = Draft {
+        to: vec![Mailbox::from(letter.address.clone())],
+        subject,
+        text: Some(paragraphs.join("\n\n")),
+        html: Some(html(&paragraphs, letter)),
+        // RFC 3834 §5: nobody's holiday answer is to come of it.
+        headers: vec![("Auto-Submitted".to_owned(), "auto-generated".to_owned())],
+        ..Draft::default()
+    };
+    Ok(compose_draft(&draft, random)?.bytes)
+}
+
+fn words(letter: &Letter<'_>) -> (String, Vec<String>) {
+    let text = match (letter.language, letter.kind) {
+        (Language::En, LetterKind::Question) => QUESTION_EN,
+        (Language::En, LetterKind::Notice) => NOTICE_EN,
+        (Language::Fr, LetterKind::Question) => QUESTION_FR,
+        (Language::Fr, LetterKind::Notice) => NOTICE_FR,
+    };
+    let mut paragraphs = text.iter().map(|one| filled(one, letter));
+    let subject = paragraphs.next().unwrap_or_default();
+    (subject, paragraphs.collect())
+}
+
+// The names in braces are the letter's; one pass, so that nothing in a name counts as one.
+fn filled(text: &str, letter: &Letter<'_>) -> String {
+    let mut out = String::with_capacity(text.len() + 64);
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        let (name, after) = after.split_once('}').unwrap_or((after, ""));
+        out.push_str(before);
+        match name {
+            "tenant" => out.push_str(letter.tenant),
+            "address" => out.push_str(&letter.address.to_string()),
+            "domain" => out.push_str(letter.address.domain().as_str()),
+            "service" => out.push_str(letter.service),
+            _ => out.push_str(&letter.link),
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Each begins with its subject.
+const QUESTION_EN: &[&str] = &[
+    "Please confirm: may replies to {tenant} go to this address?",
+    "Hello,",
+    "{tenant} sends its e-mail through {service} and has named {address} as the address that replies should go to.",
+    "If that is right, open this page and press «Confirm»:",
+    "{link}",
+    "If you do not know {tenant}, press «I don't know them» on the same page, or do nothing at all: without your confirmation the address is not used.",
+    "The page is valid for 30 days. Opening it changes nothing.",
+    "Postrider, the mail service at {service}",
+];
+const NOTICE_EN: &[&str] = &[
+    "Replies to {tenant} now go to this address",
+    "Hello,",
+    "{tenant} sends its e-mail through {service}. Replies to some of it go to {address} from now on, because another address at {domain} was confirmed before.",
+    "If that is right, there is nothing to do. If it is not, open this page and press «Not ours»:",
+    "{link}",
+    "The page is valid for 30 days. Opening it changes nothing.",
+    "Postrider, the mail service at {service}",
+];
+const QUESTION_FR: &[&str] = &[
+    "À confirmer : les réponses à {tenant} peuvent-elles arriver à cette adresse ?",
+    "Bonjour,",
+    "{tenant} envoie ses courriels par {service} et a indiqué {address} comme adresse à laquelle les réponses doivent arriver.",
+    "Si c'est exact, ouvrez cette page et appuyez sur « Confirmer » :",
+    "{link}",
+    "Si vous ne connaissez pas {tenant}, appuyez sur « Je ne les connais pas » sur la même page, ou ne faites rien : sans votre confirmation, l'adresse n'est pas utilisée.",
+    "La page est valable 30 jours. L'ouvrir ne change rien.",
+    "Postrider, le service de courriel de {service}",
+];
+const NOTICE_FR: &[&str] = &[
+    "Les réponses à {tenant} arrivent maintenant à cette adresse",
+    "Bonjour,",
+    "{tenant} envoie ses courriels par {service}. Les réponses à certains d'entre eux arrivent désormais à {address}, parce qu'une autre adresse de {domain} a déjà été confirmée.",
+    "Si c'est exact, il n'y a rien à faire. Sinon, ouvrez cette page et appuyez sur « Ce n'est pas à nous » :",
+    "{link}",
+    "La page est valable 30 jours. L'ouvrir ne change rien.",
+    "Postrider, le service de courriel de {service}",
+];
+
+fn html(paragraphs: &[String], letter: &Letter<'_>) -> String {
+    let mut html = format!(
+        "<!doctype html><html lang=\"{}\"><body style=\"font-family:sans-serif;line-height:1.5\">",
+        letter.language
+    );
+    for paragraph in paragraphs {
+        let text = escaped(paragraph);
+        let shown = if *paragraph == letter.link {
+            format!("<a href=\"{text}\">{text}</a>")
+        } else {
+            text
+        };
+        html.extend(["<p>", &shown, "</p>"]);
+    }
+    html.push_str("</body></html>");
+    html
+}
+
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_letter_names_tenant_address_and_link_once_where_it_counts() {
+        let address = EmailAddress::parse("ann@joesgarage.example").unwrap();
+        for language in Language::ALL {
+            for kind in [LetterKind::Question, LetterKind::Notice] {
+                let letter = Letter {
+                    kind,
+                    tenant: "Joe & <Söhne> {link}",
+                    language: *language,
+                    address: &address,
+                    service: "relay.example",
+                    link: "https://relay.example/c/abc".to_owned(),
+                };
+                let raw = compose(&letter, [1; 16]).unwrap();
+                let texts = postrider_message::texts(&raw);
+                let (text, html) = (texts.text.unwrap(), texts.html.unwrap());
+                assert_eq!(text.matches("https://relay.example/c/abc").count(), 1);
+                assert!(
+                    text.contains("Joe & <Söhne> {link}")
+                        && text.contains("ann@joesgarage.example")
+                );
+                assert!(
+                    html.contains("href=\"https://relay.example/c/abc\""),
+                    "{html}"
+                );
+                assert!(html.contains("Joe &amp; &lt;Söhne&gt; {link}"), "{html}");
+                let subject = postrider_message::header_value(&raw, "Subject").unwrap();
+                assert!(subject.contains("Joe & <Söhne> {link}"), "{subject}");
+                let auto = postrider_message::header_value(&raw, "Auto-Submitted");
+                assert_eq!(auto.as_deref(), Some("auto-generated"));
+            }
+        }
+    }
+}

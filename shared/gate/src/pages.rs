@@ -1,0 +1,134 @@
+//! The answers to links in mail: what the pages show, and what their buttons do. A look changes
+//! nothing.
+
+use std::sync::Arc;
+
+use postrider_model::{
+    EmailAddress, ReplyAddress, ReplySource, ReplyStatus, Stream, Suppression, SuppressionId,
+    SuppressionReason, Tenant,
+};
+use postrider_store::StoreError;
+
+use crate::accept::Gate;
+use crate::link::{REPLY_LIFE, ReplyToken, UnsubscribeToken};
+
+/// A reply address that is asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplyLink {
+    pub tenant: Arc<Tenant>,
+    pub address: EmailAddress,
+    /// As it stands now.
+    pub status: ReplyStatus,
+    /// `Domain`: it is used already, and its owner was told.
+    pub source: ReplySource,
+}
+
+/// A recipient that may leave a tenant's bulk mail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnsubscribeLink {
+    pub tenant: Arc<Tenant>,
+    pub address: EmailAddress,
+}
+
+/// Why a link leads nowhere.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// Not one of ours, or what it is about is gone.
+    #[error("the link is unknown")]
+    Unknown,
+    #[error("the link is too old")]
+    Expired,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Gate {
+    /// What a confirmation link is about.
+    pub fn reply_link(&self, token: &str) -> Result<ReplyLink, LinkError> {
+        let (tenant, entry) = self.entry_of(token)?;
+        Ok(ReplyLink {
+            tenant,
+            address: entry.address.clone(),
+            status: entry.status,
+            source: entry.source,
+        })
+    }
+
+    /// The owner of an address says that replies may go there. In force when it returns.
+    pub async fn confirm(&self, token: &str) -> Result<ReplyLink, LinkError> {
+        self.answer(token, ReplyStatus::Confirmed).await
+    }
+
+    /// The owner of an address does not know the tenant: a sign of abuse, counted against it.
+    pub async fn disown(&self, token: &str) -> Result<ReplyLink, LinkError> {
+        self.answer(token, ReplyStatus::Refused).await
+    }
+
+    async fn answer(&self, token: &str, status: ReplyStatus) -> Result<ReplyLink, LinkError> {
+        let (tenant, entry) = self.entry_of(token)?;
+        if entry.status != status {
+            let (directory, now) = (&self.directory, self.clock.now());
+            directory
+                .set_reply_status(tenant.id, &entry.address, status, now)
+                .await?;
+            tracing::info!(
+                tenant.id = %tenant.id,
+                status = %status,
+                "the owner of a reply address has answered"
+            );
+            // Seen by the very next message; other nodes are told as of any change.
+            self.roster.refresh(directory.as_ref()).await?;
+        }
+        Ok(ReplyLink {
+            tenant,
+            address: entry.address.clone(),
+            status,
+            source: entry.source,
+        })
+    }
+
+    fn entry_of(&self, token: &str) -> Result<(Arc<Tenant>, Arc<ReplyAddress>), LinkError> {
+        let said = ReplyToken::read(token).ok_or(LinkError::Unknown)?;
+        let entry = self.roster.reply_address(said.tenant, &said.address);
+        let entry = entry.ok_or(LinkError::Unknown)?;
+        if !ReplyToken::is_of(&self.master, token, entry.id) {
+            return Err(LinkError::Unknown);
+        }
+        if said.at.after(REPLY_LIFE) < self.clock.now() {
+            return Err(LinkError::Expired);
+        }
+        let tenant = self.roster.tenant(said.tenant);
+        Ok((tenant.ok_or(LinkError::Unknown)?, entry))
+    }
+
+    /// What a link to leave bulk mail is about.
+    pub fn unsubscribe_link(&self, token: &str) -> Result<UnsubscribeLink, LinkError> {
+        let said = UnsubscribeToken::parse(&self.master, token).ok_or(LinkError::Unknown)?;
+        let tenant = self.roster.tenant(said.tenant).ok_or(LinkError::Unknown)?;
+        Ok(UnsubscribeLink {
+            tenant,
+            address: said.address,
+        })
+    }
+
+    /// A recipient leaves a tenant's bulk mail; other mail still goes there. In force when it
+    /// returns; once more is as good as once.
+    pub async fn unsubscribe(&self, token: &str) -> Result<UnsubscribeLink, LinkError> {
+        let link = self.unsubscribe_link(token)?;
+        let now = self.clock.now();
+        let suppression = Suppression {
+            id: SuppressionId::new(now, self.rng.bytes()),
+            tenant: link.tenant.id,
+            address: link.address.clone(),
+            stream: Some(Stream::Bulk),
+            reason: SuppressionReason::Unsubscribe,
+            source: "the link in a bulk message".to_owned(),
+            since: now,
+            until: None,
+        };
+        self.suppressions
+            .suppress(link.tenant.id, vec![suppression])
+            .await?;
+        Ok(link)
+    }
+}

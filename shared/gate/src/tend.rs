@@ -1,0 +1,156 @@
+//! What the gate does by itself, beside the mail: letters to reply addresses, the days of ramps,
+//! addresses that take no mail any more.
+
+use std::time::Duration;
+
+use postrider_model::{ReplySource, ReplyStatus, SuppressionReason, Tenant, Timestamp};
+use postrider_runtime::Shutdown;
+use postrider_store::{
+    DirectorySnapshot, StoreError, Suppressed, SuppressionFilter, SuppressionPage, SuppressionStart,
+};
+use tokio::time::MissedTickBehavior;
+
+use crate::accept::Gate;
+use crate::asking::Unknown;
+
+/// Between two rounds.
+const ROUND: Duration = Duration::from_secs(2);
+/// Bounces of our own letters that are looked at in one round.
+const BOUNCES_MOST: u8 = 100;
+/// Days without us that a ramp is decided for afterwards.
+const DAYS_MOST: i64 = 31;
+
+/// What of a round need not be done again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Seen {
+    generation: u64,
+    /// UTC.
+    day: i64,
+}
+
+impl Gate {
+    /// Works until shutdown begins; in every process with a gate, and any number of them: who
+    /// is first with something has the directory say so. Runs once.
+    pub async fn run(&self, shutdown: Shutdown) {
+        let Some(mut unknown) = self.unknown.take() else {
+            return;
+        };
+        let mut seen = Seen::default();
+        let mut round = tokio::time::interval(ROUND);
+        round.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.begun() => break,
+                Some(one) = unknown.recv() => self.write(&one).await,
+                _ = round.tick() => {
+                    if let Err(fault) = self.tend(&mut seen).await {
+                        tracing::warn!(
+                            error = &fault as &dyn std::error::Error,
+                            "reply addresses and ramps could not be looked after"
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    async fn write(&self, unknown: &Unknown) {
+        match self.write_to(unknown).await {
+            Ok(outcome) => tracing::debug!(
+                tenant.id = %unknown.tenant,
+                outcome = ?outcome,
+                "a reply address that mail named"
+            ),
+            Err(fault) => tracing::warn!(
+                tenant.id = %unknown.tenant,
+                error = &fault as &dyn std::error::Error,
+                "a reply address could not be asked"
+            ),
+        }
+    }
+
+    async fn tend(&self, seen: &mut Seen) -> Result<(), StoreError> {
+        self.break_bounced().await?;
+        let current = Seen {
+            generation: self.roster.generation(),
+            day: self.clock.now().day(),
+        };
+        if current == *seen || self.roster.house().is_none() {
+            return Ok(());
+        }
+        let directory = self.directory.snapshot().await?;
+        for tenant in &directory.tenants {
+            self.decide_ramp(tenant, current.day).await?;
+        }
+        for unknown in never_asked(&directory) {
+            self.write(&unknown).await;
+        }
+        *seen = current;
+        Ok(())
+    }
+
+    // A letter of ours that came back for good: nothing goes to that mailbox, whosever it is.
+    async fn break_bounced(&self) -> Result<(), StoreError> {
+        let Some(house) = self.roster.house() else {
+            return Ok(());
+        };
+        let page = SuppressionPage {
+            limit: BOUNCES_MOST,
+            start: SuppressionStart::Newest,
+        };
+        let (filter, now) = (SuppressionFilter::default(), self.clock.now());
+        let list = self.suppressions.suppressions(house.id, filter, page, now);
+        let list = list.await?.map(|list| list.suppressions);
+        for one in list.unwrap_or_default() {
+            if one.reason == SuppressionReason::HardBounce {
+                let of = self.directory.break_reply_address(&one.address).await?;
+                tracing::info!(tenants = of.len(), "a reply address takes no mail any more");
+            }
+            // Done with: whoever asks that address again gets another letter.
+            let which = [Suppressed::Id(one.id)];
+            self.suppressions.lift(house.id, &which).await?;
+        }
+        Ok(())
+    }
+
+    /// Decides a tenant's ramp up to today, a day after the other.
+    pub(crate) async fn decide_ramp(&self, tenant: &Tenant, today: i64) -> Result<(), StoreError> {
+        let first = tenant.ramp.decided.max(today - DAYS_MOST);
+        if tenant.ramp.is_past() || tenant.ramp.decided >= today {
+            return Ok(());
+        }
+        let mut then = tenant.clone();
+        for day in first..today {
+            let usage = self.mail.usage(tenant.id, Timestamp::of_day(day)).await?;
+            then.ramp = self.rules.identity.ramp.next(&then, &usage, day + 1);
+        }
+        // False: another process has decided it.
+        let (was, ramp) = (tenant.ramp, then.ramp);
+        let is_ours = self.directory.change_ramp(tenant.id, was, ramp).await?;
+        if is_ours && was.per_day != ramp.per_day {
+            tracing::info!(
+                tenant.id = %tenant.id,
+                per_day = ramp.per_day,
+                "a new tenant may send more"
+            );
+        }
+        Ok(())
+    }
+}
+
+// What an operator or a tenant entered waits for its first letter.
+fn never_asked(directory: &DirectorySnapshot) -> Vec<Unknown> {
+    let entries = directory.reply_addresses.iter();
+    let waiting = entries.filter(|entry| {
+        entry.status == ReplyStatus::Unconfirmed
+            && entry.asked_at.is_none()
+            && entry.source != ReplySource::Domain
+    });
+    let unknown = waiting.map(|entry| Unknown {
+        tenant: entry.tenant,
+        address: entry.address.clone(),
+        source: entry.source,
+    });
+    unknown.collect()
+}
