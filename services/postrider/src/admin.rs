@@ -5,10 +5,15 @@
 //! database itself. Both ways end in `Office::execute`.
 
 mod dkim;
+mod house;
+mod key;
 mod nodes;
 mod queue;
+mod reply;
+mod session;
 mod show;
 mod socket;
+mod suppression;
 mod tenant;
 mod verb;
 
@@ -16,12 +21,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::bail;
-use postrider_gate::{Access, Gate, Provision};
+use postrider_gate::{Access, Gate, Provision, RampConfig};
 use postrider_model::{Limits, Tenant, TenantId, TenantStatus};
 use postrider_runtime::Shutdown;
-use postrider_store::{DirectorySnapshot, Roster};
+use postrider_store::{DirectorySnapshot, Roster, TenantChange};
 use serde_json::Value;
 
+pub use key::NewKey;
 pub use socket::{ask, serve};
 pub use verb::{About, NewLimits, QueueAct, Verb};
 
@@ -34,11 +40,21 @@ pub struct Office {
     pub(crate) roster: Roster,
     pub(crate) access: Arc<Access>,
     pub(crate) gate: Arc<Gate>,
-    pub(crate) tenant_limits: Limits,
+    pub(crate) newcomers: Newcomers,
     /// Where the DNS records to publish are written at each change.
     pub(crate) records_path: PathBuf,
     /// Verbs that take long end early from here on, and leave nothing open.
     pub(crate) stopping: Shutdown,
+}
+
+/// What a new tenant begins with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Newcomers {
+    pub(crate) limits: Limits,
+    /// Whether all of them are known people: confirmed, and without a ramp.
+    pub(crate) vouched: bool,
+    /// How the others begin.
+    pub(crate) ramp: RampConfig,
 }
 
 impl Office {
@@ -59,7 +75,12 @@ impl Office {
 
     async fn carry_out(&self, verb: Verb) -> anyhow::Result<Value> {
         match verb {
-            Verb::TenantAdd { name, reply_to } => self.add_tenant(&name, reply_to).await,
+            Verb::TenantAdd {
+                name,
+                reply_to,
+                language,
+                vouched,
+            } => self.add_tenant(&name, reply_to, language, vouched).await,
             Verb::TenantList => self.list_tenants().await,
             Verb::TenantShow { tenant } => self.show_tenant(&tenant).await,
             Verb::TenantSuspend { tenant } => {
@@ -67,12 +88,44 @@ impl Office {
             }
             Verb::TenantResume { tenant } => self.set_status(&tenant, TenantStatus::Active).await,
             Verb::TenantLimit { tenant, limits } => self.limit(&tenant, limits).await,
+            Verb::TenantSet {
+                tenant,
+                language,
+                own_domain,
+                vouched,
+            } => {
+                let change = TenantChange {
+                    language,
+                    own_domain,
+                };
+                self.set_tenant(&tenant, change, vouched).await
+            }
+            Verb::ReplyToList { tenant } => self.list_reply_to(&tenant).await,
             Verb::ReplyToAdd { tenant, address } => self.add_reply_to(&tenant, address).await,
             Verb::ReplyToConfirm { tenant, address } => self.confirm(&tenant, &address).await,
             Verb::ReplyToRemove { tenant, address } => self.remove(&tenant, &address).await,
-            Verb::KeyCreate { tenant, note } => self.create_key(&tenant, &note).await,
+            Verb::KeyCreate { tenant, key } => self.create_key(&tenant, key).await,
             Verb::KeyList { tenant } => self.list_keys(&tenant).await,
             Verb::KeyRevoke { id } => self.revoke_key(&id).await,
+            Verb::SuppressionList {
+                tenant,
+                stream,
+                address,
+                after,
+            } => {
+                let listed = self.list_suppressions(&tenant, stream, address, after);
+                listed.await
+            }
+            Verb::SuppressionAdd {
+                tenant,
+                address,
+                stream,
+                note,
+            } => self.add_suppression(&tenant, address, stream, &note).await,
+            Verb::SuppressionLift { tenant, address } => {
+                self.lift_suppression(&tenant, &address).await
+            }
+            Verb::Session { code } => self.session(code).await,
             Verb::DkimShow => self.show_dkim().await,
             Verb::DkimAdd => self.add_dkim().await,
             Verb::DkimRevoke { selector } => self.revoke_dkim(&selector).await,

@@ -4,15 +4,21 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use postrider_model::{Domain, EmailAddress};
+use postrider_model::{Domain, EmailAddress, SessionCode};
 
+mod key;
 mod queue;
+mod reply;
+mod suppression;
 mod tenant;
 
+pub use key::KeyCommand;
 pub use queue::QueueCommand;
-pub use tenant::{KeyCommand, LimitArgs, ReplyToCommand, TenantCommand, Which, WhichAddress};
+pub use reply::{ReplyCommand, WhichAddress};
+pub use suppression::SuppressionCommand;
+pub use tenant::{LimitArgs, TenantCommand, Which};
 
-/// An outbound e-mail relay: takes mail by HTTP, signs it, keeps it, delivers it.
+/// An outbound e-mail relay: takes mail by SMTP and HTTP, signs it, keeps it, delivers it.
 #[derive(Debug, Parser)]
 #[command(name = "postrider", version, disable_help_subcommand = true)]
 pub struct Cli {
@@ -34,12 +40,25 @@ pub enum Command {
     Migrate(Place),
     /// Print the configuration
     Config(ConfigArgs),
-    /// Tenants and their reply addresses
+    /// Tenants and their limits
     #[command(subcommand)]
     Tenant(TenantCommand),
-    /// A tenant's keys
+    /// A tenant's keys, and passwords for SMTP
     #[command(subcommand)]
     Key(KeyCommand),
+    /// A tenant's reply addresses
+    #[command(subcommand)]
+    Reply(ReplyCommand),
+    /// Whom a tenant's mail does not go to
+    #[command(subcommand)]
+    Suppression(SuppressionCommand),
+    /// Show a submission session by the code that stands in its replies, as 7F3K-Q2
+    Session {
+        /// The code: any case, with or without the hyphen
+        code: SessionCode,
+        #[command(flatten)]
+        place: Place,
+    },
     /// The service's signing keys
     #[command(subcommand)]
     Dkim(DkimCommand),
@@ -77,7 +96,7 @@ pub struct DevArgs {
     /// Where the HTTP door listens [default: 127.0.0.1:8025, the next free port if taken]
     #[arg(long, value_name = "ADDR")]
     pub http: Option<SocketAddr>,
-    /// Where the SMTP door will listen; there is none yet
+    /// Where the SMTP door listens [default: 127.0.0.1:2525, the next free port if taken]
     #[arg(long, value_name = "ADDR")]
     pub smtp: Option<SocketAddr>,
     /// Empty the folder first

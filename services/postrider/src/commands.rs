@@ -33,7 +33,10 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
         Command::Migrate(place) => make::migrate(&place).await,
         Command::Config(args) => show_config(&args),
         Command::Tenant(command) => ask(verbs::tenant(command)).await,
-        Command::Key(command) => ask(verbs::key(command)).await,
+        Command::Key(command) => ask(command.parts()).await,
+        Command::Reply(command) => ask(command.parts()).await,
+        Command::Suppression(command) => ask(command.parts()).await,
+        Command::Session { code, place } => ask((place, Verb::Session { code })).await,
         Command::Dkim(command) => ask(verbs::dkim(command)).await,
         Command::Send(args) => ask(verbs::send(args)).await,
         Command::Nodes(place) => ask((place, Verb::Nodes)).await,
@@ -51,6 +54,7 @@ async fn ask((place, verb): (Place, Verb)) -> anyhow::Result<()> {
         ask_or_open(&config, &verb).await?
     };
     match verb {
+        Verb::Session { .. } if !place.json => print::line(&print::session(&answer)),
         Verb::Queue { act, .. } if !place.json => print::line(&print::queue(act, &answer)),
         _ => print::answer(&answer, place.json),
     }
@@ -146,6 +150,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let relay = Relay::start(&config, &args.role, Machine::real(), shutdown.clone()).await?;
     tracing::info!(
         http = ?relay.http,
+        smtp = ?relay.smtp,
         metrics = %relay.metrics,
         host = %config.service.host,
         role = %role_names(&args.role),

@@ -11,6 +11,11 @@ use serde::Deserialize;
 
 mod check;
 mod defaults;
+mod identity;
+mod smtp;
+
+pub use identity::{NameWord, NamesConfig, RampConfig, RepliesConfig};
+pub use smtp::{CertificatePair, SmtpConfig, SmtpPort};
 
 /// The documented default file, as `postrider config --default` prints it.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -25,11 +30,15 @@ pub struct Config {
     pub service: ServiceConfig,
     pub database: DatabaseConfig,
     pub http: HttpConfig,
+    pub smtp: SmtpConfig,
     pub metrics: MetricsConfig,
     pub dns: DnsConfig,
     pub delivery: DeliveryConfig,
     pub limits: LimitsConfig,
     pub tenants: TenantsConfig,
+    pub names: NamesConfig,
+    pub replies: RepliesConfig,
+    pub ramp: RampConfig,
     pub retention: RetentionConfig,
     pub log: LogConfig,
     pub shutdown: ShutdownConfig,
@@ -58,6 +67,7 @@ pub struct HttpConfig {
     pub listen: Vec<SocketAddr>,
     pub tls_certificate: PathBuf,
     pub tls_key: PathBuf,
+    pub public_url: String,
     pub max_connections: usize,
     pub max_connections_of_one: usize,
 }
@@ -114,6 +124,7 @@ pub struct LimitsConfig {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TenantsConfig {
+    pub vouched: bool,
     pub requests_per_second: u32,
     pub per_minute: u32,
     pub burst: u32,
@@ -195,6 +206,7 @@ impl Config {
 
     pub fn tenant_limits(&self) -> Limits {
         let TenantsConfig {
+            vouched: _,
             requests_per_second,
             per_minute,
             burst,
@@ -211,6 +223,14 @@ impl Config {
             connections,
             per_day,
             per_month,
+        }
+    }
+
+    /// Where the HTTP door is for people who follow a link, without a slash at its end.
+    pub fn public_url(&self) -> String {
+        match self.http.public_url.trim_end_matches('/') {
+            "" => format!("https://{}", self.service.host),
+            url => url.to_owned(),
         }
     }
 
@@ -255,6 +275,24 @@ mod tests {
     }
 
     #[test]
+    fn links_point_to_the_service_unless_it_is_said_where() {
+        for (text, want) in [
+            ("", "https://relay.example"),
+            (
+                "[http]\npublic_url = \"https://mail.example/\"\n",
+                "https://mail.example",
+            ),
+            (
+                "[http]\npublic_url = \"http://10.0.0.1:8025\"\n",
+                "http://10.0.0.1:8025",
+            ),
+        ] {
+            let config = Config::parse(text, Path::new("")).unwrap();
+            assert_eq!(config.public_url(), want, "{text}");
+        }
+    }
+
+    #[test]
     fn a_key_that_is_not_known_is_refused_with_its_line() {
         for (text, says) in [
             ("[http]\nlisten = [\"127.0.0.1:1\"]\nlissen = 1\n", "line 3"),
@@ -279,6 +317,21 @@ mod tests {
                 "limits.lifetime_hours",
             ),
             ("[dns]\ntimeout_seconds = 0\n", "dns.timeout_seconds"),
+            (
+                "[http]\npublic_url = \"relay.example\"\n",
+                "http.public_url",
+            ),
+            ("[smtp]\nenabled = true\n", "smtp.certificates"),
+            ("[smtp]\nenabled = true\nlisten = []\n", "smtp.listen"),
+            ("[smtp]\nlisten = [{ address = \"0.0.0.0\" }]\n", "line 2"),
+            (
+                "[smtp]\nlisten = [{ address = \"0.0.0.0:25\", banner_after_ms = 60000 }]\n",
+                "0.0.0.0:25 is 60000",
+            ),
+            ("[smtp]\nidle_seconds = 0\n", "smtp.idle_seconds"),
+            ("[names]\npolicy = \"drop\"\n", "line 2"),
+            ("[names]\nbrands = [\"  \"]\n", "names.brands"),
+            ("[ramp]\nfirst_day = 0\n", "ramp.first_day"),
         ] {
             let fault = format!("{:#}", Config::parse(text, Path::new("")).unwrap_err());
             assert!(fault.contains(says), "{text}: {fault}");

@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use postrider_gate::{Access, Gate, GateConfig, GatePorts, Provision};
+use postrider_gate::{
+    Access, Gate, GateConfig, GatePorts, IdentityConfig, NameConfig, NamePolicy, Provision,
+    RampConfig, ReplyConfig,
+};
 use postrider_runtime::Shutdown;
 use postrider_store::Roster;
 use postrider_telemetry::Registry;
 
-use crate::admin::Office;
-use crate::config::Config;
+use crate::admin::{Newcomers, Office};
+use crate::config::{Config, NameWord};
 use crate::database::{Database, is_locked};
 use crate::folder;
 use crate::relay::Machine;
@@ -83,6 +86,8 @@ impl Core {
         let ports = GatePorts {
             intake: Arc::clone(&database.intake),
             mail: Arc::clone(&database.mail),
+            directory: Arc::clone(&database.directory),
+            suppressions: Arc::clone(&database.suppressions),
             roster: roster.clone(),
             master: Arc::clone(&master),
             clock: machine.clock.clone(),
@@ -103,7 +108,7 @@ impl Core {
             roster: roster.clone(),
             access: Arc::clone(&access),
             gate: Arc::clone(&gate),
-            tenant_limits: config.tenant_limits(),
+            newcomers: newcomers(config),
             records_path: config.dkim_records_path(),
             stopping: Shutdown::new(config.drain()),
         });
@@ -129,6 +134,14 @@ impl Core {
     }
 }
 
+fn newcomers(config: &Config) -> Newcomers {
+    Newcomers {
+        limits: config.tenant_limits(),
+        vouched: config.tenants.vouched,
+        ramp: identity(config).ramp,
+    }
+}
+
 fn gate_config(config: &Config) -> GateConfig {
     let limits = &config.limits;
     GateConfig {
@@ -137,5 +150,38 @@ fn gate_config(config: &Config) -> GateConfig {
         recipients_most: limits.recipients,
         lifetime: Duration::from_hours(limits.lifetime_hours),
         schedule_most: Duration::from_hours(24 * limits.schedule_days),
+        identity: identity(config),
+    }
+}
+
+fn identity(config: &Config) -> IdentityConfig {
+    let (names, replies, ramp) = (&config.names, &config.replies, &config.ramp);
+    let mut brands = if names.known_brands {
+        NameConfig::default().brands
+    } else {
+        Vec::new()
+    };
+    brands.extend(names.brands.iter().cloned());
+    IdentityConfig {
+        public_url: config.public_url(),
+        names: NameConfig {
+            policy: match names.policy {
+                NameWord::Hold => NamePolicy::Hold,
+                NameWord::Replace => NamePolicy::Replace,
+                NameWord::Refuse => NamePolicy::Refuse,
+            },
+            brands,
+        },
+        replies: ReplyConfig {
+            new_per_day: replies.new_per_day,
+            pause: Duration::from_hours(24 * replies.pause_days),
+            unconfirmed_most: replies.unconfirmed_most,
+        },
+        ramp: RampConfig {
+            first_day: ramp.first_day,
+            new_per_hour: ramp.new_recipients_per_hour,
+            new_for: Duration::from_hours(24 * ramp.new_for_days),
+            plan: ramp.plan,
+        },
     }
 }

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use postrider_store::{Controls, Directory, Intake, Mail, Nodes, Queue, Upkeep};
+use postrider_store::{
+    Controls, Directory, Intake, Mail, Nodes, Queue, Sessions, Suppressions, Upkeep,
+};
 use postrider_store_postgres::{PostgresOptions, PostgresStore};
 use postrider_store_sqlite::{OpenError, SqliteOptions, SqliteStore, Synchronous};
 use postrider_telemetry::Registry;
@@ -105,6 +107,8 @@ pub(crate) struct Database {
     pub(crate) nodes: Arc<dyn Nodes>,
     pub(crate) controls: Arc<dyn Controls>,
     pub(crate) upkeep: Arc<dyn Upkeep>,
+    pub(crate) sessions: Arc<dyn Sessions>,
+    pub(crate) suppressions: Arc<dyn Suppressions>,
     store: Store,
 }
 
@@ -201,7 +205,8 @@ impl Database {
 
     fn of<S>(ports: &Arc<S>, store: Store) -> Self
     where
-        S: Directory + Intake + Mail + Queue + Nodes + Controls + Upkeep + 'static,
+        S: Directory + Intake + Mail + Queue + Nodes + Controls + Upkeep,
+        S: Sessions + Suppressions + 'static,
     {
         Self {
             directory: Arc::<S>::clone(ports),
@@ -211,6 +216,8 @@ impl Database {
             nodes: Arc::<S>::clone(ports),
             controls: Arc::<S>::clone(ports),
             upkeep: Arc::<S>::clone(ports),
+            sessions: Arc::<S>::clone(ports),
+            suppressions: Arc::<S>::clone(ports),
             store,
         }
     }

@@ -1,10 +1,14 @@
 //! How a command's answer looks to a person. With `--json` it is printed as it is.
 
+mod session;
+
 use std::io::Write;
 
 use serde_json::Value;
 
 use crate::admin::QueueAct;
+
+pub(crate) use session::session;
 
 /// Prints an answer to standard output.
 pub(crate) fn answer(value: &Value, json: bool) -> anyhow::Result<()> {

@@ -1,15 +1,14 @@
 //! The relay put together: from a configuration to running services, and to their end.
 
+mod doors;
+
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use postrider_delivery::{Dialer, RunError};
 use postrider_dns::{DnsConfig, Resolver};
-use postrider_gate::Budget;
-use postrider_ingest::Listener;
 use postrider_runtime::{Clock, Rng, Shutdown};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -22,10 +21,6 @@ use crate::core::Core;
 use crate::database::{Database, Location};
 use crate::metrics::MetricsDoor;
 use crate::seals::Seals;
-use crate::suspended::Suspended;
-
-/// How long a request waits for room in memory before it is told to come back.
-const ROOM_WAIT: Duration = Duration::from_secs(30);
 
 /// What a relay has of the machine; a test may give it another.
 #[derive(Clone, Debug)]
@@ -47,6 +42,8 @@ impl Machine {
 pub struct Relay {
     /// Where the HTTP door listens.
     pub http: Vec<SocketAddr>,
+    /// Where the SMTP door listens; none where it is off.
+    pub smtp: Vec<SocketAddr>,
     pub metrics: SocketAddr,
     pub office: Arc<Office>,
     pub shutdown: Shutdown,
@@ -70,8 +67,10 @@ impl Relay {
         let core = Core::open_when_free(config, &machine).await?;
         core.check_master_key(config)?;
         core.office.ensure_signing_keys().await?;
+        core.office.ensure_house().await?;
         let mut relay = Self {
             http: Vec::new(),
+            smtp: Vec::new(),
             metrics: config.metrics.listen,
             office: Arc::clone(&core.office),
             shutdown,
@@ -129,6 +128,11 @@ impl Relay {
         let (clock, metrics) = (machine.clock.clone(), core.metrics.clone());
         let retention = caretaker::retain(upkeep, keep, clock, metrics, self.shutdown.clone());
         self.spawn("retention", done(retention));
+        let (gate, shutdown) = (Arc::clone(&core.gate), self.shutdown.clone());
+        self.spawn("gate", async move {
+            gate.run(shutdown).await;
+            Ok(())
+        });
         let controls = Arc::clone(&core.database.controls);
         let controls = caretaker::close_controls(controls, self.shutdown.clone());
         self.spawn("controls", done(controls));
@@ -158,50 +162,6 @@ impl Relay {
         };
         let serving = postrider_http::serve(listener, None, door, limits, self.shutdown.clone());
         self.spawn("metrics", done(serving));
-        Ok(())
-    }
-
-    async fn start_ingest(
-        &mut self,
-        config: &Config,
-        core: &Core,
-        machine: &Machine,
-    ) -> anyhow::Result<()> {
-        let tls = tls_acceptor(config)?;
-        let mut listeners = Vec::new();
-        for address in &config.http.listen {
-            let tcp = listen("http.listen", *address).await?;
-            self.http.push(tcp.local_addr()?);
-            listeners.push(Listener {
-                tcp,
-                tls: tls.clone(),
-            });
-        }
-        warn_of_few_files(listeners.len() * config.http.max_connections);
-        let budget = Budget::new(config.limits.memory_bytes, ROOM_WAIT);
-        crate::metrics::show_room(&core.metrics, &budget, config.limits.memory_bytes);
-        let ports = postrider_ingest::Ports {
-            gate: Arc::clone(&core.gate),
-            access: Arc::clone(&core.access),
-            budget,
-            mail: Arc::clone(&core.database.mail),
-            suspensions: Arc::new(Suspended(Arc::clone(&core.database.controls))),
-            upkeep: Arc::clone(&core.database.upkeep),
-            clock: machine.clock.clone(),
-            rng: machine.rng.clone(),
-            metrics: core.metrics.clone(),
-        };
-        let doors = postrider_ingest::Config {
-            request_most: config.limits.request_bytes as u64,
-            http_recipients_most: config.limits.http_recipients,
-            http: postrider_http::Config {
-                max_connections: config.http.max_connections,
-                max_connections_of_one: config.http.max_connections_of_one,
-                ..Default::default()
-            },
-        };
-        let serving = postrider_ingest::run(ports, doors, listeners, self.shutdown.clone());
-        self.spawn("ingest", done(serving));
         Ok(())
     }
 
@@ -306,35 +266,10 @@ async fn done(work: impl Future<Output = ()>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Binds an address that `key` of the configuration names.
 async fn listen(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
     let bound = TcpListener::bind(address).await;
     bound.with_context(|| {
         format!("{key}: cannot listen on {address}: each process needs an address of its own there")
     })
-}
-
-/// What else is open: the database, the journal, the sessions of delivery.
-const OTHER_FILES: u64 = 1_024;
-
-// Who is over the limit is refused by the system, whatever the configuration allows.
-fn warn_of_few_files(connections: usize) {
-    let needed = connections as u64 + OTHER_FILES;
-    let granted = postrider_runtime::raise_open_files();
-    if let Some(granted) = granted.filter(|granted| *granted < needed) {
-        tracing::warn!(
-            granted,
-            needed,
-            "the system lets this process open fewer files than it may have connections: raise LimitNOFILE, or lower http.max_connections"
-        );
-    }
-}
-
-fn tls_acceptor(config: &Config) -> anyhow::Result<Option<postrider_tls::Acceptor>> {
-    let (certificate, key) = (&config.http.tls_certificate, &config.http.tls_key);
-    if certificate.as_os_str().is_empty() {
-        return Ok(None);
-    }
-    let path = |path: &Path| config.path(path);
-    let made = postrider_tls::Acceptor::from_pem_files(&path(certificate), &path(key));
-    made.map(Some).context("http.tls_certificate, http.tls_key")
 }

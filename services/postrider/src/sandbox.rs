@@ -1,15 +1,16 @@
 //! `postrider dev`: the relay as `serve` runs it, and a fake internet beside it, in one process.
 //! It writes the configuration into its folder and starts the same code from it.
 
+mod announced;
 mod internet;
 mod once;
 mod state;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
+use postrider_model::Language;
 use postrider_runtime::Shutdown;
 use serde_json::{Value, json};
 
@@ -23,6 +24,7 @@ use crate::relay::{Machine, Relay};
 use crate::signals::Signals;
 use crate::{folder, print};
 
+use announced::Announced;
 use internet::Internet;
 use state::State;
 
@@ -39,7 +41,7 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     if args.fresh {
         empty(&data).await?;
     }
-    remove_announcement(&data)?;
+    announced::remove(&data)?;
     let mut state = State::read(&data)?;
     state.choose_database(args.database.as_deref());
     // Written at once: from here on the folder is known as a sandbox's.
@@ -74,7 +76,7 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     let worked = work.await;
     let ended = relay.ended().await;
     internet.stop().await;
-    remove_announcement(&data)?;
+    announced::remove(&data)?;
     worked.and(ended)
 }
 
@@ -132,13 +134,16 @@ fn write_config(
     state: &mut State,
     internet: &Internet,
 ) -> anyhow::Result<Config> {
-    let http = http_address(args)?;
+    let http = address(args, "--http", args.http, HTTP_PORT)?;
+    let smtp = address(args, "--smtp", args.smtp, SMTP_PORT)?;
     let metrics = state::free_port(&mut state.metrics_port)?;
     let tls = match &args.public {
         Some(name) => Some(internet.write_certificate(data, name.as_str())?),
         None => None,
     };
     let (certificate, key) = tls.unwrap_or_default();
+    let public_url = url(args, http);
+    let certificates = smtp_certificates(data, args, internet)?;
     let text = format!(
         r#"# Written by `postrider dev` at each start.
 [service]
@@ -153,6 +158,12 @@ url = {database}
 listen = ["{http}"]
 tls_certificate = "{certificate}"
 tls_key = "{key}"
+public_url = "{public_url}"
+
+[smtp]
+enabled = true
+listen = [{{ address = "{smtp}", banner_after_ms = 150 }}]
+certificates = [{certificates}]
 
 [metrics]
 listen = "127.0.0.1:{metrics}"
@@ -167,6 +178,7 @@ dial = "loopback"
 retry_divisor = {divisor}
 
 [tenants]
+vouched = true
 requests_per_second = 10000
 
 [log]
@@ -186,17 +198,49 @@ drain_seconds = {DRAIN_SECONDS}
 }
 
 const HTTP_PORT: u16 = 8025;
+const SMTP_PORT: u16 = 2525;
 
-fn http_address(args: &DevArgs) -> anyhow::Result<SocketAddr> {
+// What was asked for, or the usual port, or the next free one.
+fn address(
+    args: &DevArgs,
+    option: &str,
+    asked: Option<SocketAddr>,
+    usual: u16,
+) -> anyhow::Result<SocketAddr> {
     let host = if args.public.is_some() {
         Ipv4Addr::UNSPECIFIED
     } else {
         Ipv4Addr::LOCALHOST
     };
-    match args.http {
-        Some(address) => state::chosen_address(address),
-        None => state::next_free(IpAddr::V4(host), HTTP_PORT),
+    match asked {
+        Some(address) => state::chosen_address(option, address),
+        None => state::next_free(option, IpAddr::V4(host), usual),
     }
+}
+
+/// Where the HTTP door is for others.
+fn url(args: &DevArgs, http: SocketAddr) -> String {
+    match &args.public {
+        Some(name) => format!("https://{name}:{}", http.port()),
+        None => format!("http://{http}"),
+    }
+}
+
+// As the file has them: one of ECDSA, one of RSA.
+fn smtp_certificates(data: &Path, args: &DevArgs, internet: &Internet) -> anyhow::Result<String> {
+    let mut names = vec!["relay.test", "localhost", "127.0.0.1"];
+    if let Some(name) = &args.public {
+        names.insert(0, name.as_str());
+    }
+    let pairs = internet.ensure_smtp_certificates(data, &names)?;
+    let pairs = pairs.iter().map(|(certificate, key)| {
+        format!(
+            "{{ certificate = {}, key = {} }}",
+            quoted(certificate),
+            quoted(key)
+        )
+    });
+    Ok(pairs.collect::<Vec<_>>().join(", "))
 }
 
 async fn ensure_tenant(relay: &Relay, state: &mut State) -> anyhow::Result<()> {
@@ -209,97 +253,12 @@ async fn ensure_tenant(relay: &Relay, state: &mut State) -> anyhow::Result<()> {
         .execute(Verb::TenantAdd {
             name: "Sandbox".to_owned(),
             reply_to,
+            language: Language::En,
+            vouched: true,
         })
         .await?;
     let word = |name| made.get(name).and_then(Value::as_str).map(str::to_owned);
     state.api_key = word("api_key");
     state.tenant = word("slug");
     Ok(())
-}
-
-/// What other programs are told of a running sandbox: `DIR/dev.json`.
-struct Announced {
-    http: String,
-    api_key: String,
-    metrics: String,
-    mailbox: String,
-    ca: PathBuf,
-}
-
-impl Announced {
-    fn new(
-        args: &DevArgs,
-        data: &Path,
-        relay: &Relay,
-        internet: &Internet,
-        state: &State,
-    ) -> anyhow::Result<Self> {
-        let http = relay.http.first().context("the HTTP door has no address")?;
-        let http = match &args.public {
-            Some(name) => format!("https://{name}:{}", http.port()),
-            None => format!("http://{http}"),
-        };
-        Ok(Self {
-            http,
-            api_key: state.api_key.clone().context("the sandbox has no key")?,
-            metrics: format!("http://{}", relay.metrics),
-            mailbox: internet.mailbox_url(),
-            ca: data.join("ca.pem"),
-        })
-    }
-
-    fn write(&self, data: &Path) -> anyhow::Result<()> {
-        let announced = json!({
-            "http": self.http,
-            "smtp": null,
-            "api_key": self.api_key,
-            "metrics": self.metrics,
-            "mailbox": self.mailbox,
-            "ca": self.ca,
-        });
-        folder::write_atomically(
-            &data.join(ANNOUNCEMENT),
-            &serde_json::to_vec_pretty(&announced)?,
-        )
-    }
-
-    fn print(&self, args: &DevArgs) -> anyhow::Result<()> {
-        let tls = if args.public.is_some() {
-            format!(" --cacert {}", self.ca.display())
-        } else {
-            String::new()
-        };
-        let page = self
-            .mailbox
-            .strip_suffix("dev/mailbox")
-            .unwrap_or(&self.mailbox);
-        print::line(&format!(
-            r#"Postrider sandbox: every domain is fake, nothing leaves this machine.
-
-  HTTP     {http}
-  key      {key}
-  mailbox  {page}   (what the fake exchangers received)
-  metrics  {metrics}/metrics
-
-Send a message:
-
-  curl -sS{tls} {http}/emails -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{{"to":"ann@example.org","subject":"Hello","text":"It works."}}'
-"#,
-            http = self.http,
-            key = self.api_key,
-            metrics = self.metrics,
-        ))
-    }
-}
-
-const ANNOUNCEMENT: &str = "dev.json";
-
-fn remove_announcement(data: &Path) -> anyhow::Result<()> {
-    let path = data.join(ANNOUNCEMENT);
-    match std::fs::remove_file(&path) {
-        Err(fault) if fault.kind() != std::io::ErrorKind::NotFound => {
-            Err(fault).with_context(|| format!("cannot remove {}", path.display()))
-        }
-        _ => Ok(()),
-    }
 }

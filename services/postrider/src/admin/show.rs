@@ -1,7 +1,9 @@
 //! How the directory's things look in JSON. No secret is ever among it.
 
+use std::time::Duration;
+
 use postrider_model::{
-    Credential, DkimKey, Domain, KeyStatus, Limits, ReplyAddress, Tenant, Timestamp,
+    Credential, DkimKey, Domain, KeyStatus, Limits, Ramp, ReplyAddress, Tenant, Timestamp,
 };
 use postrider_store::{DirectorySnapshot, Usage};
 use serde_json::{Value, json};
@@ -19,10 +21,6 @@ pub(super) fn tenant(tenant: &Tenant) -> Value {
 }
 
 pub(super) fn tenant_in_full(shown: &Tenant, snapshot: &DirectorySnapshot, usage: &Value) -> Value {
-    let addresses = snapshot
-        .reply_addresses
-        .iter()
-        .filter(|address| address.tenant == shown.id);
     let keys = snapshot
         .credentials
         .iter()
@@ -30,10 +28,35 @@ pub(super) fn tenant_in_full(shown: &Tenant, snapshot: &DirectorySnapshot, usage
     let more = json!({
         "limits": limits(shown.limits),
         "usage": usage,
-        "reply_addresses": addresses.map(reply_address).collect::<Vec<_>>(),
+        "language": shown.language,
+        "own_domain": shown.own_domain,
+        "ramp": ramp(shown.ramp),
+        "reply_addresses": reply_addresses(shown, snapshot),
         "keys": keys.map(credential).collect::<Vec<_>>(),
     });
     joined(tenant(shown), more)
+}
+
+/// Where a new tenant stands; `null` once it is past it.
+fn ramp(ramp: Ramp) -> Value {
+    if ramp.is_past() {
+        return Value::Null;
+    }
+    json!({"since": ramp.since, "per_day": ramp.per_day})
+}
+
+/// A tenant's reply addresses, the default first.
+pub(super) fn reply_addresses(tenant: &Tenant, snapshot: &DirectorySnapshot) -> Vec<Value> {
+    let all = snapshot.reply_addresses.iter();
+    let (default, others): (Vec<_>, Vec<_>) = all
+        .filter(|address| address.tenant == tenant.id)
+        .partition(|address| address.address == tenant.reply_to);
+    let default = default.into_iter().map(|a| (a, true));
+    let all = default.chain(others.into_iter().map(|a| (a, false)));
+    let marked = all.map(|(address, is_default)| {
+        joined(reply_address(address), json!({"default": is_default}))
+    });
+    marked.collect()
 }
 
 /// Limits as they work: where there is a pace, its burst is never 0.
@@ -81,18 +104,45 @@ pub(super) fn reply_address(address: &ReplyAddress) -> Value {
     json!({
         "address": address.address,
         "status": address.status,
+        "source": address.source,
+        "confirmed_at": address.confirmed_at,
+        "asked_at": address.asked_at,
         "created_at": address.created_at,
     })
 }
 
 pub(super) fn credential(key: &Credential) -> Value {
+    let tags = key.defaults.tags.iter();
+    let tags: Vec<_> = tags
+        .map(|tag| format!("{}={}", tag.name, tag.value))
+        .collect();
     json!({
         "id": key.id,
+        "kind": key.kind,
         "prefix": key.prefix,
+        "user": key.user,
         "note": key.note,
         "status": key.status,
+        "networks": key.networks,
+        "per_day": key.per_day,
+        "expires_at": key.expires_at,
+        "stream": key.defaults.stream,
+        "tags": tags,
+        "expires_after": key.defaults.expires_after.map(span),
+        "reply_to": key.defaults.reply_to,
+        "unknown_reply_to": key.unknown_reply_to,
+        "skips_duplicates": key.skips_duplicates,
         "created_at": key.created_at,
     })
+}
+
+/// As `--expires-after` takes it.
+fn span(span: Duration) -> String {
+    match span.as_secs() {
+        seconds if seconds % 86_400 == 0 => format!("{}d", seconds / 86_400),
+        seconds if seconds % 3_600 == 0 => format!("{}h", seconds / 3_600),
+        seconds => format!("{}m", seconds / 60),
+    }
 }
 
 pub(super) fn dkim_record(key: &DkimKey) -> Value {

@@ -1,9 +1,10 @@
-//! Verbs about tenants: their reply addresses, keys and limits; and mail sent in their name.
+//! Verbs about tenants: who they are, their limits; and mail sent in their name.
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use postrider_gate::{Door, Submission, TenantDefaults};
 use postrider_message::{Draft, compose};
-use postrider_model::{EmailAddress, Mailbox, ReplyStatus, Stream, Tenant, TenantStatus};
+use postrider_model::{EmailAddress, Language, Mailbox, Ramp, ReplyStatus, Tenant, TenantStatus};
+use postrider_store::TenantChange;
 use serde_json::{Value, json};
 
 use super::{NewLimits, Office, show};
@@ -13,9 +14,19 @@ impl Office {
         &self,
         name: &str,
         reply_to: EmailAddress,
+        language: Language,
+        vouched: bool,
     ) -> anyhow::Result<Value> {
+        let is_known = vouched || self.newcomers.vouched;
         let defaults = TenantDefaults {
-            limits: self.tenant_limits,
+            limits: self.newcomers.limits,
+            language,
+            ramp: if is_known {
+                Ramp::PAST
+            } else {
+                self.newcomers.ramp.begin(self.provision.clock.now())
+            },
+            is_confirmed: is_known,
         };
         let made = self.provision.tenant(name, reply_to, defaults).await?;
         Ok(json!({
@@ -24,13 +35,15 @@ impl Office {
             "slug": made.tenant.slug,
             "from": made.tenant.from,
             "reply_to": made.tenant.reply_to,
+            "reply_to_status": reply_status(is_known),
             "api_key": made.token.expose(),
         }))
     }
 
     pub(super) async fn list_tenants(&self) -> anyhow::Result<Value> {
         let snapshot = self.database.directory.snapshot().await?;
-        Ok(snapshot.tenants.iter().map(show::tenant).collect())
+        let customers = snapshot.tenants.iter().filter(|tenant| !tenant.is_house);
+        Ok(customers.map(show::tenant).collect())
     }
 
     pub(super) async fn show_tenant(&self, tenant: &str) -> anyhow::Result<Value> {
@@ -69,87 +82,33 @@ impl Office {
         ))
     }
 
+    /// Changes what is named; what an operator vouches for is confirmed and past its ramp.
+    pub(super) async fn set_tenant(
+        &self,
+        tenant: &str,
+        change: TenantChange,
+        vouched: bool,
+    ) -> anyhow::Result<Value> {
+        let (_, was) = self.find(tenant).await?;
+        let directory = &self.database.directory;
+        if change != TenantChange::default() {
+            directory.change_tenant(was.id, change).await?;
+        }
+        if vouched {
+            self.confirm(tenant, &was.reply_to).await?;
+            // Another node may decide the ramp's day at this moment.
+            let mut ramp = was.ramp;
+            while !directory.change_ramp(was.id, ramp, Ramp::PAST).await? {
+                ramp = self.find(tenant).await?.1.ramp;
+            }
+        }
+        self.show_tenant(tenant).await
+    }
+
     async fn usage(&self, tenant: &Tenant) -> anyhow::Result<Value> {
         let now = self.provision.clock.now();
         let used = self.database.mail.usage(tenant.id, now).await?;
         Ok(show::usage(tenant.limits, used, now))
-    }
-
-    pub(super) async fn add_reply_to(
-        &self,
-        tenant: &str,
-        address: EmailAddress,
-    ) -> anyhow::Result<Value> {
-        let (_, tenant) = self.find(tenant).await?;
-        let new = self
-            .provision
-            .reply_address(tenant.id, address, ReplyStatus::Unconfirmed)
-            .await?;
-        Ok(show::reply_address(&new))
-    }
-
-    pub(super) async fn confirm(
-        &self,
-        tenant: &str,
-        address: &EmailAddress,
-    ) -> anyhow::Result<Value> {
-        let (_, tenant) = self.find(tenant).await?;
-        self.database
-            .directory
-            .confirm_reply_address(tenant.id, address)
-            .await?;
-        Ok(json!({"address": address, "status": ReplyStatus::Confirmed}))
-    }
-
-    pub(super) async fn remove(
-        &self,
-        tenant: &str,
-        address: &EmailAddress,
-    ) -> anyhow::Result<Value> {
-        let (_, tenant) = self.find(tenant).await?;
-        if tenant.reply_to == *address {
-            bail!(
-                "{address} is where replies to {} go by default; it stays",
-                tenant.slug
-            );
-        }
-        self.database
-            .directory
-            .remove_reply_address(tenant.id, address)
-            .await?;
-        Ok(json!({"address": address, "status": "removed"}))
-    }
-
-    pub(super) async fn create_key(&self, tenant: &str, note: &str) -> anyhow::Result<Value> {
-        let (_, tenant) = self.find(tenant).await?;
-        let (credential, token) = self.provision.credential(tenant.id, note).await?;
-        Ok(show::joined(
-            show::credential(&credential),
-            json!({"api_key": token.expose()}),
-        ))
-    }
-
-    pub(super) async fn list_keys(&self, tenant: &str) -> anyhow::Result<Value> {
-        let (snapshot, tenant) = self.find(tenant).await?;
-        let mine = snapshot
-            .credentials
-            .iter()
-            .filter(|key| key.tenant == tenant.id);
-        Ok(mine.map(show::credential).collect())
-    }
-
-    pub(super) async fn revoke_key(&self, id: &str) -> anyhow::Result<Value> {
-        let directory = &self.database.directory;
-        let snapshot = directory.snapshot().await?;
-        let found = snapshot
-            .credentials
-            .iter()
-            .find(|key| key.id.to_string() == id);
-        let Some(key) = found else {
-            bail!("there is no key {id:?}: `postrider key list TENANT` shows a tenant's keys");
-        };
-        directory.revoke_credential(key.tenant, key.id).await?;
-        Ok(json!({"id": key.id, "status": "revoked"}))
     }
 
     pub(super) async fn send(
@@ -176,14 +135,23 @@ impl Office {
             raw: composed.bytes,
             envelope: to,
             bcc: Vec::new(),
-            stream: Stream::Transactional,
+            stream: None,
             tags: Vec::new(),
             scheduled_at: None,
             expires_at: None,
             claim: None,
+            session: None,
         };
         let caller = self.access.vouch(tenant.id)?;
         let accepted = self.gate.accept(&caller, submission).await?;
         serde_json::from_str(&accepted.answer.body).context("the answer is JSON")
+    }
+}
+
+fn reply_status(is_confirmed: bool) -> ReplyStatus {
+    if is_confirmed {
+        ReplyStatus::Confirmed
+    } else {
+        ReplyStatus::Unconfirmed
     }
 }

@@ -1,7 +1,11 @@
 //! What can be asked of a relay, as it goes over the socket.
 
-use postrider_model::{Domain, EmailAddress, Limits, MessageId};
+use postrider_model::{
+    Domain, EmailAddress, Language, Limits, MessageId, SessionCode, Stream, SuppressionId,
+};
 use serde::{Deserialize, Serialize};
+
+use super::NewKey;
 
 /// What can be asked of a relay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,6 +14,11 @@ pub enum Verb {
     TenantAdd {
         name: String,
         reply_to: EmailAddress,
+        #[serde(default)]
+        language: Language,
+        /// As `tenants.vouched`, for this one.
+        #[serde(default)]
+        vouched: bool,
     },
     TenantList,
     TenantShow {
@@ -25,6 +34,15 @@ pub enum Verb {
         tenant: String,
         limits: NewLimits,
     },
+    TenantSet {
+        tenant: String,
+        language: Option<Language>,
+        own_domain: Option<bool>,
+        vouched: bool,
+    },
+    ReplyToList {
+        tenant: String,
+    },
     ReplyToAdd {
         tenant: String,
         address: EmailAddress,
@@ -39,13 +57,33 @@ pub enum Verb {
     },
     KeyCreate {
         tenant: String,
-        note: String,
+        #[serde(flatten)]
+        key: NewKey,
     },
     KeyList {
         tenant: String,
     },
     KeyRevoke {
         id: String,
+    },
+    SuppressionList {
+        tenant: String,
+        stream: Option<Stream>,
+        address: Option<EmailAddress>,
+        after: Option<SuppressionId>,
+    },
+    SuppressionAdd {
+        tenant: String,
+        address: EmailAddress,
+        stream: Option<Stream>,
+        note: String,
+    },
+    SuppressionLift {
+        tenant: String,
+        address: EmailAddress,
+    },
+    Session {
+        code: SessionCode,
     },
     DkimShow,
     DkimAdd,
@@ -74,6 +112,9 @@ impl Verb {
             Self::TenantList
                 | Self::TenantShow { .. }
                 | Self::KeyList { .. }
+                | Self::ReplyToList { .. }
+                | Self::SuppressionList { .. }
+                | Self::Session { .. }
                 | Self::DkimShow
                 | Self::Nodes
                 | Self::QueueList
@@ -82,7 +123,14 @@ impl Verb {
 
     /// Whether the directory changes by it, which every process keeps a copy of.
     pub fn changes_directory(&self) -> bool {
-        !self.only_reads() && !matches!(self, Self::Queue { .. } | Self::Send { .. })
+        let beside = matches!(
+            self,
+            Self::Queue { .. }
+                | Self::Send { .. }
+                | Self::SuppressionAdd { .. }
+                | Self::SuppressionLift { .. }
+        );
+        !self.only_reads() && !beside
     }
 }
 

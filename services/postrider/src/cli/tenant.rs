@@ -1,9 +1,10 @@
-//! `postrider tenant` and `postrider key`: who may send.
+//! `postrider tenant`: who may send.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
-use postrider_model::EmailAddress;
+use postrider_model::{EmailAddress, Language};
 
-use super::Place;
+use super::{Place, ReplyCommand};
 use crate::admin::{NewLimits, Verb};
 
 #[derive(Debug, Subcommand)]
@@ -13,9 +14,15 @@ pub enum TenantCommand {
         /// The display name its mail carries
         #[arg(long)]
         name: String,
-        /// Where replies go; counts as confirmed
+        /// Where replies go; it gets a mail with a link, and counts once that is followed
         #[arg(long, value_name = "ADDRESS")]
         reply_to: EmailAddress,
+        /// The language of what is written to it
+        #[arg(long, value_parser = language_parser(), default_value = "en")]
+        language: Language,
+        /// Known people: the address counts as confirmed, and there is no ramp
+        #[arg(long)]
+        vouched: bool,
         #[command(flatten)]
         place: Place,
     },
@@ -24,7 +31,7 @@ pub enum TenantCommand {
         #[command(flatten)]
         place: Place,
     },
-    /// Show one tenant
+    /// Show one tenant: its limits, ramp, reply addresses and keys
     Show {
         #[command(flatten)]
         which: Which,
@@ -41,9 +48,11 @@ pub enum TenantCommand {
     },
     /// Change a tenant's limits; what is not named stays, 0 means no limit
     Limit(LimitArgs),
-    /// A tenant's reply addresses
-    #[command(subcommand)]
-    ReplyTo(ReplyToCommand),
+    /// Change what else is known of a tenant; what is not named stays
+    Set(SetArgs),
+    /// As `postrider reply`
+    #[command(subcommand, hide = true)]
+    ReplyTo(ReplyCommand),
 }
 
 /// One tenant.
@@ -83,6 +92,35 @@ pub struct LimitArgs {
     requests_per_second: Option<u32>,
 }
 
+/// What else is known of one tenant.
+#[derive(Debug, Args)]
+pub struct SetArgs {
+    #[command(flatten)]
+    pub which: Which,
+    /// The language of what is written to it
+    #[arg(long, value_parser = language_parser())]
+    language: Option<Language>,
+    /// Whether addresses at a domain where one is confirmed are its own at once
+    #[arg(long, value_name = "yes|no", value_parser = yes_or_no)]
+    own_domain: Option<bool>,
+    /// Known people: the default reply address counts as confirmed, and the ramp is over
+    #[arg(long)]
+    vouched: bool,
+}
+
+impl SetArgs {
+    /// Which relay, and what is asked of it.
+    pub fn parts(self) -> (Place, Verb) {
+        let verb = Verb::TenantSet {
+            tenant: self.which.tenant,
+            language: self.language,
+            own_domain: self.own_domain,
+            vouched: self.vouched,
+        };
+        (self.which.place, verb)
+    }
+}
+
 impl LimitArgs {
     /// Which relay, and what is asked of it.
     pub fn parts(self) -> (Place, Verb) {
@@ -100,55 +138,15 @@ impl LimitArgs {
     }
 }
 
-#[derive(Debug, Subcommand)]
-pub enum ReplyToCommand {
-    /// Add an address; it counts once it is confirmed
-    Add {
-        #[command(flatten)]
-        which: WhichAddress,
-    },
-    /// Confirm an address
-    Confirm {
-        #[command(flatten)]
-        which: WhichAddress,
-    },
-    /// Remove an address
-    Remove {
-        #[command(flatten)]
-        which: WhichAddress,
-    },
+fn language_parser() -> impl TypedValueParser<Value = Language> {
+    PossibleValuesParser::new(Language::ALL.iter().map(|language| language.as_str()))
+        .try_map(|word| Language::parse(&word))
 }
 
-/// One reply address of one tenant.
-#[derive(Debug, Args)]
-pub struct WhichAddress {
-    /// The tenant's id or slug
-    pub tenant: String,
-    pub address: EmailAddress,
-    #[command(flatten)]
-    pub place: Place,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum KeyCommand {
-    /// Make a key; it is shown this one time
-    Create {
-        /// What it is for
-        #[arg(long, default_value = "")]
-        note: String,
-        #[command(flatten)]
-        which: Which,
-    },
-    /// List a tenant's keys
-    List {
-        #[command(flatten)]
-        which: Which,
-    },
-    /// Close a key for good
-    Revoke {
-        /// The key's id
-        id: String,
-        #[command(flatten)]
-        place: Place,
-    },
+fn yes_or_no(word: &str) -> Result<bool, String> {
+    match word {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err("say yes or no".to_owned()),
+    }
 }

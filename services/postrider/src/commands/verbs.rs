@@ -1,7 +1,7 @@
 //! From a parsed command to the verb that a relay is asked.
 
 use crate::admin::Verb;
-use crate::cli::{DkimCommand, KeyCommand, Place, ReplyToCommand, SendArgs, TenantCommand};
+use crate::cli::{DkimCommand, Place, SendArgs, TenantCommand};
 
 /// A tenant's verbs.
 pub(super) fn tenant(command: TenantCommand) -> (Place, Verb) {
@@ -9,8 +9,18 @@ pub(super) fn tenant(command: TenantCommand) -> (Place, Verb) {
         TenantCommand::Add {
             name,
             reply_to,
+            language,
+            vouched,
             place,
-        } => (place, Verb::TenantAdd { name, reply_to }),
+        } => {
+            let verb = Verb::TenantAdd {
+                name,
+                reply_to,
+                language,
+                vouched,
+            };
+            (place, verb)
+        }
         TenantCommand::List { place } => (place, Verb::TenantList),
         TenantCommand::Show { which } => (
             which.place,
@@ -31,53 +41,8 @@ pub(super) fn tenant(command: TenantCommand) -> (Place, Verb) {
             },
         ),
         TenantCommand::Limit(args) => args.parts(),
-        TenantCommand::ReplyTo(command) => reply_to(command),
-    }
-}
-
-fn reply_to(command: ReplyToCommand) -> (Place, Verb) {
-    match command {
-        ReplyToCommand::Add { which } => (
-            which.place,
-            Verb::ReplyToAdd {
-                tenant: which.tenant,
-                address: which.address,
-            },
-        ),
-        ReplyToCommand::Confirm { which } => (
-            which.place,
-            Verb::ReplyToConfirm {
-                tenant: which.tenant,
-                address: which.address,
-            },
-        ),
-        ReplyToCommand::Remove { which } => (
-            which.place,
-            Verb::ReplyToRemove {
-                tenant: which.tenant,
-                address: which.address,
-            },
-        ),
-    }
-}
-
-/// A key's verbs.
-pub(super) fn key(command: KeyCommand) -> (Place, Verb) {
-    match command {
-        KeyCommand::Create { note, which } => (
-            which.place,
-            Verb::KeyCreate {
-                tenant: which.tenant,
-                note,
-            },
-        ),
-        KeyCommand::List { which } => (
-            which.place,
-            Verb::KeyList {
-                tenant: which.tenant,
-            },
-        ),
-        KeyCommand::Revoke { id, place } => (place, Verb::KeyRevoke { id }),
+        TenantCommand::Set(args) => args.parts(),
+        TenantCommand::ReplyTo(command) => command.parts(),
     }
 }
 

@@ -21,6 +21,19 @@ impl Config {
         {
             bail!("http.tls_certificate and http.tls_key belong together: give both or none");
         }
+        let url = self.http.public_url.as_str();
+        if !url.is_empty() && !url.starts_with("https://") && !url.starts_with("http://") {
+            bail!(
+                "http.public_url is {url:?}: give an address that a browser opens, such as \"https://{}\", or nothing for that one",
+                self.service.host
+            );
+        }
+        self.smtp.check()?;
+        self.replies.check()?;
+        self.ramp.check()?;
+        if let Some(name) = self.names.brands.iter().find(|name| name.trim().is_empty()) {
+            bail!("names.brands has {name:?}: a name has letters");
+        }
         check_filter(&self.log.filter)
             .with_context(|| format!("log.filter: {:?}", self.log.filter))?;
         self.check_ranges()?;
@@ -112,7 +125,7 @@ impl Config {
 }
 
 /// Key, value, and the largest that is taken; the smallest is 1.
-fn in_range(values: &[(&str, u64, u64)]) -> anyhow::Result<()> {
+pub(super) fn in_range(values: &[(&str, u64, u64)]) -> anyhow::Result<()> {
     for (key, value, most) in values {
         if !(1..=*most).contains(value) {
             bail!("{key} is {value}: give a number from 1 to {most}");

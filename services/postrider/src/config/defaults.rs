@@ -1,13 +1,14 @@
 //! The defaults, as `default.toml` documents them; a test holds the two together.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use postrider_model::Domain;
 
 use super::{
     DatabaseConfig, DeliveryConfig, Dial, DnsConfig, HttpConfig, LimitsConfig, LogConfig, LogWord,
-    MetricsConfig, RetentionConfig, ServiceConfig, ShutdownConfig, TenantsConfig,
+    MetricsConfig, NameWord, NamesConfig, RampConfig, RepliesConfig, RetentionConfig,
+    ServiceConfig, ShutdownConfig, SmtpConfig, SmtpPort, TenantsConfig,
 };
 
 impl Default for ServiceConfig {
@@ -46,8 +47,61 @@ impl Default for HttpConfig {
             listen: vec![loopback(8025)],
             tls_certificate: PathBuf::new(),
             tls_key: PathBuf::new(),
+            public_url: String::new(),
             max_connections: 4096,
             max_connections_of_one: 1024,
+        }
+    }
+}
+
+impl Default for SmtpConfig {
+    fn default() -> Self {
+        let port = |port, banner_after_ms| SmtpPort {
+            address: SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port),
+            banner_after_ms,
+        };
+        Self {
+            enabled: false,
+            // Programs set to «SSL» on 465 may take their time for the first byte.
+            listen: vec![port(465, 3_000), port(587, 150), port(2525, 150)],
+            certificates: Vec::new(),
+            max_connections: 4_096,
+            max_connections_of_one: 2_048,
+            idle_seconds: 300,
+            session_minutes: 30,
+            bytes_per_second: 500,
+            wrong_password_ms: 1_000,
+        }
+    }
+}
+
+impl Default for NamesConfig {
+    fn default() -> Self {
+        Self {
+            policy: NameWord::Replace,
+            known_brands: true,
+            brands: Vec::new(),
+        }
+    }
+}
+
+impl Default for RepliesConfig {
+    fn default() -> Self {
+        Self {
+            new_per_day: 5,
+            pause_days: 7,
+            unconfirmed_most: 20,
+        }
+    }
+}
+
+impl Default for RampConfig {
+    fn default() -> Self {
+        Self {
+            first_day: 50,
+            new_recipients_per_hour: 25,
+            new_for_days: 7,
+            plan: 10_000,
         }
     }
 }
@@ -104,6 +158,7 @@ impl Default for LimitsConfig {
 impl Default for TenantsConfig {
     fn default() -> Self {
         Self {
+            vouched: false,
             requests_per_second: 10,
             per_minute: 0,
             burst: 0,

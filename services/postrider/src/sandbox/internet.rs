@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use postrider_fakenet::{FakeInternet, Options, mailbox_door};
+use postrider_fakenet::{FakeInternet, LeafKey, Options, mailbox_door};
 use postrider_runtime::{Clock, Shutdown};
 use serde::Deserialize;
 use tokio::net::TcpListener;
@@ -116,6 +116,30 @@ impl Internet {
         folder::write_atomically(&data.join(&certificate), issued.certificate_pem.as_bytes())?;
         folder::write_atomically(&data.join(&key), issued.key_pem.as_bytes())?;
         Ok((certificate, key))
+    }
+
+    /// Writes the submission door's certificates for these names unless they are there already:
+    /// programs may have been told to trust them. Gives certificate and key of each.
+    pub(super) fn ensure_smtp_certificates(
+        &self,
+        data: &Path,
+        names: &[&str],
+    ) -> anyhow::Result<Vec<(String, String)>> {
+        let stem = names.first().copied().unwrap_or("smtp");
+        let kinds = [(LeafKey::Ecdsa, "ecdsa"), (LeafKey::Rsa, "rsa")];
+        let mut pairs = Vec::new();
+        for (kind, word) in kinds {
+            let certificate = format!("smtp-{stem}-{word}.pem");
+            let key = format!("smtp-{stem}-{word}-key.pem");
+            if !(data.join(&certificate).exists() && data.join(&key).exists()) {
+                let issued = self.net.certificate_for(names, kind)?;
+                folder::write_atomically(&data.join(&key), issued.key_pem.as_bytes())?;
+                let chain = issued.certificate_pem.as_bytes();
+                folder::write_atomically(&data.join(&certificate), chain)?;
+            }
+            pairs.push((certificate, key));
+        }
+        Ok(pairs)
     }
 
     /// Returns when nothing of it runs any more. The shutdown must have begun.

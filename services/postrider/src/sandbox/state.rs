@@ -133,24 +133,24 @@ pub(super) fn free_port(kept: &mut Option<u16>) -> anyhow::Result<u16> {
     Ok(port)
 }
 
-/// An address that was asked for: it is taken or the start fails. Port 0 chooses one.
-pub(super) fn chosen_address(address: SocketAddr) -> anyhow::Result<SocketAddr> {
+/// An address that was asked for by `option`: it is taken or the start fails. Port 0 chooses one.
+pub(super) fn chosen_address(option: &str, address: SocketAddr) -> anyhow::Result<SocketAddr> {
     if address.port() == 0 {
         return Ok(SocketAddr::new(address.ip(), any_free(address.ip())?));
     }
     match TcpListener::bind(address) {
         Ok(listener) => Ok(listener.local_addr()?),
-        Err(fault) => Err(fault).with_context(|| format!("--http: cannot listen on {address}")),
+        Err(fault) => Err(fault).with_context(|| format!("{option}: cannot listen on {address}")),
     }
 }
 
-/// `port`, or the next one above it that is free.
-pub(super) fn next_free(host: IpAddr, port: u16) -> anyhow::Result<SocketAddr> {
+/// `port`, or the next one above it that is free; `option` is how to name one.
+pub(super) fn next_free(option: &str, host: IpAddr, port: u16) -> anyhow::Result<SocketAddr> {
     let mut addresses = (port..=port.saturating_add(99)).map(|port| SocketAddr::new(host, port));
     match addresses.find(|address| is_free(*address)) {
         Some(address) => Ok(address),
         None => bail!(
-            "no port from {port} to {} is free: name one with --http",
+            "no port from {port} to {} is free: name one with {option}",
             port + 99
         ),
     }

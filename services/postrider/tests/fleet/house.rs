@@ -114,7 +114,9 @@ impl Fleet {
             "requests_per_second = 10000\n",
         );
         assert!(text.contains(few), "{text}");
-        std::fs::write(&config, text.replace(few, many)).unwrap();
+        let text = text.replace(few, many);
+        let text = text.replace("vouched = false\n", "vouched = true\n");
+        std::fs::write(&config, text).unwrap();
     }
 
     /// One more process, not started yet.

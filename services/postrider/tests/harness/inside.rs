@@ -9,7 +9,7 @@ use postrider::cli::{Cli, Command, DkimCommand, Role, TenantCommand};
 use postrider::config::Config;
 use postrider::relay::{Machine, Relay};
 use postrider_fakenet::{FakeInternet, Options};
-use postrider_model::Timestamp;
+use postrider_model::{Language, Timestamp};
 use postrider_runtime::{Clock, Rng, Shutdown};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -195,6 +195,7 @@ listen = ["127.0.0.1:0"]
 [metrics]
 listen = "127.0.0.1:0"
 [tenants]
+vouched = true
 requests_per_second = 10000
 [log]
 filter = "warn"
@@ -238,9 +239,18 @@ fn verb(command: Command) -> Verb {
     match command {
         Command::Queue(command) => command.parts().unwrap().1,
         Command::Tenant(TenantCommand::Limit(args)) => args.parts().1,
-        Command::Tenant(TenantCommand::Add { name, reply_to, .. }) => {
-            Verb::TenantAdd { name, reply_to }
-        }
+        Command::Tenant(TenantCommand::Add {
+            name,
+            reply_to,
+            language,
+            vouched,
+            ..
+        }) => Verb::TenantAdd {
+            name,
+            reply_to,
+            language,
+            vouched,
+        },
         Command::Tenant(TenantCommand::Show { which }) => Verb::TenantShow {
             tenant: which.tenant,
         },
@@ -267,6 +277,8 @@ async fn add_tenant(relay: &Relay, place: &Place, name: &str) -> Place {
     let add = Verb::TenantAdd {
         name: name.to_owned(),
         reply_to: "joe@joesgarage.test".parse().unwrap(),
+        language: Language::En,
+        vouched: true,
     };
     let made: Value = relay.office.execute(add).await.unwrap();
     let word = |name: &str| made[name].as_str().unwrap();

@@ -1,0 +1,126 @@
+//! Verbs about keys: of programs that speak HTTP, and passwords for SMTP forms.
+
+use anyhow::bail;
+use postrider_gate::{KeyWishes, ProvisionError};
+use postrider_model::{KeyDefaults, KeyKind, Network, Tenant, Timestamp, UnknownReplyTo};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Office, show};
+
+/// A key to make.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NewKey {
+    pub kind: KeyKind,
+    pub note: String,
+    /// The user name beside an SMTP password; made of the tenant's name where none is given.
+    pub user: Option<String>,
+    pub networks: Vec<Network>,
+    /// Recipients per UTC day, 0 is none.
+    pub per_day: u32,
+    pub expires_at: Option<Timestamp>,
+    pub defaults: KeyDefaults,
+    pub unknown_reply_to: UnknownReplyTo,
+    pub skips_duplicates: bool,
+}
+
+impl Default for NewKey {
+    fn default() -> Self {
+        Self {
+            kind: KeyKind::Api,
+            note: String::new(),
+            user: None,
+            networks: Vec::new(),
+            per_day: 0,
+            expires_at: None,
+            defaults: KeyDefaults::default(),
+            unknown_reply_to: UnknownReplyTo::Replace,
+            skips_duplicates: true,
+        }
+    }
+}
+
+impl Office {
+    pub(super) async fn create_key(&self, tenant: &str, key: NewKey) -> anyhow::Result<Value> {
+        let (snapshot, tenant) = self.find(tenant).await?;
+        if key
+            .expires_at
+            .is_some_and(|at| at <= self.provision.clock.now())
+        {
+            bail!("--expires is past: the key would open no door");
+        }
+        if let Some(address) = &key.defaults.reply_to {
+            let mut known = snapshot.reply_addresses.iter();
+            let is_it = |known: &str| known == address.folded();
+            if !known.any(|a| a.tenant == tenant.id && is_it(&a.address.folded())) {
+                bail!(
+                    "{address} is no reply address of {slug}: `postrider reply add {slug} {address}` first",
+                    slug = tenant.slug
+                );
+            }
+        }
+        match key.kind {
+            KeyKind::Api => self.create_token(&tenant, key).await,
+            KeyKind::Smtp => self.create_password(&tenant, key).await,
+        }
+    }
+
+    async fn create_token(&self, tenant: &Tenant, key: NewKey) -> anyhow::Result<Value> {
+        let (credential, token) = self.provision.credential(tenant.id, wishes(key)).await?;
+        Ok(show::joined(
+            show::credential(&credential),
+            json!({"api_key": token.expose()}),
+        ))
+    }
+
+    async fn create_password(&self, tenant: &Tenant, key: NewKey) -> anyhow::Result<Value> {
+        let made = self.provision.smtp_credential(tenant, wishes(key)).await;
+        let (credential, password) = match made {
+            Err(ProvisionError::BadUser) => bail!(
+                "--user: give 1 to 20 letters, digits and signs, without spaces: old forms take no more"
+            ),
+            made => made?,
+        };
+        Ok(show::joined(
+            show::credential(&credential),
+            json!({"password": password.grouped()}),
+        ))
+    }
+
+    pub(super) async fn list_keys(&self, tenant: &str) -> anyhow::Result<Value> {
+        let (snapshot, tenant) = self.find(tenant).await?;
+        let mine = snapshot
+            .credentials
+            .iter()
+            .filter(|key| key.tenant == tenant.id);
+        Ok(mine.map(show::credential).collect())
+    }
+
+    pub(super) async fn revoke_key(&self, id: &str) -> anyhow::Result<Value> {
+        let directory = &self.database.directory;
+        let snapshot = directory.snapshot().await?;
+        let found = snapshot
+            .credentials
+            .iter()
+            .find(|key| key.id.to_string() == id);
+        let Some(key) = found else {
+            bail!("there is no key {id:?}: `postrider key list TENANT` shows a tenant's keys");
+        };
+        directory.revoke_credential(key.tenant, key.id).await?;
+        Ok(json!({"id": key.id, "status": "revoked"}))
+    }
+}
+
+fn wishes(key: NewKey) -> KeyWishes {
+    KeyWishes {
+        note: key.note,
+        user: key.user,
+        networks: key.networks,
+        per_day: key.per_day,
+        expires_at: key.expires_at,
+        defaults: key.defaults,
+        unknown_reply_to: key.unknown_reply_to,
+        skips_duplicates: key.skips_duplicates,
+    }
+}

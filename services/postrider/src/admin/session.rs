@@ -1,0 +1,41 @@
+//! The black box, for an operator: what a program said and was told, by the session's code.
+
+use anyhow::bail;
+use postrider_model::{Session, SessionCode};
+use postrider_store::DirectorySnapshot;
+use serde_json::{Value, json};
+
+use super::Office;
+
+impl Office {
+    pub(super) async fn session(&self, code: SessionCode) -> anyhow::Result<Value> {
+        let Some(session) = self.database.sessions.any_session(code).await? else {
+            bail!(
+                "there is no session {code}: they are kept for seven days, and a session that just began is written within a second"
+            );
+        };
+        let snapshot = self.database.directory.snapshot().await?;
+        Ok(show(&session, &snapshot))
+    }
+}
+
+fn show(session: &Session, snapshot: &DirectorySnapshot) -> Value {
+    let tenant = snapshot
+        .tenants
+        .iter()
+        .find(|tenant| Some(tenant.id) == session.tenant);
+    json!({
+        "object": "session",
+        "code": session.code,
+        "tenant": tenant.map(|tenant| &tenant.slug),
+        "key": session.credential,
+        "peer": session.peer.to_string(),
+        "port": session.port,
+        "started_at": session.started_at,
+        "ended_at": session.ended_at,
+        "verdict": session.verdict,
+        "tls": session.tls,
+        "dialogue": session.dialogue,
+        "emails": session.emails,
+    })
+}

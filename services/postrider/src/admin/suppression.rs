@@ -1,0 +1,95 @@
+//! Verbs about whom a tenant's mail does not go to.
+
+use anyhow::{Context, bail};
+use postrider_model::{EmailAddress, Stream, Suppression, SuppressionId, SuppressionReason};
+use postrider_store::{Suppressed, SuppressionFilter, SuppressionPage, SuppressionStart};
+use serde_json::{Value, json};
+
+use super::Office;
+
+const PAGE: u8 = 100;
+/// What stands as the source of what an operator put there without a word.
+const OPERATOR: &str = "an operator";
+
+impl Office {
+    /// A page of them, newest first; or those of one address.
+    pub(super) async fn list_suppressions(
+        &self,
+        tenant: &str,
+        stream: Option<Stream>,
+        address: Option<EmailAddress>,
+        after: Option<SuppressionId>,
+    ) -> anyhow::Result<Value> {
+        let (_, tenant) = self.find(tenant).await?;
+        let port = &self.database.suppressions;
+        let now = self.provision.clock.now();
+        if let Some(address) = address {
+            let which = Suppressed::Address(address);
+            let found = port.suppression(tenant.id, &which, now).await?;
+            return Ok(json!({"suppressions": shown(&found), "more": false}));
+        }
+        let page = SuppressionPage {
+            limit: PAGE,
+            start: after.map_or(SuppressionStart::Newest, SuppressionStart::After),
+        };
+        let filter = SuppressionFilter { stream };
+        let list = port.suppressions(tenant.id, filter, page, now).await?;
+        let list = list
+            .with_context(|| format!("--after: {} has no suppression of that id", tenant.slug))?;
+        Ok(json!({"suppressions": shown(&list.suppressions), "more": list.more}))
+    }
+
+    pub(super) async fn add_suppression(
+        &self,
+        tenant: &str,
+        address: EmailAddress,
+        stream: Option<Stream>,
+        note: &str,
+    ) -> anyhow::Result<Value> {
+        let (_, tenant) = self.find(tenant).await?;
+        let now = self.provision.clock.now();
+        let new = Suppression {
+            id: SuppressionId::new(now, self.provision.rng.bytes()),
+            tenant: tenant.id,
+            address,
+            stream,
+            reason: SuppressionReason::Manual,
+            source: if note.is_empty() { OPERATOR } else { note }.to_owned(),
+            since: now,
+            until: None,
+        };
+        let port = &self.database.suppressions;
+        let stands = port.suppress(tenant.id, vec![new]).await?;
+        Ok(stands.first().map(show).unwrap_or_default())
+    }
+
+    pub(super) async fn lift_suppression(
+        &self,
+        tenant: &str,
+        address: &EmailAddress,
+    ) -> anyhow::Result<Value> {
+        let (_, tenant) = self.find(tenant).await?;
+        let which = [Suppressed::Address(address.clone())];
+        let lifted = self.database.suppressions.lift(tenant.id, &which).await?;
+        if lifted.is_empty() {
+            bail!("{address} is not suppressed for {}", tenant.slug);
+        }
+        Ok(json!({"address": address, "lifted": shown(&lifted)}))
+    }
+}
+
+fn shown(suppressions: &[Suppression]) -> Value {
+    suppressions.iter().map(show).collect()
+}
+
+fn show(one: &Suppression) -> Value {
+    json!({
+        "id": one.id,
+        "address": one.address,
+        "stream": one.stream,
+        "reason": one.reason,
+        "source": one.source,
+        "since": one.since,
+        "until": one.until,
+    })
+}

@@ -1,0 +1,91 @@
+//! `postrider suppression`: whom a tenant's mail does not go to.
+
+use clap::Subcommand;
+use postrider_model::{EmailAddress, Stream, SuppressionId};
+
+use super::key::stream_parser;
+use super::{Place, Which, WhichAddress};
+use crate::admin::Verb;
+
+#[derive(Debug, Subcommand)]
+#[command(after_help = EXAMPLES)]
+pub enum SuppressionCommand {
+    /// List them, newest first, a hundred at a time
+    List {
+        /// Those that keep mail of this stream back
+        #[arg(long, value_parser = stream_parser())]
+        stream: Option<Stream>,
+        /// One address
+        #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["stream", "after"])]
+        address: Option<EmailAddress>,
+        /// Those that are older than this one
+        #[arg(long, value_name = "ID")]
+        after: Option<SuppressionId>,
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Send nothing more to an address
+    Add {
+        /// Mail of this stream alone [default: all mail]
+        #[arg(long, value_parser = stream_parser())]
+        stream: Option<Stream>,
+        /// Why
+        #[arg(long, default_value = "")]
+        note: String,
+        #[command(flatten)]
+        which: WhichAddress,
+    },
+    /// Send to an address again
+    Lift {
+        #[command(flatten)]
+        which: WhichAddress,
+    },
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  postrider suppression list joes-garage-7k2f --stream bulk
+  postrider suppression add joes-garage-7k2f bob@example.org --note 'asked on the telephone'
+  postrider suppression lift joes-garage-7k2f bob@example.org";
+
+impl SuppressionCommand {
+    /// Which relay, and what is asked of it.
+    pub fn parts(self) -> (Place, Verb) {
+        match self {
+            Self::List {
+                stream,
+                address,
+                after,
+                which,
+            } => {
+                let verb = Verb::SuppressionList {
+                    tenant: which.tenant,
+                    stream,
+                    address,
+                    after,
+                };
+                (which.place, verb)
+            }
+            Self::Add {
+                stream,
+                note,
+                which,
+            } => {
+                let verb = Verb::SuppressionAdd {
+                    tenant: which.tenant,
+                    address: which.address,
+                    stream,
+                    note,
+                };
+                (which.place, verb)
+            }
+            Self::Lift { which } => {
+                let verb = Verb::SuppressionLift {
+                    tenant: which.tenant,
+                    address: which.address,
+                };
+                (which.place, verb)
+            }
+        }
+    }
+}

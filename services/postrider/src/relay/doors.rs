@@ -1,0 +1,155 @@
+//! The doors of a relay: their sockets, their certificates, what they work with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use postrider_gate::Budget;
+use postrider_ingest::{Listener, Listeners, SmtpListener};
+use postrider_tls::{Acceptor, IdentityFiles, keep_current};
+
+use super::{Machine, Relay, done, listen};
+use crate::config::Config;
+use crate::core::Core;
+use crate::suspended::Suspended;
+
+/// How long a request waits for room in memory before it is told to come back.
+const ROOM_WAIT: Duration = Duration::from_secs(30);
+/// How soon a renewed certificate is shown.
+const CERTIFICATES_EVERY: Duration = Duration::from_secs(30);
+/// What else is open: the database, the journal, the sessions of delivery.
+const OTHER_FILES: u64 = 1_024;
+
+impl Relay {
+    pub(super) async fn start_ingest(
+        &mut self,
+        config: &Config,
+        core: &Core,
+        machine: &Machine,
+    ) -> anyhow::Result<()> {
+        let listeners = Listeners {
+            http: self.listen_for_http(config).await?,
+            smtp: self.listen_for_smtp(config).await?,
+        };
+        warn_of_few_files(config);
+        let budget = Budget::new(config.limits.memory_bytes, ROOM_WAIT);
+        crate::metrics::show_room(&core.metrics, &budget, config.limits.memory_bytes);
+        let ports = postrider_ingest::Ports {
+            gate: Arc::clone(&core.gate),
+            access: Arc::clone(&core.access),
+            budget,
+            mail: Arc::clone(&core.database.mail),
+            suspensions: Arc::new(Suspended(Arc::clone(&core.database.controls))),
+            upkeep: Arc::clone(&core.database.upkeep),
+            sessions: Arc::clone(&core.database.sessions),
+            suppressions: Arc::clone(&core.database.suppressions),
+            clock: machine.clock.clone(),
+            rng: machine.rng.clone(),
+            metrics: core.metrics.clone(),
+        };
+        let doors = door_config(config);
+        let serving = postrider_ingest::run(ports, doors, listeners, self.shutdown.clone());
+        self.spawn("ingest", done(serving));
+        Ok(())
+    }
+
+    async fn listen_for_http(&mut self, config: &Config) -> anyhow::Result<Vec<Listener>> {
+        let http = &config.http;
+        let tls = if http.tls_certificate.as_os_str().is_empty() {
+            None
+        } else {
+            let files = vec![IdentityFiles {
+                certificate: config.path(&http.tls_certificate),
+                key: config.path(&http.tls_key),
+            }];
+            Some(self.acceptor("http.tls_certificate, http.tls_key", files)?)
+        };
+        let mut listeners = Vec::new();
+        for address in &http.listen {
+            let tcp = listen("http.listen", *address).await?;
+            self.http.push(tcp.local_addr()?);
+            listeners.push(Listener {
+                tcp,
+                tls: tls.clone(),
+            });
+        }
+        Ok(listeners)
+    }
+
+    async fn listen_for_smtp(&mut self, config: &Config) -> anyhow::Result<Vec<SmtpListener>> {
+        let smtp = &config.smtp;
+        if !smtp.enabled {
+            return Ok(Vec::new());
+        }
+        let files = smtp.certificates.iter().map(|pair| IdentityFiles {
+            certificate: config.path(&pair.certificate),
+            key: config.path(&pair.key),
+        });
+        let tls = self.acceptor("smtp.certificates", files.collect())?;
+        let mut listeners = Vec::new();
+        for port in &smtp.listen {
+            let tcp = listen("smtp.listen", port.address).await?;
+            self.smtp.push(tcp.local_addr()?);
+            listeners.push(SmtpListener {
+                tcp,
+                tls: Some(tls.clone()),
+                banner_after: Duration::from_millis(port.banner_after_ms),
+            });
+        }
+        Ok(listeners)
+    }
+
+    /// Reads certificates, and goes on looking whether they were renewed.
+    fn acceptor(&mut self, key: &str, files: Vec<IdentityFiles>) -> anyhow::Result<Acceptor> {
+        let acceptor = Acceptor::from_files(&files).with_context(|| key.to_owned())?;
+        let shutdown = self.shutdown.clone();
+        let kept = keep_current(acceptor.clone(), files, CERTIFICATES_EVERY, shutdown);
+        self.spawn("certificates", done(kept));
+        Ok(acceptor)
+    }
+}
+
+fn door_config(config: &Config) -> postrider_ingest::Config {
+    let smtp = &config.smtp;
+    postrider_ingest::Config {
+        request_most: config.limits.request_bytes as u64,
+        http_recipients_most: config.limits.http_recipients,
+        http: postrider_http::Config {
+            max_connections: config.http.max_connections,
+            max_connections_of_one: config.http.max_connections_of_one,
+            ..Default::default()
+        },
+        smtp: postrider_ingest::SmtpConfig {
+            host: config.service.host.to_string(),
+            size_most: config.limits.message_bytes as u64,
+            recipients_most: config.limits.recipients,
+            connections_most: smtp.max_connections,
+            connections_of_one_most: smtp.max_connections_of_one,
+            idle: Duration::from_secs(smtp.idle_seconds),
+            session: Duration::from_mins(smtp.session_minutes),
+            data_bytes_per_second: smtp.bytes_per_second,
+            tarpit: Duration::from_millis(smtp.wrong_password_ms),
+            documentation: Some(config.public_url()),
+            ..Default::default()
+        },
+    }
+}
+
+// Who is over the limit is refused by the system, whatever the configuration allows.
+fn warn_of_few_files(config: &Config) {
+    let http = config.http.listen.len() * config.http.max_connections;
+    let smtp = if config.smtp.enabled {
+        config.smtp.max_connections
+    } else {
+        0
+    };
+    let needed = (http + smtp) as u64 + OTHER_FILES;
+    let granted = postrider_runtime::raise_open_files();
+    if let Some(granted) = granted.filter(|granted| *granted < needed) {
+        tracing::warn!(
+            granted,
+            needed,
+            "the system lets this process open fewer files than it may have connections: raise LimitNOFILE, or lower http.max_connections and smtp.max_connections"
+        );
+    }
+}
