@@ -1,11 +1,13 @@
 //! Accepting a message: admit → seal → commit, and the promise at the end of it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use postrider_message::{MessageError, SignError};
-use postrider_model::{EmailAddress, MessageId, Timestamp};
+use postrider_model::{Domain, EmailAddress, MessageId, Timestamp};
 use postrider_runtime::{Clock, Rng};
 use postrider_store::{
     Answer, ClaimScope, Committed, Directory, Intake, Mail, NewMessage, OverQuota, Roster,
@@ -45,6 +47,8 @@ pub struct Gate {
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) suppressions: Arc<dyn Suppressions>,
     pub(crate) unknown: UnknownQueue,
+    /// Domains of reply addresses that took no mail when they were last looked at.
+    pub(crate) doubtful: Mutex<HashSet<Domain>>,
     pub(crate) keys: KeyRing,
     pub(crate) rules: Rules,
     pub(crate) size_most: usize,
@@ -184,6 +188,7 @@ impl Gate {
             directory: ports.directory,
             suppressions: ports.suppressions,
             unknown: UnknownQueue::default(),
+            doubtful: Mutex::default(),
             keys,
             rules,
             size_most: config.size_most,

@@ -67,7 +67,7 @@ pub use name::{NameConfig, NameFault, NamePolicy};
 pub use pages::{LinkError, ReplyLink, UnsubscribeLink};
 pub use password::SmtpPassword;
 pub use provision::{KeyWishes, Provision, ProvisionError, Provisioned, TenantDefaults};
-pub use quota::{QuotaExceeded, QuotaOf};
+pub use quota::{EffectiveQuota, QuotaExceeded, QuotaOf};
 pub use ramp::RampConfig;
 pub use rate::RateState;
 pub use reschedule::RescheduleError;

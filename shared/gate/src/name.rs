@@ -117,8 +117,11 @@ impl Names {
         if let Some(domain) = self.endings.foreign_domain(name, own.domain) {
             return Some(NameFault::Domain(domain));
         }
-        let known = self.brands.found(own.name);
         let brands = self.brands.found(name);
+        if brands.is_empty() {
+            return None;
+        }
+        let known = self.brands.found(own.name);
         let foreign = brands.into_iter().find(|brand| !known.contains(brand));
         foreign.map(|brand| NameFault::Brand(brand.to_owned()))
     }

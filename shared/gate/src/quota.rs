@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use postrider_model::{Tenant, TenantId, Timestamp};
 use postrider_store::{OverQuota, Period, Quota};
 
+use crate::accept::Gate;
 use crate::config::IdentityConfig;
 use crate::reply::Book;
 
@@ -39,6 +40,31 @@ fn lower(one: u32, other: u32) -> u32 {
     match (one, other) {
         (0, limit) | (limit, 0) => limit,
         (one, other) => one.min(other),
+    }
+}
+
+/// A tenant's limits as they are now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EffectiveQuota {
+    pub quota: Quota,
+    /// Whether its default reply address was confirmed; else it may write to that alone.
+    pub is_confirmed: bool,
+}
+
+impl Gate {
+    /// What a tenant's mail is counted against now, over all its keys: what it may have accepted
+    /// in a day and a month, and strangers in an hour; 0 is no limit. Less than its plan while it
+    /// is new or has not confirmed its reply address.
+    pub fn quota_of(&self, tenant: &Tenant) -> EffectiveQuota {
+        let book = Book {
+            roster: &self.roster,
+            tenant,
+            key: None,
+        };
+        EffectiveQuota {
+            quota: of(&book, &self.rules.identity, self.clock.now()),
+            is_confirmed: book.is_confirmed(),
+        }
     }
 }
 

@@ -197,10 +197,12 @@ fn why(refused: &Refused) -> String {
     let address = &refused.address;
     match refused.standing {
         Standing::Unknown => {
-            format!("{address} is not a confirmed reply address; a mail asks it to confirm")
+            format!(
+                "{address} is not a confirmed reply address; it is asked by mail, as far as the day's few new addresses are not used up"
+            )
         }
         Standing::Unconfirmed(Some(at)) => format!(
-            "{address} is not a confirmed reply address; a mail asked it to confirm at {at}"
+            "{address} is not a confirmed reply address; it was asked by mail at {at} and has not answered"
         ),
         Standing::Refused => {
             format!("{address} is not used as reply address: its owner has declined it")

@@ -1,9 +1,12 @@
 //! What the gate does by itself, beside the mail: letters to reply addresses, the days of ramps,
 //! addresses that take no mail any more.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use postrider_model::{ReplySource, ReplyStatus, SuppressionReason, Tenant, Timestamp};
+use postrider_model::{
+    Domain, EmailAddress, ReplySource, ReplyStatus, SuppressionReason, Tenant, Timestamp,
+};
 use postrider_runtime::Shutdown;
 use postrider_store::{
     DirectorySnapshot, StoreError, Suppressed, SuppressionFilter, SuppressionPage, SuppressionStart,
@@ -134,6 +137,41 @@ impl Gate {
                 per_day = ramp.per_day,
                 "a new tenant may send more"
             );
+        }
+        Ok(())
+    }
+}
+
+impl Gate {
+    /// Looks whether the domains of confirmed reply addresses still take mail, as `takes_mail`
+    /// tells; `None` where it does not know. What takes none twice in a row is broken, and mail
+    /// falls back to the tenant's default. For a slow round: once in half a day or so.
+    pub async fn recheck<F, Answer>(&self, takes_mail: F) -> Result<(), StoreError>
+    where
+        F: Fn(Domain) -> Answer + Send + Sync,
+        Answer: Future<Output = Option<bool>> + Send,
+    {
+        let directory = self.directory.snapshot().await?;
+        let confirmed = directory.reply_addresses.into_iter();
+        let confirmed = confirmed.filter(|entry| entry.status == ReplyStatus::Confirmed);
+        let mut at: BTreeMap<Domain, Vec<EmailAddress>> = BTreeMap::new();
+        for entry in confirmed {
+            let there = at.entry(entry.address.domain().clone()).or_default();
+            there.push(entry.address);
+        }
+        for (domain, addresses) in at {
+            match takes_mail(domain.clone()).await {
+                Some(false) if !self.doubtful.lock().insert(domain.clone()) => {
+                    tracing::info!(domain = %domain, "reply addresses there take no mail any more");
+                    for address in &addresses {
+                        self.directory.break_reply_address(address).await?;
+                    }
+                }
+                Some(true) => {
+                    self.doubtful.lock().remove(&domain);
+                }
+                Some(false) | None => {}
+            }
         }
         Ok(())
     }

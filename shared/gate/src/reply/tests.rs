@@ -152,10 +152,10 @@ fn the_event_says_why_and_who_is_asked() {
         key: None,
     };
     for (from, why, asked) in [
-        ("x@elsewhere.example", "a mail asks it to confirm", true),
+        ("x@elsewhere.example", "it is asked by mail", true),
         (
             "asked@elsewhere.example",
-            "a mail asked it to confirm at 2026-01-30",
+            "it was asked by mail at 2026-01-30",
             true,
         ),
         ("no@joesgarage.example", "its owner has declined it", false),
