@@ -18,18 +18,24 @@ pub mod groups;
 pub mod idempotency;
 pub mod intake;
 pub mod isolation;
+pub mod keys;
 pub mod lanes;
 pub mod listing;
 pub mod nodes;
 pub mod queue;
 pub mod quota;
+pub mod ramps;
+pub mod replies;
 pub mod rescheduling;
 pub mod reseal;
 pub mod scheduled;
+pub mod sessions;
 pub mod settle;
+pub mod suppressions;
 pub mod upkeep;
 pub mod verbs;
 pub mod waits;
+pub mod withheld;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -205,12 +211,50 @@ macro_rules! conformance_tests {
                 a_verb_about_nothing_is_told_so,
                 signing_keys_are_added_all_or_none,
                 a_tenant_gets_the_limits_it_is_given;
+            keys: a_key_comes_back_as_it_was_added,
+                a_key_is_changed_and_keeps_its_secret,
+                a_message_knows_the_key_it_came_with,
+                the_quota_of_a_key_is_exact_and_its_own,
+                a_group_over_the_quota_of_its_key_is_refused_whole;
+            ramps: a_tenant_gets_another_language_and_way_with_its_domain,
+                a_day_of_a_ramp_is_decided_once,
+                there_is_one_house,
+                who_was_written_to_before_is_no_stranger,
+                strangers_are_counted_exactly_under_many_commits_at_once,
+                a_group_of_too_many_strangers_is_refused_whole;
+            replies: an_address_in_a_tenants_mail_is_asked_once,
+                a_mailbox_is_asked_once_over_all_tenants,
+                a_key_brings_in_five_addresses_a_day,
+                a_colleague_at_its_own_domain_is_told_once,
+                who_says_not_ours_is_left_in_peace_and_counts,
+                an_address_remembers_when_it_was_confirmed,
+                a_mailbox_that_breaks_is_broken_for_all_who_had_it_confirmed;
+            suppressions: mail_of_its_stream_does_not_go_there,
+                a_suppression_ends_by_itself,
+                of_two_the_one_that_lasts_longer_stands,
+                a_suppression_is_lifted_at_once,
+                suppressions_are_listed_newest_first_a_page_at_a_time,
+                a_complaint_counts_against_its_tenant_once,
+                suppressions_that_contradict_themselves_are_refused,
+                a_mailbox_that_is_not_there_is_written_to_no_more,
+                hard_bounces_of_one_batch_are_all_counted;
+            sessions: a_session_comes_back_as_it_was_kept,
+                a_tenant_sees_the_sessions_in_which_its_key_was_shown,
+                a_session_is_kept_anew_as_it_goes_on,
+                another_session_of_the_same_code_is_left_out_and_told;
+            withheld: a_suppressed_recipient_is_accepted_and_never_attempted,
+                a_message_to_nobody_but_suppressed_ends_as_it_begins,
+                a_scheduled_message_starts_for_those_who_are_not_suppressed,
+                a_message_held_from_the_start_goes_out_when_it_is_released,
+                what_is_noted_of_a_message_is_told_with_each_recipient;
             upkeep: a_store_that_works_says_so,
                 a_body_is_dropped_after_its_life_and_not_before,
                 a_message_is_dropped_after_its_life_and_not_before,
                 a_message_with_a_live_recipient_is_never_dropped,
                 claims_past_their_time_are_dropped,
                 an_erased_tenant_leaves_its_names_and_nothing_else,
+                what_was_noted_is_dropped_when_it_counts_no_more,
+                an_erased_tenant_leaves_none_of_its_lists,
                 a_checkpoint_changes_nothing_that_is_seen;
         }
     };

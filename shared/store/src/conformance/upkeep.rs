@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
-use postrider_model::{EventKind, TenantId, Timestamp};
+use postrider_model::{
+    EventKind, ReplyAddress, ReplySource, ReplyStatus, Session, SessionCode, SessionTls, Suppression,
+    SuppressionReason, TenantId, Timestamp,
+};
 
 use super::Ports;
 use super::fixture::{
-    DAY, add_tenant, at, claiming, commit, commit_all, deliver, email, live, message, message_to,
-    scope, settle, settlement,
+    DAY, add_tenant, address, at, claiming, commit, commit_all, credential_id, deliver, email, live,
+    message, message_to, number, reply_address_id, scope, settle, settlement, suppression_id,
 };
-use crate::{Committed, NewMessage, Outcome, Removed};
+use crate::{
+    AskCaps, Committed, NOTE_LIFE, NewMessage, Outcome, Quota, Removed, SESSION_LIFE,
+};
 
 const BODY_LIFE: Duration = DAY;
 const MESSAGE_LIFE: Duration = Duration::from_hours(30 * 24);
@@ -162,6 +167,132 @@ async fn expect_only(ports: &Ports, tenant: TenantId, generation: u64) {
 
 fn key() -> String {
     format!("order-{}", super::fixture::number())
+}
+
+fn session(tenant: Option<TenantId>, started_at: Timestamp) -> Session {
+    let random = u32::try_from(number()).expect("a small number");
+    Session {
+        code: SessionCode::new(random.to_be_bytes()),
+        started_at,
+        ended_at: Some(started_at),
+        tenant,
+        credential: None,
+        peer: "192.0.2.7:50123".parse().expect("a socket's address"),
+        port: 465,
+        verdict: "it never sent a password".to_owned(),
+        tls: SessionTls::default(),
+        dialogue: Vec::new(),
+        emails: Vec::new(),
+    }
+}
+
+fn suppression(tenant: TenantId, text: &str, until: Option<Timestamp>) -> Suppression {
+    Suppression {
+        id: suppression_id(),
+        tenant,
+        address: address(text),
+        stream: None,
+        reason: SuppressionReason::Manual,
+        source: "the office".to_owned(),
+        since: at(0),
+        until,
+    }
+}
+
+/// Two sessions, two suppressions of which one ends, two strangers, and one who is asked.
+async fn fill(ports: &Ports, tenant: TenantId) -> [Session; 2] {
+    let sessions = [session(Some(tenant), at(0)), session(Some(tenant), at(60))];
+    let kept = ports.sessions.keep(sessions.to_vec()).await;
+    kept.expect("sessions");
+    let ends = suppression(tenant, "ends@x.example", Some(at(600)));
+    let stands = suppression(tenant, "stands@x.example", None);
+    let new = vec![ends, stands];
+    let suppressed = ports.suppressions.suppress(tenant, new).await;
+    suppressed.expect("suppressions");
+    let mut sent = message_to(tenant, &["a@x.example", "b@x.example"]);
+    sent.credential = Some(credential_id());
+    sent.quota = Quota {
+        key_per_day: 10,
+        new_per_hour: 10,
+        ..Quota::default()
+    };
+    commit(ports, &sent).await;
+    let seen = ReplyAddress {
+        id: reply_address_id(),
+        tenant,
+        address: address("zoe@example.org"),
+        status: ReplyStatus::Unconfirmed,
+        source: ReplySource::Observed,
+        confirmed_at: None,
+        asked_at: None,
+        created_at: at(0),
+    };
+    let caps = AskCaps {
+        per_day: 5,
+        pause: 7 * DAY,
+    };
+    let observed = ports.directory.observe_reply_address(seen, caps).await;
+    assert!(observed.expect("an answer").ask);
+    sessions
+}
+
+pub async fn what_was_noted_is_dropped_when_it_counts_no_more(ports: &Ports) {
+    let tenant = add_tenant(ports).await;
+    let [early, late] = fill(ports, tenant).await;
+    assert_eq!(retain(ports, at(599)).await, Removed::default());
+    let removed = retain(ports, at(600)).await;
+    assert_eq!((removed.suppressions, removed.sessions), (1, 0));
+    let removed = retain(ports, at(59).after(SESSION_LIFE)).await;
+    assert_eq!((removed.sessions, removed.notes), (1, 0));
+    for (session, want) in [(early, None), (late.clone(), Some(late))] {
+        let found = ports.sessions.any_session(session.code).await;
+        assert_eq!(found.expect("a look at a session"), want);
+    }
+    let removed = retain(ports, at(0).after(NOTE_LIFE)).await;
+    assert_eq!((removed.sessions, removed.notes), (1, 3));
+    let addresses = ["ends@x.example", "stands@x.example"].map(address);
+    let stream = postrider_model::Stream::Bulk;
+    let among = ports.suppressions.among(tenant, stream, &addresses, at(0));
+    assert_eq!(among.await.expect("an answer"), addresses[1..]);
+}
+
+pub async fn an_erased_tenant_leaves_none_of_its_lists(ports: &Ports) {
+    let (tenant, other) = (add_tenant(ports).await, add_tenant(ports).await);
+    let mine = fill(ports, tenant).await;
+    let others = session(Some(other), at(0));
+    let kept = ports.sessions.keep(vec![others.clone()]).await;
+    kept.expect("sessions");
+    let new = vec![suppression(other, "stands@x.example", None)];
+    ports
+        .suppressions
+        .suppress(other, new)
+        .await
+        .expect("suppressions");
+    let mut sum = Removed::default();
+    loop {
+        let removed = ports.upkeep.erase(tenant).await.expect("a step");
+        if removed.is_nothing() {
+            break;
+        }
+        sum.sessions += removed.sessions;
+        sum.suppressions += removed.suppressions;
+        sum.notes += removed.notes;
+    }
+    assert_eq!((sum.sessions, sum.suppressions, sum.notes), (2, 2, 2));
+    for session in mine {
+        let found = ports.sessions.any_session(session.code).await;
+        assert_eq!(found.expect("a look at a session"), None);
+    }
+    let found = ports.sessions.any_session(others.code).await;
+    assert!(found.expect("a look at a session").is_some());
+    let addresses = [address("stands@x.example")];
+    let stream = postrider_model::Stream::Bulk;
+    for (of, want) in [(tenant, 0), (other, 1)] {
+        let among = ports.suppressions.among(of, stream, &addresses, at(0));
+        assert_eq!(among.await.expect("an answer").len(), want);
+    }
+    let snapshot = ports.directory.snapshot().await.expect("the directory");
+    assert_eq!(snapshot.tenants.len(), 1);
 }
 
 pub async fn a_checkpoint_changes_nothing_that_is_seen(ports: &Ports) {

@@ -1,0 +1,186 @@
+//! New tenants: their ramp, and how many strangers they may write to.
+
+use std::time::Duration;
+
+use postrider_model::{Language, Ramp, TenantId, Timestamp};
+
+use super::Ports;
+use super::fixture::{add_tenant, at, commit, commit_all, email, message_to, new_tenant};
+use crate::{Committed, NewMessage, OverQuota, Period, Quota, StoreError, TenantChange};
+
+const HOUR: Duration = Duration::from_hours(1);
+
+async fn tenant(ports: &Ports, id: TenantId) -> postrider_model::Tenant {
+    let snapshot = ports.directory.snapshot().await.expect("the directory");
+    let mut tenants = snapshot.tenants.into_iter();
+    tenants.find(|tenant| tenant.id == id).expect("the tenant")
+}
+
+pub async fn a_tenant_gets_another_language_and_way_with_its_domain(ports: &Ports) {
+    let (id, other) = (add_tenant(ports).await, add_tenant(ports).await);
+    let french = TenantChange {
+        language: Some(Language::Fr),
+        own_domain: None,
+    };
+    let own = TenantChange {
+        language: None,
+        own_domain: Some(true),
+    };
+    for change in [french, own] {
+        let before = ports.directory.generation().await.expect("a generation");
+        let changed = ports.directory.change_tenant(id, change).await;
+        changed.expect("a change");
+        assert!(ports.directory.generation().await.expect("a generation") > before);
+    }
+    let found = tenant(ports, id).await;
+    assert_eq!((found.language, found.own_domain), (Language::Fr, true));
+    let found = tenant(ports, other).await;
+    assert_eq!((found.language, found.own_domain), (Language::En, false));
+    let nobody = TenantId::new(at(9), [9; 10]);
+    let refused = ports.directory.change_tenant(nobody, own).await;
+    assert!(matches!(refused, Err(StoreError::NotFound { .. })));
+}
+
+pub async fn a_day_of_a_ramp_is_decided_once(ports: &Ports) {
+    let mut new = new_tenant();
+    let first = Ramp {
+        since: at(0),
+        per_day: 50,
+        decided: at(0).day(),
+    };
+    new.tenant.ramp = first;
+    let id = new.tenant.id;
+    ports.directory.add_tenant(new).await.expect("a tenant");
+    assert_eq!(tenant(ports, id).await.ramp, first);
+    let second = Ramp {
+        per_day: 100,
+        decided: first.decided + 1,
+        ..first
+    };
+    let change = || ports.directory.change_ramp(id, first, second);
+    let (a, b, c) = futures_util::join!(change(), change(), change());
+    let won = [a, b, c].map(|done| done.expect("an answer"));
+    assert_eq!(won.iter().filter(|won| **won).count(), 1);
+    assert_eq!(tenant(ports, id).await.ramp, second);
+    let before = ports.directory.generation().await.expect("a generation");
+    assert!(!change().await.expect("an answer"), "it is not that any more");
+    let after = ports.directory.generation().await.expect("a generation");
+    assert_eq!(after, before);
+    let past = ports.directory.change_ramp(id, second, Ramp::PAST).await;
+    assert!(past.expect("an answer"));
+    assert!(tenant(ports, id).await.ramp.is_past());
+    let nobody = TenantId::new(at(9), [9; 10]);
+    let refused = ports.directory.change_ramp(nobody, first, second).await;
+    assert!(matches!(refused, Err(StoreError::NotFound { .. })));
+}
+
+pub async fn there_is_one_house(ports: &Ports) {
+    let house = || {
+        let mut new = new_tenant();
+        new.tenant.is_house = true;
+        new.credential = None;
+        new
+    };
+    let (first, second) = (house(), house());
+    let id = first.tenant.id;
+    ports.directory.add_tenant(first).await.expect("the house");
+    let refused = ports.directory.add_tenant(second).await;
+    assert!(
+        matches!(refused, Err(StoreError::Taken { .. })),
+        "{refused:?}"
+    );
+    assert!(tenant(ports, id).await.is_house);
+    let roster = crate::Roster::new();
+    let read = roster.refresh(ports.directory.as_ref()).await;
+    assert!(read.expect("the directory"));
+    assert_eq!(roster.house().map(|house| house.id), Some(id));
+}
+
+fn to(tenant: TenantId, limit: u32, accepted_at: Timestamp, to: &[&str]) -> NewMessage {
+    let mut message = message_to(tenant, to);
+    message.quota = Quota {
+        new_per_hour: limit,
+        ..Quota::default()
+    };
+    message.accepted_at = accepted_at;
+    message.due_at = accepted_at;
+    message
+}
+
+fn over(limit: u32, used: u64) -> Committed {
+    Committed::OverQuota(OverQuota {
+        period: Period::NewHour,
+        limit,
+        used,
+    })
+}
+
+async fn new_in_hour(ports: &Ports, tenant: TenantId, at: Timestamp) -> u64 {
+    let usage = ports.mail.usage(tenant, at).await;
+    usage.expect("an answer").new_in_hour
+}
+
+pub async fn who_was_written_to_before_is_no_stranger(ports: &Ports) {
+    let tenant = add_tenant(ports).await;
+    let (first, second) = (["a@x.example", "b@x.example"], ["A@x.example", "c@x.example"]);
+    let known = to(tenant, 3, at(0), &first);
+    assert_eq!(commit(ports, &known).await, Committed::Stored);
+    // The same again, a mailbox in another case, and one new.
+    assert_eq!(
+        commit(ports, &to(tenant, 3, at(1), &first)).await,
+        Committed::Stored
+    );
+    assert_eq!(
+        commit(ports, &to(tenant, 3, at(2), &second)).await,
+        Committed::Stored
+    );
+    assert_eq!(new_in_hour(ports, tenant, at(2)).await, 3);
+    let refused = to(tenant, 3, at(3), &["d@x.example", "a@x.example"]);
+    assert_eq!(commit(ports, &refused).await, over(3, 3));
+    assert_eq!(email(ports, &refused).await, None);
+    // Those who are known may be written to as ever; and nobody is a stranger to another tenant's.
+    assert_eq!(
+        commit(ports, &to(tenant, 3, at(4), &second)).await,
+        Committed::Stored
+    );
+    let other = add_tenant(ports).await;
+    let others = to(other, 3, at(4), &["a@x.example", "d@x.example"]);
+    assert_eq!(commit(ports, &others).await, Committed::Stored);
+    // When the hour is over there is room again; who is known stays known.
+    let later = at(0).after(HOUR);
+    assert_eq!(new_in_hour(ports, tenant, later).await, 1);
+    let both = to(tenant, 3, later, &["d@x.example", "e@x.example", "b@x.example"]);
+    assert_eq!(commit(ports, &both).await, Committed::Stored);
+    assert_eq!(new_in_hour(ports, tenant, later).await, 3);
+}
+
+pub async fn strangers_are_counted_exactly_under_many_commits_at_once(ports: &Ports) {
+    let tenant = add_tenant(ports).await;
+    let addresses: Vec<String> = (0..40).map(|n| format!("n{}@x.example", n / 2)).collect();
+    let messages: Vec<_> = addresses
+        .iter()
+        .map(|address| to(tenant, 8, at(0), &[address]))
+        .collect();
+    let outcomes = commit_all(ports, &messages).await;
+    let stored = outcomes
+        .iter()
+        .filter(|done| matches!(done, Ok(Committed::Stored)));
+    // Each of eight twice.
+    assert_eq!(stored.count(), 16);
+    assert_eq!(new_in_hour(ports, tenant, at(1)).await, 8);
+}
+
+pub async fn a_group_of_too_many_strangers_is_refused_whole(ports: &Ports) {
+    let tenant = add_tenant(ports).await;
+    commit(ports, &to(tenant, 3, at(0), &["a@x.example"])).await;
+    let group: Vec<_> = ["a", "b", "c", "d"]
+        .iter()
+        .map(|name| to(tenant, 3, at(0), &[&format!("{name}@x.example")]))
+        .collect();
+    let refused = ports.intake.commit_all(group.clone()).await;
+    assert_eq!(refused.expect("an answer"), over(3, 1));
+    assert_eq!(new_in_hour(ports, tenant, at(1)).await, 1);
+    let fits = ports.intake.commit_all(group[..3].to_vec()).await;
+    assert_eq!(fits.expect("an answer"), Committed::Stored);
+    assert_eq!(new_in_hour(ports, tenant, at(1)).await, 3);
+}
