@@ -18,6 +18,7 @@ mod database;
 pub mod folder;
 mod metrics;
 mod print;
+mod recheck;
 pub mod relay;
 mod sandbox;
 mod seals;

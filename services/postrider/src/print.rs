@@ -103,6 +103,7 @@ fn for_people(value: &Value) -> String {
         Value::Object(fields) => {
             let width = fields.keys().map(String::len).max().unwrap_or(0);
             let shown = |(name, value): (&String, &Value)| match value {
+                Value::Array(items) if items.is_empty() => format!("{name:width$}  none"),
                 Value::Array(_) | Value::Object(_) => format!("{name}:\n{}", indented(value)),
                 value => format!("{name:width$}  {}", scalar(value)),
             };
@@ -155,8 +156,9 @@ mod tests {
 
     #[test]
     fn people_read_names_and_values() {
-        let value = json!([{"id": "1", "reply_to": null, "keys": [{"n": 1}]}, {"id": "2"}]);
-        let want = "id        1\nreply_to  -\nkeys:\n  n  1\n\nid  2";
+        let value =
+            json!([{"id": "1", "reply_to": null, "keys": [{"n": 1}]}, {"id": "2", "keys": []}]);
+        let want = "id        1\nreply_to  -\nkeys:\n  n  1\n\nid    2\nkeys  none";
         assert_eq!(for_people(&value), want);
         assert_eq!(for_people(&json!([])), "none");
         assert_eq!(for_people(&json!(["a", "b"])), "a\nb");

@@ -20,6 +20,7 @@ use crate::config::{Config, Dial};
 use crate::core::Core;
 use crate::database::{Database, Location};
 use crate::metrics::MetricsDoor;
+use crate::recheck;
 use crate::seals::Seals;
 
 /// What a relay has of the machine; a test may give it another.
@@ -176,14 +177,17 @@ impl Relay {
             timeout: Duration::from_secs(config.dns.timeout_seconds),
             attempts: 2,
         };
-        let resolver = Resolver::new(dns, &core.metrics);
+        let resolver = Resolver::new(dns, &core.metrics).context("dns.servers")?;
+        let (gate, shutdown) = (Arc::clone(&core.gate), self.shutdown.clone());
+        let looking = recheck::keep_looking(gate, resolver.clone(), shutdown);
+        self.spawn("reply addresses", done(looking));
         let ports = postrider_delivery::Ports {
             queue: Arc::clone(&core.database.queue),
             nodes: Arc::clone(&core.database.nodes),
             controls: Arc::clone(&core.database.controls),
             seals: Arc::new(Seals(Arc::clone(&core.gate))),
             roster: core.roster.clone(),
-            resolver: resolver.context("dns.servers")?,
+            resolver,
             dialer: match config.delivery.dial {
                 Dial::Internet => Dialer::internet(),
                 Dial::Loopback => Dialer::loopback_only(),

@@ -82,10 +82,13 @@ impl Office {
             ),
             made => made?,
         };
-        Ok(show::joined(
-            show::credential(&credential),
-            json!({"password": password.grouped()}),
-        ))
+        let mut shown = show::credential(&credential);
+        if let Value::Object(fields) = &mut shown {
+            // Beside the password: the two go into a form.
+            fields.shift_remove("user");
+        }
+        let pair = json!({"user": credential.user, "password": password.grouped()});
+        Ok(show::joined(shown, pair))
     }
 
     pub(super) async fn list_keys(&self, tenant: &str) -> anyhow::Result<Value> {

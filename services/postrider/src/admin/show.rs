@@ -5,7 +5,7 @@ use std::time::Duration;
 use postrider_model::{
     Credential, DkimKey, Domain, KeyStatus, Limits, Ramp, ReplyAddress, Tenant, Timestamp,
 };
-use postrider_store::{DirectorySnapshot, Usage};
+use postrider_store::{DirectorySnapshot, Quota, Usage};
 use serde_json::{Value, json};
 
 pub(super) fn tenant(tenant: &Tenant) -> Value {
@@ -77,8 +77,8 @@ pub(super) fn limits(limits: Limits) -> Value {
     })
 }
 
-/// What is used up of the quotas, and until when.
-pub(super) fn usage(limits: Limits, used: Usage, now: Timestamp) -> Value {
+/// What is used up of what the tenant may send now, and until when.
+pub(super) fn usage(quota: &Quota, used: Usage, now: Timestamp) -> Value {
     let period = |used: u64, limit: u32, resets_at: Timestamp| {
         json!({
             "used": used,
@@ -87,9 +87,18 @@ pub(super) fn usage(limits: Limits, used: Usage, now: Timestamp) -> Value {
         })
     };
     json!({
-        "daily": period(used.day, limits.per_day, now.next_day()),
-        "monthly": period(used.month, limits.per_month, now.next_month()),
+        "daily": period(used.day, quota.per_day, now.next_day()),
+        "monthly": period(used.month, quota.per_month, now.next_month()),
+        "new_recipients_in_hour": new_recipients(used.new_in_hour, quota.new_per_hour),
     })
+}
+
+// Counted where there is a limit; it moves with the hour.
+fn new_recipients(used: u64, limit: u32) -> Value {
+    match limit {
+        0 => Value::Null,
+        limit => json!({"used": used, "limit": limit}),
+    }
 }
 
 /// One object with the fields of both.

@@ -108,7 +108,7 @@ impl Office {
     async fn usage(&self, tenant: &Tenant) -> anyhow::Result<Value> {
         let now = self.provision.clock.now();
         let used = self.database.mail.usage(tenant.id, now).await?;
-        Ok(show::usage(tenant.limits, used, now))
+        Ok(show::usage(&self.gate.quota_of(tenant).quota, used, now))
     }
 
     pub(super) async fn send(

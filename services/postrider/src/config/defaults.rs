@@ -71,6 +71,7 @@ impl Default for SmtpConfig {
             session_minutes: 30,
             bytes_per_second: 500,
             wrong_password_ms: 1_000,
+            refusals_url: String::new(),
         }
     }
 }

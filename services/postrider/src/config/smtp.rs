@@ -20,6 +20,7 @@ pub struct SmtpConfig {
     pub session_minutes: u64,
     pub bytes_per_second: u64,
     pub wrong_password_ms: u64,
+    pub refusals_url: String,
 }
 
 /// An address that takes any mode: implicit TLS, or STARTTLS after a banner.

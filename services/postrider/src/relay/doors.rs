@@ -129,7 +129,7 @@ fn door_config(config: &Config) -> postrider_ingest::Config {
             session: Duration::from_mins(smtp.session_minutes),
             data_bytes_per_second: smtp.bytes_per_second,
             tarpit: Duration::from_millis(smtp.wrong_password_ms),
-            documentation: Some(config.public_url()),
+            documentation: (!smtp.refusals_url.is_empty()).then(|| smtp.refusals_url.clone()),
             ..Default::default()
         },
     }

@@ -2,7 +2,7 @@ use postrider_gate::TenantDefaults;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use postrider_model::{Limits, MessageId, NodeId, TenantId, Timestamp};
+use postrider_model::{Language, Limits, MessageId, NodeId, Ramp, TenantId, Timestamp};
 use postrider_store::{Control, Controls, Enacted, HeldMessage, NewNode};
 use tempfile::TempDir;
 
@@ -18,12 +18,17 @@ async fn alone() -> (TempDir, Core, TenantId) {
     let config = Config::parse("", folder.path()).unwrap();
     furnish(&config).await.unwrap();
     let core = Core::open(&config, &Machine::real()).await.unwrap();
-    let limits = Limits::default();
+    let defaults = TenantDefaults {
+        limits: Limits::default(),
+        language: Language::En,
+        ramp: Ramp::PAST,
+        is_confirmed: true,
+    };
     let reply_to = "joe@joes.test".parse().unwrap();
     let made = core
         .office
         .provision
-        .tenant("Joe", reply_to, TenantDefaults { limits })
+        .tenant("Joe", reply_to, defaults)
         .await
         .unwrap();
     (folder, core, made.tenant.id)
