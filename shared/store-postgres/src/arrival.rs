@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use postrider_model::{Event, RecipientId, RecipientState, TenantId, Timestamp, WaitCause};
-use postrider_store::{NewMessage, NewRecipient, QueueRow, Shard};
+use postrider_store::{NewMessage, QueueRow, Shard};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -331,11 +331,6 @@ fn standing(message: &NewMessage) -> (RecipientState, WaitCause) {
     }
 }
 
-/// Whether it may be attempted when its time comes, and so has a row in the queue.
-pub(crate) fn is_queued(message: &NewMessage, recipient: &NewRecipient) -> bool {
-    !message.held && !recipient.suppressed
-}
-
 /// A tenant's shard as it is stored: 0 to 1,023.
 pub(crate) fn shard(tenant: TenantId) -> i16 {
     i16::try_from(Shard::of(tenant).number()).unwrap_or(0)
@@ -348,9 +343,7 @@ pub(crate) fn queue_rows(message: &NewMessage, now: Timestamp) -> impl Iterator<
         WaitCause::Turn => message.due_at.min(now),
         _ => message.due_at,
     };
-    let live = message.recipients.iter();
-    let live = live.filter(|recipient| is_queued(message, recipient));
-    live.map(move |recipient| QueueRow {
+    message.live().map(move |recipient| QueueRow {
         recipient: recipient.id,
         message: message.id,
         tenant: message.tenant,

@@ -13,8 +13,6 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use postrider_model::{ControlId, MessageId, RecipientId};
 use postrider_store::{NewMessage, OpenMessage, OpenRecipient};
-
-use crate::arrival::is_queued;
 use tokio::time::Instant;
 
 /// How long nothing is kept after a verb was closed. More than a commit takes, and the word of it.
@@ -50,7 +48,7 @@ impl Fresh {
     /// After the commit, before its caller is answered.
     pub(crate) fn keep(&self, message: &NewMessage) {
         let weight = weight(message.body.len());
-        if weight > self.most || !message.recipients.iter().any(|r| is_queued(message, r)) {
+        if weight > self.most || message.live().next().is_none() {
             return;
         }
         let mut kept = self.kept.lock();
@@ -153,9 +151,7 @@ fn opened(message: &NewMessage) -> OpenMessage {
         selectors: message.selectors.clone(),
         sealed_until: message.sealed_until,
         recipients: message
-            .recipients
-            .iter()
-            .filter(|recipient| is_queued(message, recipient))
+            .live()
             .map(|recipient| OpenRecipient {
                 id: recipient.id,
                 address: recipient.address.clone(),

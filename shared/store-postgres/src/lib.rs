@@ -27,6 +27,7 @@ mod intake;
 mod levels;
 mod listener;
 mod listing;
+mod looks;
 mod mail;
 mod nodes;
 mod open;

@@ -19,6 +19,7 @@ use crate::controls::Enacting;
 use crate::fresh::Fresh;
 use crate::instruments::{self, Instruments};
 use crate::listener::{Listener, News};
+use crate::looks::Looks;
 use crate::partitions::Partitions;
 use crate::store::Parts;
 use crate::writer::{Crew, Writer};
@@ -38,8 +39,8 @@ const IDLE_TIMEOUT: &str = "30s";
 
 /// Parts go with their tables. Nothing but ours: the schema may hold other people's tables.
 const EMPTY: &str = "SET lock_timeout = '10s'; SET statement_timeout = 0;
-DROP TABLE IF EXISTS acknowledgements, controls, bucket_levels, shards, nodes, usage, idempotency,
-    events, queue, recipients, bodies, message_tags, messages, generation, dkim_keys, credentials,
+DROP TABLE IF EXISTS sessions, suppressions, contacts, asked, key_usage, acknowledgements, controls,
+    bucket_levels, shards, nodes, usage, idempotency, events, queue, recipients, bodies, message_tags, messages, generation, dkim_keys, credentials,
     reply_addresses, names, tenants, _sqlx_migrations";
 
 /// How the store is run.
@@ -186,6 +187,7 @@ fn start(
         news,
         partitions,
         enacting: Enacting::default(),
+        looks: Looks::default(),
         closing,
         tasks,
     })

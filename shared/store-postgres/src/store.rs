@@ -17,6 +17,7 @@ use crate::controls::Enacting;
 use crate::fault::Fault;
 use crate::fresh::Fresh;
 use crate::listener::News;
+use crate::looks::Looks;
 use crate::partitions::Partitions;
 use crate::transaction;
 use crate::writer::Writer;
@@ -38,6 +39,7 @@ pub(crate) struct Parts {
     pub(crate) news: News,
     pub(crate) partitions: Arc<Partitions>,
     pub(crate) enacting: Enacting,
+    pub(crate) looks: Looks,
     pub(crate) closing: CancellationToken,
     pub(crate) tasks: TaskTracker,
 }
@@ -81,6 +83,10 @@ impl PostgresStore {
 
     pub(crate) fn enacting(&self) -> &Enacting {
         &self.0.enacting
+    }
+
+    pub(crate) fn looks(&self) -> &Looks {
+        &self.0.looks
     }
 
     pub(crate) fn partitions(&self) -> &Partitions {

@@ -17,7 +17,7 @@ use crate::directory::taken;
 use crate::fault::Fault;
 use crate::rows::{Id as _, Place, text};
 use crate::store::bounded;
-use crate::{PostgresStore, quota, tenants, transaction};
+use crate::{PostgresStore, looks, quota, tenants, transaction};
 
 /// Suppressions on a page, and in one verb, at most.
 const PAGE_MOST: u8 = 100;
@@ -93,26 +93,10 @@ async fn among(
     if addresses.is_empty() {
         return Ok(Vec::new());
     }
-    let folded: Vec<String> = addresses.iter().map(EmailAddress::folded).collect();
-    let mut connection = store.lend().await?;
-    // Index suppressions_address.
-    let found: Vec<String> = sqlx::query_scalar(
-        "SELECT s.folded FROM unnest($3::text[]) AS x (folded) JOIN suppressions AS s
-             ON s.tenant = $1 AND s.folded = x.folded AND s.stream IN ($2, 'all')
-         WHERE s.until IS NULL OR s.until > $4",
-    )
-    .bind(tenant.uuid())
-    .bind(stream.as_str())
-    .bind(&folded)
-    .bind(now.as_micros())
-    .fetch_all(&mut *connection)
-    .await?;
-    connection.back();
-    let mut found: HashSet<String> = found.into_iter().collect();
-    let named = addresses.iter().zip(&folded);
+    let mut found = looks::suppressed(store, (tenant, stream), addresses, now).await?;
     // Taken out: each once.
-    let among = named.filter(|(_, folded)| found.remove(*folded));
-    Ok(among.map(|(address, _)| address.clone()).collect())
+    let among = addresses.iter().filter(|a| found.remove(&a.folded()));
+    Ok(among.cloned().collect())
 }
 
 /// Suppressions, a column each.

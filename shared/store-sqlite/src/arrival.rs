@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use postrider_model::{CredentialId, Event, MessageId, RecipientId, RecipientState, TenantId, WaitCause};
-use postrider_store::{NewMessage, NewRecipient, QueueRow, Shard, Summary};
+use postrider_store::{NewMessage, QueueRow, Shard, Summary};
 use serde::Serialize;
 use sqlx::SqliteConnection;
 
@@ -139,7 +139,8 @@ fn push_recipients<'m>(rows: &mut Vec<RecipientRow<'m>>, message: &'m NewMessage
         } else {
             state
         };
-        *seq += i64::from(is_queued(message, recipient));
+        // A number that no row has would be waited for again and again.
+        *seq += i64::from(!message.held && !recipient.suppressed);
         rows.push(RecipientRow {
             message: message.id,
             id: recipient.id,
@@ -172,17 +173,11 @@ fn start(message: &NewMessage) -> (RecipientState, WaitCause) {
     }
 }
 
-/// Whether it may be attempted when its time comes, and so has a row in the queue.
-pub(crate) fn is_queued(message: &NewMessage, recipient: &NewRecipient) -> bool {
-    !message.held && !recipient.suppressed
-}
-
 /// The queue rows of new messages, as they would be read.
 pub(crate) fn queue_rows(messages: &[&NewMessage]) -> Vec<QueueRow> {
     let rows = messages.iter().flat_map(|message| {
         let (_, cause) = start(message);
-        let live = message.recipients.iter().filter(|r| is_queued(message, r));
-        live.map(move |recipient| QueueRow {
+        message.live().map(move |recipient| QueueRow {
             recipient: recipient.id,
             message: message.id,
             tenant: message.tenant,

@@ -14,6 +14,7 @@ use sqlx::SqliteConnection;
 use crate::fault::Fault;
 use crate::rows::{Place, json};
 use crate::suppressions;
+use crate::suspects::Suspects;
 
 #[derive(Serialize)]
 pub(crate) struct HardBounce {
@@ -73,6 +74,7 @@ struct UsageRow {
 pub(crate) async fn record(
     connection: &mut SqliteConnection,
     bounces: &[HardBounce],
+    suspects: &Suspects,
 ) -> Result<(), Fault> {
     if bounces.is_empty() {
         return Ok(());
@@ -106,7 +108,7 @@ pub(crate) async fn record(
         }
     }
     let new: Vec<Suppression> = addresses.into_values().collect();
-    suppressions::upsert(connection, &new).await?;
+    suppressions::upsert(connection, &new, suspects).await?;
     count(connection, days).await
 }
 

@@ -165,11 +165,15 @@ impl Committer {
     }
 
     async fn write(&mut self, batch: &Batch) -> Result<Answers, Fault> {
-        let (connection, seq) = (&mut self.desk.connection, &mut self.desk.seq);
+        let Desk {
+            connection,
+            seq,
+            suspects,
+        } = &mut self.desk;
         let messages: Vec<_> = batch.intakes.iter().map(|ask| &ask.work).collect();
         let settlements: Vec<_> = batch.settles.iter().map(|ask| &ask.work).collect();
         let accepted = intake::store(connection, &messages, seq).await?;
-        let recorded = settle::record(connection, &settlements, seq).await?;
+        let recorded = settle::record(connection, &settlements, seq, suspects).await?;
         let all = [accepted.events, recorded.events].concat();
         events::insert(connection, &all).await?;
         Ok(Answers {

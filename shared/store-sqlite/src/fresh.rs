@@ -10,8 +10,6 @@ use parking_lot::Mutex;
 use postrider_model::{MessageId, RecipientId};
 use postrider_store::{NewMessage, OpenMessage, OpenRecipient};
 
-use crate::arrival::is_queued;
-
 /// Shared by the committer, which fills it, and `open`, which reads it.
 #[derive(Clone)]
 pub(crate) struct Fresh {
@@ -39,7 +37,7 @@ impl Fresh {
     /// After the commit, before its caller is answered.
     pub(crate) fn keep(&self, message: &NewMessage) {
         let weight = weight(message.body.len());
-        if weight > self.most || !message.recipients.iter().any(|r| is_queued(message, r)) {
+        if weight > self.most || message.live().next().is_none() {
             return;
         }
         let mut kept = self.kept.lock();
@@ -116,9 +114,7 @@ fn opened(message: &NewMessage) -> OpenMessage {
         selectors: message.selectors.clone(),
         sealed_until: message.sealed_until,
         recipients: message
-            .recipients
-            .iter()
-            .filter(|recipient| is_queued(message, recipient))
+            .live()
             .map(|recipient| OpenRecipient {
                 id: recipient.id,
                 address: recipient.address.clone(),

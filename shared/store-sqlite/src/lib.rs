@@ -43,6 +43,7 @@ mod standing;
 mod store;
 mod subjects;
 mod suppressions;
+mod suspects;
 mod tags;
 mod tenants;
 mod transaction;

@@ -22,6 +22,7 @@ use crate::fresh::Fresh;
 use crate::instruments::{self, Instruments};
 use crate::news::Ticker;
 use crate::store::Parts;
+use crate::suspects::Suspects;
 use crate::writer::{Desk, Writer};
 use crate::{SqliteStore, nodes};
 
@@ -127,12 +128,16 @@ impl SqliteStore {
         nodes::forget_all(&mut connection)
             .await
             .map_err(|error| failed(path, error))?;
+        let suspects = Suspects::read(&mut connection)
+            .await
+            .map_err(|error| failed(path, error))?;
         let readers = pool(reading(path, &options), options.readers, path).await?;
         let checkpoints = pool(settings(path, &options), 1, path).await?;
         instruments::show_pool(&options.registry, &readers);
         Ok(start(Opened {
             connection,
             seq,
+            suspects,
             readers,
             checkpoints,
             lock,
@@ -146,6 +151,7 @@ impl SqliteStore {
 struct Opened {
     connection: SqliteConnection,
     seq: i64,
+    suspects: Suspects,
     readers: SqlitePool,
     checkpoints: SqlitePool,
     lock: Arc<File>,
@@ -168,6 +174,7 @@ fn start(opened: Opened) -> SqliteStore {
         desk: Desk {
             connection: opened.connection,
             seq: opened.seq,
+            suspects: opened.suspects.clone(),
         },
         commands,
         held_back: None,
@@ -190,6 +197,7 @@ fn start(opened: Opened) -> SqliteStore {
         readers: opened.readers,
         checkpoints: opened.checkpoints,
         fresh: opened.fresh,
+        suspects: opened.suspects,
         ticker,
         enacting: Enacting::default(),
         failed,

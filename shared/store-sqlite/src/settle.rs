@@ -10,6 +10,7 @@ use crate::bounces::{self, HardBounce};
 use crate::events;
 use crate::fault::Fault;
 use crate::standing::{self, Key, Standing};
+use crate::suspects::Suspects;
 use crate::writes::{self, RecipientRow, Rescheduled, Writes};
 
 /// What came of recording some settlements.
@@ -26,6 +27,7 @@ pub(crate) async fn record<'s>(
     connection: &mut SqliteConnection,
     settlements: &[&'s Settlement],
     seq: &mut i64,
+    suspects: &Suspects,
 ) -> Result<Recorded<'s>, Fault> {
     if settlements.is_empty() {
         return Ok(Recorded::default());
@@ -54,7 +56,7 @@ pub(crate) async fn record<'s>(
         ..
     } = record;
     writes::write(connection, &writes).await?;
-    bounces::record(connection, &bounces).await?;
+    bounces::record(connection, &bounces, suspects).await?;
     Ok(Recorded { outcomes, events })
 }
 

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use crate::controls::Enacting;
 use crate::fresh::Fresh;
 use crate::news::Ticker;
+use crate::suspects::Suspects;
 use crate::writer::Writer;
 
 /// The relay's database. Cheap to clone; clones share the writer and the readers.
@@ -22,6 +23,7 @@ pub(crate) struct Parts {
     pub(crate) readers: SqlitePool,
     pub(crate) checkpoints: SqlitePool,
     pub(crate) fresh: Fresh,
+    pub(crate) suspects: Suspects,
     pub(crate) ticker: Ticker,
     pub(crate) enacting: Enacting,
     pub(crate) failed: CancellationToken,
@@ -75,6 +77,10 @@ impl SqliteStore {
 
     pub(crate) fn fresh(&self) -> &Fresh {
         &self.0.fresh
+    }
+
+    pub(crate) fn suspects(&self) -> &Suspects {
+        &self.0.suspects
     }
 
     pub(crate) fn folder(&self) -> &Path {

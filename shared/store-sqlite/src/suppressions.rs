@@ -16,6 +16,8 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 use crate::directory::taken;
 use crate::fault::Fault;
 use crate::rows::{Place, json};
+use crate::suspects::Suspects;
+use crate::writer::Desk;
 use crate::{SqliteStore, quota, tenants};
 
 /// Suppressions on a page, and in one verb, at most.
@@ -44,9 +46,7 @@ impl Suppressions for SqliteStore {
         new: Vec<Suppression>,
     ) -> Result<Vec<Suppression>, StoreError> {
         self.writer()
-            .alone(move |connection| {
-                Box::pin(async move { suppress(connection, tenant, &new).await })
-            })
+            .numbering(move |desk| Box::pin(async move { suppress(desk, tenant, &new).await }))
             .await
     }
 
@@ -93,10 +93,10 @@ async fn among(
     addresses: &[EmailAddress],
     now: Timestamp,
 ) -> Result<Vec<EmailAddress>, Fault> {
-    if addresses.is_empty() {
+    let folded = store.suspects().of(tenant, addresses);
+    if folded.is_empty() {
         return Ok(Vec::new());
     }
-    let folded: Vec<String> = addresses.iter().map(EmailAddress::folded).collect();
     // Index suppressions_address.
     let found: Vec<String> = sqlx::query_scalar(
         "SELECT s.folded FROM json_each(?3) AS k CROSS JOIN suppressions AS s
@@ -110,10 +110,9 @@ async fn among(
     .fetch_all(store.readers())
     .await?;
     let mut found: HashSet<String> = found.into_iter().collect();
-    let named = addresses.iter().zip(&folded);
     // Taken out: each once.
-    let among = named.filter(|(_, folded)| found.remove(*folded));
-    Ok(among.map(|(address, _)| address.clone()).collect())
+    let among = addresses.iter().filter(|a| found.remove(&a.folded()));
+    Ok(among.cloned().collect())
 }
 
 #[derive(Serialize)]
@@ -146,13 +145,14 @@ impl<'s> NewRow<'s> {
 }
 
 async fn suppress(
-    connection: &mut SqliteConnection,
+    desk: &mut Desk,
     tenant: TenantId,
     new: &[Suppression],
 ) -> Result<Vec<Suppression>, Fault> {
+    let connection = &mut desk.connection;
     check(tenant, new)?;
     tenants::is_there(connection, tenant).await?;
-    let came = upsert(connection, new).await?;
+    let came = upsert(connection, new, &desk.suspects).await?;
     let complaints = came.into_iter().filter(|(reason, _)| *reason == SuppressionReason::Complaint);
     let complaints: Vec<Timestamp> = complaints.map(|(_, since)| since).collect();
     if !complaints.is_empty() {
@@ -178,7 +178,9 @@ async fn suppress(
 pub(crate) async fn upsert(
     connection: &mut SqliteConnection,
     new: &[Suppression],
+    suspects: &Suspects,
 ) -> Result<Vec<(SuppressionReason, Timestamp)>, Fault> {
+    suspects.add(new.iter().map(|new| (new.tenant, &new.address)));
     let rows: Vec<NewRow<'_>> = new.iter().map(NewRow::of).collect();
     // Index suppressions_address.
     let came: Vec<(Vec<u8>, String, i64)> = sqlx::query_as(

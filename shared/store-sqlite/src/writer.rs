@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::fault::Fault;
+use crate::suspects::Suspects;
 
 /// A piece of work and who waits for its outcome.
 pub(crate) struct Ask<W, R> {
@@ -35,6 +36,8 @@ pub(crate) struct Desk {
     pub(crate) connection: SqliteConnection,
     /// The newest change that was numbered.
     pub(crate) seq: i64,
+    /// Grows with what is suppressed.
+    pub(crate) suspects: Suspects,
 }
 
 #[derive(Clone)]

@@ -230,6 +230,7 @@ macro_rules! conformance_tests {
                 an_address_remembers_when_it_was_confirmed,
                 a_mailbox_that_breaks_is_broken_for_all_who_had_it_confirmed;
             suppressions: mail_of_its_stream_does_not_go_there,
+                many_who_ask_at_once_are_each_answered_their_own,
                 a_suppression_ends_by_itself,
                 of_two_the_one_that_lasts_longer_stands,
                 a_suppression_is_lifted_at_once,

@@ -211,6 +211,14 @@ pub struct NewMessage {
     pub quota: Quota,
 }
 
+impl NewMessage {
+    /// Its recipients that may be attempted when their time comes: those have rows in the queue.
+    pub fn live(&self) -> impl Iterator<Item = &NewRecipient> {
+        let waiting = self.recipients.iter();
+        waiting.filter(|recipient| !self.held && !recipient.suppressed)
+    }
+}
+
 /// What is shown of a message after its bytes are gone.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Summary {

@@ -94,6 +94,36 @@ pub async fn mail_of_its_stream_does_not_go_there(ports: &Ports) {
     assert_eq!(among(ports, transactional, &[], at(1)).await, [""; 0]);
 }
 
+pub async fn many_who_ask_at_once_are_each_answered_their_own(ports: &Ports) {
+    let mut asked = Vec::new();
+    for n in 0..10 {
+        let tenant = add_tenant(ports).await;
+        let bulk = Some(Stream::Bulk);
+        let ends = until(manual(tenant, "ends@x.example", None), 0, 100 + n);
+        let new = [manual(tenant, &format!("n{n}@x.example"), bulk), ends];
+        suppress(ports, &new).await;
+        asked.push((tenant, n));
+    }
+    let texts: Vec<String> = (0..10).map(|n| format!("n{n}@x.example")).collect();
+    let mut texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    texts.push("ends@x.example");
+    let texts = &texts;
+    // Some do not wait for their answer.
+    for (tenant, _) in &asked {
+        let mut given_up = Box::pin(among(ports, (*tenant, Stream::Bulk), texts, at(1)));
+        assert!(futures_util::poll!(given_up.as_mut()).is_pending());
+    }
+    let all = asked.iter().cycle().take(60).map(|(tenant, n)| async move {
+        let bulk = among(ports, (*tenant, Stream::Bulk), texts, at(100 + n)).await;
+        let one = (*tenant, Stream::Transactional);
+        (*n, bulk, among(ports, one, texts, at(99 + n)).await)
+    });
+    for (n, bulk, transactional) in futures_util::future::join_all(all).await {
+        assert_eq!(bulk, [format!("n{n}@x.example")]);
+        assert_eq!(transactional, ["ends@x.example"]);
+    }
+}
+
 pub async fn a_suppression_ends_by_itself(ports: &Ports) {
     let tenant = add_tenant(ports).await;
     let new = until(manual(tenant, "a@x.example", None), 0, 100);
