@@ -29,7 +29,7 @@ use serde_json::Value;
 
 pub use key::NewKey;
 pub use socket::{ask, serve};
-pub use verb::{About, NewLimits, QueueAct, Verb};
+pub use verb::{About, NewLimits, QueueAct, SuppressionAct, Verb};
 
 use crate::database::Database;
 
@@ -107,24 +107,7 @@ impl Office {
             Verb::KeyCreate { tenant, key } => self.create_key(&tenant, key).await,
             Verb::KeyList { tenant } => self.list_keys(&tenant).await,
             Verb::KeyRevoke { id } => self.revoke_key(&id).await,
-            Verb::SuppressionList {
-                tenant,
-                stream,
-                address,
-                after,
-            } => {
-                let listed = self.list_suppressions(&tenant, stream, address, after);
-                listed.await
-            }
-            Verb::SuppressionAdd {
-                tenant,
-                address,
-                stream,
-                note,
-            } => self.add_suppression(&tenant, address, stream, &note).await,
-            Verb::SuppressionLift { tenant, address } => {
-                self.lift_suppression(&tenant, &address).await
-            }
+            Verb::Suppression { tenant, act } => self.suppression(&tenant, act).await,
             Verb::Session { code } => self.session(code).await,
             Verb::DkimShow => self.show_dkim().await,
             Verb::DkimAdd => self.add_dkim().await,

@@ -1,26 +1,51 @@
 //! Verbs about whom a tenant's mail does not go to.
 
 use anyhow::{Context, bail};
-use postrider_model::{EmailAddress, Stream, Suppression, SuppressionId, SuppressionReason};
+use postrider_model::{
+    EmailAddress, Stream, Suppression, SuppressionId, SuppressionReason, Tenant,
+};
 use postrider_store::{Suppressed, SuppressionFilter, SuppressionPage, SuppressionStart};
 use serde_json::{Value, json};
 
-use super::Office;
+use super::{Office, SuppressionAct};
 
 const PAGE: u8 = 100;
 /// What stands as the source of what an operator put there without a word.
 const OPERATOR: &str = "an operator";
 
 impl Office {
-    /// A page of them, newest first; or those of one address.
-    pub(super) async fn list_suppressions(
+    pub(super) async fn suppression(
         &self,
         tenant: &str,
+        act: SuppressionAct,
+    ) -> anyhow::Result<Value> {
+        let (_, tenant) = self.find(tenant).await?;
+        match act {
+            SuppressionAct::List {
+                stream,
+                address,
+                after,
+            } => {
+                let listed = self.list_suppressions(&tenant, stream, address, after);
+                listed.await
+            }
+            SuppressionAct::Add {
+                address,
+                stream,
+                note,
+            } => self.add_suppression(&tenant, address, stream, &note).await,
+            SuppressionAct::Lift { address } => self.lift_suppression(&tenant, &address).await,
+        }
+    }
+
+    /// A page of them, newest first; or those of one address.
+    async fn list_suppressions(
+        &self,
+        tenant: &Tenant,
         stream: Option<Stream>,
         address: Option<EmailAddress>,
         after: Option<SuppressionId>,
     ) -> anyhow::Result<Value> {
-        let (_, tenant) = self.find(tenant).await?;
         let port = &self.database.suppressions;
         let now = self.provision.clock.now();
         if let Some(address) = address {
@@ -39,14 +64,13 @@ impl Office {
         Ok(json!({"suppressions": shown(&list.suppressions), "more": list.more}))
     }
 
-    pub(super) async fn add_suppression(
+    async fn add_suppression(
         &self,
-        tenant: &str,
+        tenant: &Tenant,
         address: EmailAddress,
         stream: Option<Stream>,
         note: &str,
     ) -> anyhow::Result<Value> {
-        let (_, tenant) = self.find(tenant).await?;
         let now = self.provision.clock.now();
         let new = Suppression {
             id: SuppressionId::new(now, self.provision.rng.bytes()),
@@ -63,12 +87,11 @@ impl Office {
         Ok(stands.first().map(show).unwrap_or_default())
     }
 
-    pub(super) async fn lift_suppression(
+    async fn lift_suppression(
         &self,
-        tenant: &str,
+        tenant: &Tenant,
         address: &EmailAddress,
     ) -> anyhow::Result<Value> {
-        let (_, tenant) = self.find(tenant).await?;
         let which = [Suppressed::Address(address.clone())];
         let lifted = self.database.suppressions.lift(tenant.id, &which).await?;
         if lifted.is_empty() {

@@ -66,21 +66,9 @@ pub enum Verb {
     KeyRevoke {
         id: String,
     },
-    SuppressionList {
+    Suppression {
         tenant: String,
-        stream: Option<Stream>,
-        address: Option<EmailAddress>,
-        after: Option<SuppressionId>,
-    },
-    SuppressionAdd {
-        tenant: String,
-        address: EmailAddress,
-        stream: Option<Stream>,
-        note: String,
-    },
-    SuppressionLift {
-        tenant: String,
-        address: EmailAddress,
+        act: SuppressionAct,
     },
     Session {
         code: SessionCode,
@@ -113,7 +101,10 @@ impl Verb {
                 | Self::TenantShow { .. }
                 | Self::KeyList { .. }
                 | Self::ReplyToList { .. }
-                | Self::SuppressionList { .. }
+                | Self::Suppression {
+                    act: SuppressionAct::List { .. },
+                    ..
+                }
                 | Self::Session { .. }
                 | Self::DkimShow
                 | Self::Nodes
@@ -125,13 +116,29 @@ impl Verb {
     pub fn changes_directory(&self) -> bool {
         let beside = matches!(
             self,
-            Self::Queue { .. }
-                | Self::Send { .. }
-                | Self::SuppressionAdd { .. }
-                | Self::SuppressionLift { .. }
+            Self::Queue { .. } | Self::Send { .. } | Self::Suppression { .. }
         );
         !self.only_reads() && !beside
     }
+}
+
+/// What is done with a tenant's suppressions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SuppressionAct {
+    List {
+        stream: Option<Stream>,
+        address: Option<EmailAddress>,
+        after: Option<SuppressionId>,
+    },
+    Add {
+        address: EmailAddress,
+        stream: Option<Stream>,
+        note: String,
+    },
+    Lift {
+        address: EmailAddress,
+    },
 }
 
 /// What an operator does to what waits.

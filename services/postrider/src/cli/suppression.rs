@@ -5,7 +5,7 @@ use postrider_model::{EmailAddress, Stream, SuppressionId};
 
 use super::key::stream_parser;
 use super::{Place, Which, WhichAddress};
-use crate::admin::Verb;
+use crate::admin::{SuppressionAct, Verb};
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
@@ -51,41 +51,39 @@ Examples:
 impl SuppressionCommand {
     /// Which relay, and what is asked of it.
     pub fn parts(self) -> (Place, Verb) {
-        match self {
+        let (place, tenant, act) = match self {
             Self::List {
                 stream,
                 address,
                 after,
                 which,
             } => {
-                let verb = Verb::SuppressionList {
-                    tenant: which.tenant,
+                let act = SuppressionAct::List {
                     stream,
                     address,
                     after,
                 };
-                (which.place, verb)
+                (which.place, which.tenant, act)
             }
             Self::Add {
                 stream,
                 note,
                 which,
             } => {
-                let verb = Verb::SuppressionAdd {
-                    tenant: which.tenant,
-                    address: which.address,
+                let address = which.address;
+                let act = SuppressionAct::Add {
+                    address,
                     stream,
                     note,
                 };
-                (which.place, verb)
+                (which.place, which.tenant, act)
             }
             Self::Lift { which } => {
-                let verb = Verb::SuppressionLift {
-                    tenant: which.tenant,
-                    address: which.address,
-                };
-                (which.place, verb)
+                let address = which.address;
+                let act = SuppressionAct::Lift { address };
+                (which.place, which.tenant, act)
             }
-        }
+        };
+        (place, Verb::Suppression { tenant, act })
     }
 }
