@@ -49,7 +49,7 @@ async fn a_session_is_kept_with_its_dialogue_its_verdict_and_its_messages() {
     assert_eq!(session.tls.mode.as_deref(), Some("STARTTLS"));
     assert!(session.tls.version.is_some());
     let client = said(&session, Side::Client);
-    assert_eq!(client[..4], ["EHLO vm", "STARTTLS", "EHLO vm", &client[3]]);
+    assert_eq!(client[..4], ["EHLO vm", "STARTTLS", "EHLO vm", client[3]]);
     assert!(
         client[3].starts_with("AUTH PLAIN (") && client[3].ends_with(" bytes)"),
         "{client:?}"

@@ -8,7 +8,7 @@ use crate::line::{Line, code_of};
 enum Tls {
     None,
     Implicit,
-    StartTls,
+    Explicit,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +95,7 @@ async fn send(relay: &Relay, line: &mut Line, auth: Auth) -> String {
 async fn every_form_ends_in_a_message_or_in_the_box_to_change() {
     let relay = Relay::start().await;
     for address in [relay.slow, relay.quick] {
-        for tls in [Tls::None, Tls::Implicit, Tls::StartTls] {
+        for tls in [Tls::None, Tls::Implicit, Tls::Explicit] {
             // Three seconds of silence for each: two of them say enough.
             let slow = address == relay.slow;
             for auth in AUTHS {
@@ -108,7 +108,7 @@ async fn every_form_ends_in_a_message_or_in_the_box_to_change() {
                 let mut line = match tls {
                     Tls::None => Line::plain(address).await,
                     Tls::Implicit => Line::implicit(address).await,
-                    Tls::StartTls => Line::starttls(address).await,
+                    Tls::Explicit => Line::starttls(address).await,
                 };
                 let reply = send(&relay, &mut line, auth).await;
                 let want = want(tls, auth);
