@@ -153,7 +153,9 @@ mod tests {
             ("2001:db8::/32", "2001:db9::1", false),
             ("::/0", "2001:db8::1", true),
         ] {
-            let contains = Network::parse(network).unwrap().contains(address.parse().unwrap());
+            let contains = Network::parse(network)
+                .unwrap()
+                .contains(address.parse().unwrap());
             assert_eq!(contains, want, "{address} in {network}");
         }
     }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::events::EventColumns;
 use crate::fault::Fault;
-use crate::rows::{Id as _, Place, json};
+use crate::rows::{Id, Place, json};
 
 /// Messages, a column each.
 #[derive(Default)]
@@ -270,7 +270,7 @@ impl Messages {
         self.selectors.push(json(&message.selectors)?);
         self.summary.push(json(&message.summary)?);
         self.sealed_until.push(message.sealed_until.as_micros());
-        self.credential.push(message.credential.map(|id| id.uuid()));
+        self.credential.push(message.credential.map(Id::uuid));
         Ok(())
     }
 }

@@ -81,11 +81,9 @@ impl Directory for PostgresStore {
         ramp: Ramp,
     ) -> Result<bool, StoreError> {
         self.alone(move |connection| {
-                Box::pin(
-                    async move { tenants::change_ramp(connection, tenant, (was, ramp)).await },
-                )
-            })
-            .await
+            Box::pin(async move { tenants::change_ramp(connection, tenant, (was, ramp)).await })
+        })
+        .await
     }
 
     async fn add_reply_address(&self, address: ReplyAddress) -> Result<(), StoreError> {
@@ -104,9 +102,9 @@ impl Directory for PostgresStore {
         caps: AskCaps,
     ) -> Result<Observed, StoreError> {
         self.alone(move |connection| {
-                Box::pin(async move { reply_addresses::observe(connection, seen, caps).await })
-            })
-            .await
+            Box::pin(async move { reply_addresses::observe(connection, seen, caps).await })
+        })
+        .await
     }
 
     async fn set_reply_status(
@@ -131,9 +129,9 @@ impl Directory for PostgresStore {
     ) -> Result<Vec<TenantId>, StoreError> {
         let folded = address.folded();
         self.alone(move |connection| {
-                Box::pin(async move { reply_addresses::break_all(connection, &folded).await })
-            })
-            .await
+            Box::pin(async move { reply_addresses::break_all(connection, &folded).await })
+        })
+        .await
     }
 
     async fn remove_reply_address(

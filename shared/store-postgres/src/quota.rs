@@ -81,7 +81,9 @@ pub(crate) async fn check(
 
 /// What is counted of a key with a quota.
 fn key_day(message: &NewMessage) -> Option<KeyDay> {
-    let credential = message.credential.filter(|_| message.quota.key_per_day > 0)?;
+    let credential = message
+        .credential
+        .filter(|_| message.quota.key_per_day > 0)?;
     let day = message.accepted_at.day();
     Some((message.tenant.uuid(), credential.uuid(), day))
 }

@@ -75,12 +75,13 @@ async fn find(
     folded: &str,
 ) -> Result<Option<ReplyAddress>, Fault> {
     // Index reply_addresses_tenant.
-    let row: Option<ReplyAddressRow> =
-        sqlx::query_as("SELECT * FROM reply_addresses WHERE tenant = $1 AND folded = $2 FOR UPDATE")
-            .bind(tenant.uuid())
-            .bind(folded)
-            .fetch_optional(connection)
-            .await?;
+    let row: Option<ReplyAddressRow> = sqlx::query_as(
+        "SELECT * FROM reply_addresses WHERE tenant = $1 AND folded = $2 FOR UPDATE",
+    )
+    .bind(tenant.uuid())
+    .bind(folded)
+    .fetch_optional(connection)
+    .await?;
     row.map(ReplyAddress::try_from).transpose()
 }
 
@@ -124,10 +125,7 @@ async fn may_ask(
     Ok(asked.rows_affected() > 0)
 }
 
-async fn asked_at(
-    connection: &mut PgConnection,
-    folded: &str,
-) -> Result<Option<Timestamp>, Fault> {
+async fn asked_at(connection: &mut PgConnection, folded: &str) -> Result<Option<Timestamp>, Fault> {
     // Index asked (primary key).
     let at: Option<i64> = sqlx::query_scalar("SELECT at FROM asked WHERE address = $1")
         .bind(folded)
@@ -136,14 +134,11 @@ async fn asked_at(
     Ok(at.map(Timestamp::from_micros))
 }
 
-async fn note_asked(
-    connection: &mut PgConnection,
-    address: &ReplyAddress,
-) -> Result<(), Fault> {
+async fn note_asked(connection: &mut PgConnection, address: &ReplyAddress) -> Result<(), Fault> {
     // Index reply_addresses (primary key).
     let changed = sqlx::query("UPDATE reply_addresses SET asked_at = $2 WHERE id = $1")
         .bind(address.id.uuid())
-        .bind(address.asked_at.map(|at| at.as_micros()))
+        .bind(address.asked_at.map(Timestamp::as_micros))
         .execute(connection)
         .await?;
     found(changed.rows_affected(), "reply address")
@@ -211,8 +206,8 @@ pub(crate) async fn insert(
     .bind(address.address.folded())
     .bind(address.status.as_str())
     .bind(address.source.as_str())
-    .bind(address.confirmed_at.map(|at| at.as_micros()))
-    .bind(address.asked_at.map(|at| at.as_micros()))
+    .bind(address.confirmed_at.map(Timestamp::as_micros))
+    .bind(address.asked_at.map(Timestamp::as_micros))
     .bind(address.created_at.as_micros())
     .execute(connection)
     .await

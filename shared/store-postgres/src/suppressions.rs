@@ -139,7 +139,9 @@ async fn suppress(
     check(tenant, new)?;
     tenants::is_there(connection, tenant).await?;
     let came = upsert(connection, new).await?;
-    let complaints = came.into_iter().filter(|(reason, _)| *reason == SuppressionReason::Complaint);
+    let complaints = came
+        .into_iter()
+        .filter(|(reason, _)| *reason == SuppressionReason::Complaint);
     let complaints: Vec<Timestamp> = complaints.map(|(_, since)| since).collect();
     if !complaints.is_empty() {
         quota::count_complaints(connection, tenant, &complaints).await?;

@@ -1,6 +1,6 @@
 //! Tenants, written inside a verb's transaction.
 
-use postrider_model::{Limits, Ramp, Tenant, TenantId};
+use postrider_model::{Language, Limits, Ramp, Tenant, TenantId};
 use postrider_store::{NewTenant, TenantChange};
 use sqlx::PgConnection;
 
@@ -9,10 +9,7 @@ use crate::fault::Fault;
 use crate::rows::Id as _;
 use crate::{credentials, reply_addresses};
 
-pub(crate) async fn is_there(
-    connection: &mut PgConnection,
-    tenant: TenantId,
-) -> Result<(), Fault> {
+pub(crate) async fn is_there(connection: &mut PgConnection, tenant: TenantId) -> Result<(), Fault> {
     // Index tenants (primary key).
     let there: Option<i32> = sqlx::query_scalar("SELECT 1 FROM tenants WHERE id = $1")
         .bind(tenant.uuid())
@@ -131,7 +128,7 @@ pub(crate) async fn change(
          WHERE id = $1",
     )
     .bind(tenant.uuid())
-    .bind(change.language.map(|language| language.as_str()))
+    .bind(change.language.map(Language::as_str))
     .bind(change.own_domain)
     .execute(connection)
     .await?;

@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use postrider_model::{CredentialId, Event, MessageId, RecipientId, RecipientState, TenantId, WaitCause};
+use postrider_model::{
+    CredentialId, Event, MessageId, RecipientId, RecipientState, TenantId, WaitCause,
+};
 use postrider_store::{NewMessage, QueueRow, Shard, Summary};
 use serde::Serialize;
 use sqlx::SqliteConnection;

@@ -61,7 +61,10 @@ impl Contacts {
 /// Who of its recipients is written to, where that counts.
 fn rows(message: &NewMessage) -> impl Iterator<Item = Row> {
     let counts = message.quota.new_per_hour > 0;
-    let written_to = message.recipients.iter().filter(move |r| counts && !r.suppressed);
+    let written_to = message
+        .recipients
+        .iter()
+        .filter(move |r| counts && !r.suppressed);
     written_to.map(|recipient| Row {
         tenant: message.tenant,
         address: recipient.address.folded(),

@@ -1,6 +1,6 @@
 //! Keys, written inside a verb's transaction.
 
-use postrider_model::Credential;
+use postrider_model::{Credential, Timestamp};
 use sqlx::SqliteConnection;
 
 use crate::directory::{found, taken};
@@ -27,7 +27,7 @@ pub(crate) async fn insert(
     .bind(credential.status.as_str())
     .bind(json(&credential.networks)?)
     .bind(credential.per_day)
-    .bind(credential.expires_at.map(|at| at.as_micros()))
+    .bind(credential.expires_at.map(Timestamp::as_micros))
     .bind(json(&credential.defaults)?)
     .bind(credential.unknown_reply_to.as_str())
     .bind(credential.skips_duplicates)
@@ -54,7 +54,7 @@ pub(crate) async fn change(
     .bind(&credential.note)
     .bind(json(&credential.networks)?)
     .bind(credential.per_day)
-    .bind(credential.expires_at.map(|at| at.as_micros()))
+    .bind(credential.expires_at.map(Timestamp::as_micros))
     .bind(json(&credential.defaults)?)
     .bind(credential.unknown_reply_to.as_str())
     .bind(credential.skips_duplicates)

@@ -76,9 +76,7 @@ impl Directory for SqliteStore {
     ) -> Result<bool, StoreError> {
         self.writer()
             .alone(move |connection| {
-                Box::pin(
-                    async move { tenants::change_ramp(connection, tenant, (was, ramp)).await },
-                )
+                Box::pin(async move { tenants::change_ramp(connection, tenant, (was, ramp)).await })
             })
             .await
     }

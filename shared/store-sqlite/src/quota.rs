@@ -117,7 +117,9 @@ impl Meter {
 
 /// What is counted of a key with a quota.
 fn key_day(message: &NewMessage) -> Option<KeyDay> {
-    let credential = message.credential.filter(|_| message.quota.key_per_day > 0)?;
+    let credential = message
+        .credential
+        .filter(|_| message.quota.key_per_day > 0)?;
     Some((message.tenant, credential, message.accepted_at.day()))
 }
 

@@ -142,7 +142,7 @@ async fn note_asked(
     // Index reply_addresses (primary key).
     let changed = sqlx::query("UPDATE reply_addresses SET asked_at = ?2 WHERE id = ?1")
         .bind(address.id.as_bytes().as_slice())
-        .bind(address.asked_at.map(|at| at.as_micros()))
+        .bind(address.asked_at.map(Timestamp::as_micros))
         .execute(connection)
         .await?;
     found(changed.rows_affected(), "reply address")
@@ -217,8 +217,8 @@ pub(crate) async fn insert(
     .bind(address.address.folded())
     .bind(address.status.as_str())
     .bind(address.source.as_str())
-    .bind(address.confirmed_at.map(|at| at.as_micros()))
-    .bind(address.asked_at.map(|at| at.as_micros()))
+    .bind(address.confirmed_at.map(Timestamp::as_micros))
+    .bind(address.asked_at.map(Timestamp::as_micros))
     .bind(address.created_at.as_micros())
     .execute(connection)
     .await

@@ -153,7 +153,9 @@ async fn suppress(
     check(tenant, new)?;
     tenants::is_there(connection, tenant).await?;
     let came = upsert(connection, new, &desk.suspects).await?;
-    let complaints = came.into_iter().filter(|(reason, _)| *reason == SuppressionReason::Complaint);
+    let complaints = came
+        .into_iter()
+        .filter(|(reason, _)| *reason == SuppressionReason::Complaint);
     let complaints: Vec<Timestamp> = complaints.map(|(_, since)| since).collect();
     if !complaints.is_empty() {
         quota::count_complaints(connection, tenant, &complaints).await?;
@@ -282,7 +284,10 @@ async fn find(
         Suppressed::Id(id) => asked.bind(id.as_bytes().to_vec()),
         Suppressed::Address(address) => asked.bind(address.folded()),
     };
-    let rows: Vec<Row> = asked.bind(now.as_micros()).fetch_all(store.readers()).await?;
+    let rows: Vec<Row> = asked
+        .bind(now.as_micros())
+        .fetch_all(store.readers())
+        .await?;
     rows.into_iter().map(Suppression::try_from).collect()
 }
 

@@ -31,9 +31,11 @@ impl Suspects {
     /// Inside the transaction that suppresses them: where it fails, one asks in vain.
     pub(crate) fn add<'a>(&self, rows: impl Iterator<Item = (TenantId, &'a EmailAddress)>) {
         let mut known = self.0.write();
-        known.extend(rows.map(|(tenant, address)| {
-            fingerprint(tenant.as_bytes().as_slice(), &address.folded())
-        }));
+        known.extend(
+            rows.map(|(tenant, address)| {
+                fingerprint(tenant.as_bytes().as_slice(), &address.folded())
+            }),
+        );
     }
 
     /// Those that the database has to be asked about.

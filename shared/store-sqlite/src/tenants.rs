@@ -1,6 +1,6 @@
 //! Tenants, written inside a verb's transaction.
 
-use postrider_model::{Limits, Ramp, Tenant, TenantId};
+use postrider_model::{Language, Limits, Ramp, Tenant, TenantId};
 use postrider_store::{NewTenant, TenantChange};
 use sqlx::SqliteConnection;
 
@@ -119,7 +119,7 @@ pub(crate) async fn change(
          WHERE id = ?1",
     )
     .bind(tenant.as_bytes().as_slice())
-    .bind(change.language.map(|language| language.as_str()))
+    .bind(change.language.map(Language::as_str))
     .bind(change.own_domain)
     .execute(connection)
     .await?;

@@ -40,9 +40,7 @@ pub mod withheld;
 use std::any::Any;
 use std::sync::Arc;
 
-use crate::{
-    Controls, Directory, Intake, Mail, Nodes, Queue, Sessions, Suppressions, Upkeep,
-};
+use crate::{Controls, Directory, Intake, Mail, Nodes, Queue, Sessions, Suppressions, Upkeep};
 
 /// All ports of one store.
 pub struct Ports {

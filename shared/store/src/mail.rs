@@ -4,8 +4,8 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use postrider_model::{
-    CredentialId, EmailAddress, Event, EventKind, MessageId, RecipientId, RecipientState, Reply, Stream, Tag,
-    TenantId, Timestamp, WaitCause, Waits,
+    CredentialId, EmailAddress, Event, EventKind, MessageId, RecipientId, RecipientState, Reply,
+    Stream, Tag, TenantId, Timestamp, WaitCause, Waits,
 };
 
 use crate::{StoreError, Summary};

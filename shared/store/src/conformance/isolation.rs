@@ -80,10 +80,7 @@ pub async fn a_tenant_cannot_change_anothers_directory(ports: &Ports) {
     }
     let snapshot = directory.snapshot().await.expect("the directory");
     assert!(snapshot.reply_addresses.contains(&second));
-    let key = snapshot
-        .credentials
-        .iter()
-        .find(|key| key.id == key_of_a);
+    let key = snapshot.credentials.iter().find(|key| key.id == key_of_a);
     assert_eq!(key.map(|key| key.status), Some(KeyStatus::Active));
 }
 

@@ -135,9 +135,16 @@ pub async fn the_quota_of_a_key_is_exact_and_its_own(ports: &Ports) {
     let usage = |key| ports.mail.key_usage(tenant, key, at(0));
     assert_eq!(usage(key).await.expect("an answer"), 20);
     assert_eq!(usage(second).await.expect("an answer"), 10);
-    let two = under(second, 11, message_to(tenant, &["a@x.example", "b@x.example"]));
+    let two = under(
+        second,
+        11,
+        message_to(tenant, &["a@x.example", "b@x.example"]),
+    );
     assert_eq!(commit(ports, &two).await, over(11, 10));
-    assert_eq!(commit(ports, &under(key, 20, message(tenant))).await, over(20, 20));
+    assert_eq!(
+        commit(ports, &under(key, 20, message(tenant))).await,
+        over(20, 20)
+    );
     // The next day begins at nothing.
     let mut tomorrow = under(key, 20, message(tenant));
     tomorrow.accepted_at = at(0).after(DAY);

@@ -90,10 +90,7 @@ pub async fn a_message_that_does_not_fit_leaves_room_for_a_smaller_one(ports: &P
         commit(ports, &limited(message(tenant), 5, 100)).await,
         over(Period::Day, 5, 5)
     );
-    assert_eq!(
-        usage(ports, tenant, at(0)).await,
-        accepted(5, 5)
-    );
+    assert_eq!(usage(ports, tenant, at(0)).await, accepted(5, 5));
     // In one batch as one after the other: what does not fit takes nothing away.
     let tenant = add_tenant(ports).await;
     let batch: Vec<_> = [3, 3, 2, 1]
@@ -131,18 +128,9 @@ pub async fn quotas_begin_anew_with_the_day_and_the_month(ports: &Ports) {
         assert_eq!(commit(ports, &given).await, want, "at {time}");
     }
     assert_eq!(usage(ports, tenant, eve).await, accepted(1, 1));
-    assert_eq!(
-        usage(ports, tenant, day(0)).await,
-        accepted(1, 2)
-    );
-    assert_eq!(
-        usage(ports, tenant, day(5)).await,
-        accepted(0, 2)
-    );
-    assert_eq!(
-        usage(ports, tenant, day(31)).await,
-        accepted(1, 1)
-    );
+    assert_eq!(usage(ports, tenant, day(0)).await, accepted(1, 2));
+    assert_eq!(usage(ports, tenant, day(5)).await, accepted(0, 2));
+    assert_eq!(usage(ports, tenant, day(31)).await, accepted(1, 1));
 }
 
 pub async fn a_batch_that_meets_midnight_counts_for_both_days(ports: &Ports) {
@@ -199,8 +187,5 @@ pub async fn a_repeated_commit_is_counted_once(ports: &Ports) {
         assert_eq!(done.expect("a commit"), Committed::Stored);
     }
     assert_eq!(commit(ports, &once).await, Committed::Stored);
-    assert_eq!(
-        usage(ports, tenant, at(0)).await,
-        accepted(1, 1)
-    );
+    assert_eq!(usage(ports, tenant, at(0)).await, accepted(1, 1));
 }

@@ -63,7 +63,10 @@ pub async fn a_day_of_a_ramp_is_decided_once(ports: &Ports) {
     assert_eq!(won.iter().filter(|won| **won).count(), 1);
     assert_eq!(tenant(ports, id).await.ramp, second);
     let before = ports.directory.generation().await.expect("a generation");
-    assert!(!change().await.expect("an answer"), "it is not that any more");
+    assert!(
+        !change().await.expect("an answer"),
+        "it is not that any more"
+    );
     let after = ports.directory.generation().await.expect("a generation");
     assert_eq!(after, before);
     let past = ports.directory.change_ramp(id, second, Ramp::PAST).await;
@@ -122,7 +125,10 @@ async fn new_in_hour(ports: &Ports, tenant: TenantId, at: Timestamp) -> u64 {
 
 pub async fn who_was_written_to_before_is_no_stranger(ports: &Ports) {
     let tenant = add_tenant(ports).await;
-    let (first, second) = (["a@x.example", "b@x.example"], ["A@x.example", "c@x.example"]);
+    let (first, second) = (
+        ["a@x.example", "b@x.example"],
+        ["A@x.example", "c@x.example"],
+    );
     let known = to(tenant, 3, at(0), &first);
     assert_eq!(commit(ports, &known).await, Committed::Stored);
     // The same again, a mailbox in another case, and one new.
@@ -149,7 +155,12 @@ pub async fn who_was_written_to_before_is_no_stranger(ports: &Ports) {
     // When the hour is over there is room again; who is known stays known.
     let later = at(0).after(HOUR);
     assert_eq!(new_in_hour(ports, tenant, later).await, 1);
-    let both = to(tenant, 3, later, &["d@x.example", "e@x.example", "b@x.example"]);
+    let both = to(
+        tenant,
+        3,
+        later,
+        &["d@x.example", "e@x.example", "b@x.example"],
+    );
     assert_eq!(commit(ports, &both).await, Committed::Stored);
     assert_eq!(new_in_hour(ports, tenant, later).await, 3);
 }

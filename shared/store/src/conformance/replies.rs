@@ -132,7 +132,11 @@ pub async fn a_colleague_at_its_own_domain_is_told_once(ports: &Ports) {
     };
     let first = observe(ports, colleague.clone()).await;
     assert!(first.ask);
-    let again = observe(ports, seen(tenant, "max@joesgarage.example", at(0).after(2 * WEEK))).await;
+    let again = observe(
+        ports,
+        seen(tenant, "max@joesgarage.example", at(0).after(2 * WEEK)),
+    )
+    .await;
     assert!(!again.ask, "it is confirmed");
     assert_eq!(again.address, first.address);
 }

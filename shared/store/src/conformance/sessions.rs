@@ -1,8 +1,8 @@
 //! The black box.
 
-use postrider_model::{
-    Session, SessionCode, SessionLine, SessionTls, Side, TenantId, Timestamp,
-};
+use std::slice::from_ref;
+
+use postrider_model::{Session, SessionCode, SessionLine, SessionTls, Side, TenantId, Timestamp};
 
 use super::Ports;
 use super::fixture::{add_tenant, at, credential_id, message_id, number};
@@ -100,14 +100,14 @@ pub async fn a_session_is_kept_anew_as_it_goes_on(ports: &Ports) {
         ..early.clone()
     };
     keep(ports, &[early]).await;
-    assert_eq!(keep(ports, &[late.clone()]).await, []);
+    assert_eq!(keep(ports, from_ref(&late)).await, []);
     let found = ports.sessions.session(tenant, late.code).await;
     assert_eq!(found.expect("a look at a session"), Some(late));
 }
 
 pub async fn another_session_of_the_same_code_is_left_out_and_told(ports: &Ports) {
     let first = session(None, at(0));
-    keep(ports, &[first.clone()]).await;
+    keep(ports, from_ref(&first)).await;
     let clash = Session {
         started_at: at(1),
         ..first.clone()

@@ -1,5 +1,6 @@
 //! Where a tenant's mail does not go.
 
+use std::slice::from_ref;
 use std::time::Duration;
 
 use postrider_model::{
@@ -60,7 +61,10 @@ async fn among(
 
 async fn of(ports: &Ports, tenant: TenantId, text: &str, now: u64) -> Vec<Suppression> {
     let which = Suppressed::Address(address(text));
-    let found = ports.suppressions.suppression(tenant, &which, at(now)).await;
+    let found = ports
+        .suppressions
+        .suppression(tenant, &which, at(now))
+        .await;
     found.expect("an answer")
 }
 
@@ -127,29 +131,32 @@ pub async fn many_who_ask_at_once_are_each_answered_their_own(ports: &Ports) {
 pub async fn a_suppression_ends_by_itself(ports: &Ports) {
     let tenant = add_tenant(ports).await;
     let new = until(manual(tenant, "a@x.example", None), 0, 100);
-    suppress(ports, &[new.clone()]).await;
+    suppress(ports, from_ref(&new)).await;
     let transactional = (tenant, Stream::Transactional);
     let asked = ["a@x.example"];
     assert_eq!(among(ports, transactional, &asked, at(99)).await, asked);
     assert_eq!(among(ports, transactional, &asked, at(100)).await, [""; 0]);
-    assert_eq!(of(ports, tenant, "a@x.example", 99).await, [new.clone()]);
+    assert_eq!(of(ports, tenant, "a@x.example", 99).await, from_ref(&new));
     assert_eq!(of(ports, tenant, "a@x.example", 100).await, []);
     let by_id = Suppressed::Id(new.id);
-    let found = ports.suppressions.suppression(tenant, &by_id, at(100)).await;
+    let found = ports
+        .suppressions
+        .suppression(tenant, &by_id, at(100))
+        .await;
     assert_eq!(found.expect("an answer"), []);
 }
 
 pub async fn of_two_the_one_that_lasts_longer_stands(ports: &Ports) {
     let tenant = add_tenant(ports).await;
     let first = until(manual(tenant, "a@x.example", None), 0, 100);
-    suppress(ports, &[first.clone()]).await;
+    suppress(ports, from_ref(&first)).await;
     // As long, or shorter: nothing changes.
     for until_at in [100, 50] {
         let again = Suppression {
             source: "another remote".to_owned(),
             ..until(manual(tenant, "A@x.example", None), 10, until_at)
         };
-        assert_eq!(suppress(ports, &[again]).await, [first.clone()]);
+        assert_eq!(suppress(ports, &[again]).await, from_ref(&first));
     }
     // Longer: it is the other one under the first one's id.
     let longer = until(manual(tenant, "A@x.example", None), 20, 200);
@@ -157,7 +164,7 @@ pub async fn of_two_the_one_that_lasts_longer_stands(ports: &Ports) {
         id: first.id,
         ..longer.clone()
     };
-    assert_eq!(suppress(ports, &[longer]).await, [wanted.clone()]);
+    assert_eq!(suppress(ports, &[longer]).await, from_ref(&wanted));
     // It has ended: a shorter one takes its place.
     let short = until(manual(tenant, "a@x.example", None), 200, 210);
     let wanted = Suppression {
@@ -171,7 +178,7 @@ pub async fn of_two_the_one_that_lasts_longer_stands(ports: &Ports) {
         id: first.id,
         ..ever.clone()
     };
-    assert_eq!(suppress(ports, &[ever]).await, [wanted.clone()]);
+    assert_eq!(suppress(ports, &[ever]).await, from_ref(&wanted));
     let bounced = until(manual(tenant, "a@x.example", None), 220, 900);
     assert_eq!(suppress(ports, &[bounced]).await, [wanted]);
 }
@@ -209,8 +216,8 @@ pub async fn suppressions_are_listed_newest_first_a_page_at_a_time(ports: &Ports
     let ended = until(manual(tenant, "ended@x.example", None), 0, 1);
     let others = manual(other, "n0@x.example", None);
     suppress(ports, &all).await;
-    suppress(ports, &[ended.clone()]).await;
-    suppress(ports, &[others.clone()]).await;
+    suppress(ports, from_ref(&ended)).await;
+    suppress(ports, from_ref(&others)).await;
     all.sort_by_key(|listed| std::cmp::Reverse(listed.id));
     let page = |filter: SuppressionFilter, start| {
         let page = SuppressionPage { limit: 4, start };
@@ -224,20 +231,32 @@ pub async fn suppressions_are_listed_newest_first_a_page_at_a_time(ports: &Ports
     };
     let any = SuppressionFilter::default();
     let first = page(any, SuppressionStart::Newest).await.expect("a page");
-    assert_eq!((first.suppressions.as_slice(), first.more), (&all[..4], true));
+    assert_eq!(
+        (first.suppressions.as_slice(), first.more),
+        (&all[..4], true)
+    );
     let last = SuppressionStart::After(all[4].id);
     let last = page(any, last).await.expect("a page");
-    assert_eq!((last.suppressions.as_slice(), last.more), (&all[5..], false));
+    assert_eq!(
+        (last.suppressions.as_slice(), last.more),
+        (&all[5..], false)
+    );
     let back = SuppressionStart::Before(all[5].id);
     let back = page(any, back).await.expect("a page");
-    assert_eq!((back.suppressions.as_slice(), back.more), (&all[1..5], true));
+    assert_eq!(
+        (back.suppressions.as_slice(), back.more),
+        (&all[1..5], true)
+    );
     let bulk = SuppressionFilter {
         stream: Some(Stream::Bulk),
     };
     let listed = page(bulk, SuppressionStart::Newest).await.expect("a page");
     let keeps_back = |listed: &&Suppression| listed.stream != Some(Stream::Transactional);
     let wanted: Vec<_> = all.iter().filter(keeps_back).cloned().collect();
-    assert_eq!((listed.suppressions.as_slice(), listed.more), (&wanted[..4], true));
+    assert_eq!(
+        (listed.suppressions.as_slice(), listed.more),
+        (&wanted[..4], true)
+    );
     // One that has ended is a place all the same; another tenant's is none.
     let behind = SuppressionStart::After(ended.id);
     assert!(page(any, behind).await.is_some());
@@ -352,5 +371,8 @@ pub async fn hard_bounces_of_one_batch_are_all_counted(ports: &Ports) {
     assert_eq!(of(ports, tenant, "ann@example.org", 6).await, []);
     let delivered = email(ports, &one).await.expect("the message");
     assert_eq!(delivered.recipients[0].state, RecipientState::Delivered);
-    assert_eq!(kinds(ports, &all[0]).await.last(), Some(&EventKind::Bounced));
+    assert_eq!(
+        kinds(ports, &all[0]).await.last(),
+        Some(&EventKind::Bounced)
+    );
 }

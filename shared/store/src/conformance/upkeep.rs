@@ -3,18 +3,16 @@
 use std::time::Duration;
 
 use postrider_model::{
-    EventKind, ReplyAddress, ReplySource, ReplyStatus, Session, SessionCode, SessionTls, Suppression,
-    SuppressionReason, TenantId, Timestamp,
+    EventKind, ReplyAddress, ReplySource, ReplyStatus, Session, SessionCode, SessionTls,
+    Suppression, SuppressionReason, TenantId, Timestamp,
 };
 
 use super::Ports;
 use super::fixture::{
-    DAY, add_tenant, address, at, claiming, commit, commit_all, credential_id, deliver, email, live,
-    message, message_to, number, reply_address_id, scope, settle, settlement, suppression_id,
+    DAY, add_tenant, address, at, claiming, commit, commit_all, credential_id, deliver, email,
+    live, message, message_to, number, reply_address_id, scope, settle, settlement, suppression_id,
 };
-use crate::{
-    AskCaps, Committed, NOTE_LIFE, NewMessage, Outcome, Quota, Removed, SESSION_LIFE,
-};
+use crate::{AskCaps, Committed, NOTE_LIFE, NewMessage, Outcome, Quota, Removed, SESSION_LIFE};
 
 const BODY_LIFE: Duration = DAY;
 const MESSAGE_LIFE: Duration = Duration::from_hours(30 * 24);

@@ -38,7 +38,10 @@ pub async fn a_suppressed_recipient_is_accepted_and_never_attempted(ports: &Port
     assert_eq!(stored.last_event, EventKind::Suppressed);
     let [first, second] = [0, 1].map(|at| sent.recipients[at].id);
     let rows = changed_since(ports, &since).await;
-    assert_eq!(rows.iter().map(|r| r.recipient).collect::<Vec<_>>(), [second]);
+    assert_eq!(
+        rows.iter().map(|r| r.recipient).collect::<Vec<_>>(),
+        [second]
+    );
     let opened = ports.queue.open(sent.id, &[first, second]).await;
     let opened = opened.expect("a look").expect("the message");
     let open: Vec<_> = opened.recipients.iter().map(|r| r.id).collect();
@@ -75,7 +78,10 @@ pub async fn a_message_to_nobody_but_suppressed_ends_as_it_begins(ports: &Ports)
     assert_eq!(live(ports).await.len(), 1);
     deliver(ports, &other, 1).await;
     // Its bytes go as those of any that has ended.
-    let removed = ports.upkeep.retain(at(0).after(2 * DAY), DAY, 30 * DAY).await;
+    let removed = ports
+        .upkeep
+        .retain(at(0).after(2 * DAY), DAY, 30 * DAY)
+        .await;
     assert_eq!(removed.expect("a batch of retention").bodies, 2);
 }
 
