@@ -11,6 +11,7 @@ mod postgres {
     pub(crate) mod changes;
     pub(crate) mod faults;
     pub(crate) mod lists;
+    pub(crate) mod older;
     pub(crate) mod opening;
     pub(crate) mod parts;
     pub(crate) mod together;

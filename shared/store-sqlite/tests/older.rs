@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use postrider_model::{
-    Limits, MessageId, RecipientState, Stream, Tag, TenantId, Timestamp, WaitCause,
+    EmailAddress, Limits, MessageId, RecipientState, Stream, Tag, TenantId, Timestamp, WaitCause,
 };
 use postrider_store::conformance::Ports;
 use postrider_store::conformance::fixture::live;
@@ -14,6 +14,7 @@ use postrider_store_sqlite::{SqliteOptions, SqliteStore};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
+use tempfile::TempDir;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
 
@@ -56,18 +57,33 @@ async fn made_by(release: usize, path: &Path) -> SqliteConnection {
     connection
 }
 
-#[tokio::test]
-async fn what_waits_in_a_database_of_the_first_release_still_waits() {
+/// A relay on what the first release left.
+async fn opened() -> (Ports, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("relay.db");
     let mut old = made_by(1, &path).await;
     sqlx::raw_sql(OLD_ROWS).execute(&mut old).await.unwrap();
     old.close().await.unwrap();
-
     let store = SqliteStore::open(&path, SqliteOptions::default())
         .await
         .unwrap();
-    let ports = Ports::of(store, ());
+    (Ports::of(store, ()), folder)
+}
+
+#[tokio::test]
+async fn mail_of_the_first_release_is_in_the_lists_by_tag_and_by_recipient() {
+    let (ports, _folder) = opened().await;
+    let tenant = TenantId::from_bytes([0; 16]);
+    let first = MessageId::from_bytes((1_u128 << 120).to_be_bytes());
+    for filter in [tagged(), to_a()] {
+        let found = listed(&ports, tenant, &filter).await;
+        assert_eq!(found, [first], "{filter:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_waits_in_a_database_of_the_first_release_still_waits() {
+    let (ports, _folder) = opened().await;
     let rows = live(&ports).await;
     let [deferred, fresh] = &rows[..] else {
         unreachable!("two rows: {rows:?}")
@@ -108,7 +124,6 @@ async fn what_waits_in_a_database_of_the_first_release_still_waits() {
             .iter()
             .all(|recipient| recipient.waits.is_empty())
     );
-    assert_eq!(tagged(&ports, deferred.tenant).await, [deferred.message]);
     let scope = Scope::Tenant(deferred.tenant);
     assert_eq!(ports.controls.held(&scope, None, 9).await.unwrap().len(), 1);
 
@@ -123,20 +138,31 @@ async fn what_waits_in_a_database_of_the_first_release_still_waits() {
     assert_eq!(limits, Some(wanted));
 }
 
-/// The ids of the tenant's mail that has the tag of `OLD_ROWS`.
-async fn tagged(ports: &Ports, tenant: TenantId) -> Vec<MessageId> {
-    let by_tag = MailFilter {
+/// By the tag of `OLD_ROWS`.
+fn tagged() -> MailFilter {
+    MailFilter {
         tag: Some(Tag {
             name: "kind".to_owned(),
             value: "invoice".to_owned(),
         }),
         ..MailFilter::default()
-    };
+    }
+}
+
+/// By a recipient of `OLD_ROWS`.
+fn to_a() -> MailFilter {
+    MailFilter {
+        recipient: Some(EmailAddress::parse("A@x.example").unwrap()),
+        ..MailFilter::default()
+    }
+}
+
+async fn listed(ports: &Ports, tenant: TenantId, filter: &MailFilter) -> Vec<MessageId> {
     let page = MailPage {
         limit: 9,
         start: PageStart::Newest,
     };
-    let listed = ports.mail.list(tenant, &by_tag, page).await;
+    let listed = ports.mail.list(tenant, filter, page).await;
     let listed = listed.unwrap().unwrap().emails;
     listed.iter().map(|email| email.id).collect()
 }
