@@ -16,6 +16,7 @@ use crate::access::Caller;
 use crate::admit::{ClaimRequest, Rules, Submission};
 use crate::claim::{Claims, Entry, Turn};
 use crate::identity::Service;
+use crate::ids::MessageIds;
 use crate::instruments::{Counted, Door, Instruments};
 use crate::quota::{QuotaExceeded, Quotas};
 use crate::secret::MasterKey;
@@ -34,6 +35,7 @@ pub struct Gate {
     pub(crate) master: Arc<MasterKey>,
     pub(crate) clock: Clock,
     pub(crate) rng: Rng,
+    pub(crate) ids: Arc<MessageIds>,
     pub(crate) keys: KeyRing,
     pub(crate) rules: Rules,
     pub(crate) size_most: usize,
@@ -132,6 +134,7 @@ impl Gate {
             master: ports.master,
             clock: ports.clock,
             rng: ports.rng,
+            ids: Arc::default(),
             keys,
             rules,
             size_most: config.size_most,

@@ -20,6 +20,7 @@ mod budget;
 mod claim;
 mod group;
 mod identity;
+mod ids;
 mod instruments;
 mod name;
 mod provision;

@@ -24,6 +24,8 @@ const SIGNATURE_LIFE: Duration = Duration::from_hours(48);
 
 /// What sealing needs beside the submission.
 pub(crate) struct Seal<'a> {
+    /// The message's.
+    pub(crate) id: MessageId,
     pub(crate) service: &'a Service,
     pub(crate) master: &'a MasterKey,
     pub(crate) signers: Signers,
@@ -36,7 +38,7 @@ pub(crate) struct Seal<'a> {
 /// Stamps and signs. CPU work of a fraction of a millisecond for small mail; large mail belongs
 /// on a blocking thread.
 pub(crate) fn seal(mut admitted: Admitted, with: &Seal<'_>) -> Result<NewMessage, AcceptError> {
-    let id = MessageId::new(with.now, with.rng.bytes());
+    let id = with.id;
     // Given up as soon as it can be: at most two copies of a large message are in memory.
     let raw = std::mem::take(&mut admitted.raw);
     let stamped = postrider_message::stamp(&raw, &stamp_of(&admitted, id, with))?;

@@ -12,6 +12,7 @@ use crate::accept::{AcceptError, Gate};
 use crate::access::Caller;
 use crate::admit::{Rules, Submission, admit};
 use crate::identity::Identity;
+use crate::ids::MessageIds;
 use crate::quota::{self, QuotaExceeded, Quotas};
 use crate::seal::{Seal, seal};
 use crate::secret::MasterKey;
@@ -25,6 +26,7 @@ pub(crate) struct Sealing {
     master: Arc<MasterKey>,
     signers: Signers,
     rng: Rng,
+    ids: Arc<MessageIds>,
     quotas: Arc<Quotas>,
     size_most: usize,
     seconds: Histogram,
@@ -41,6 +43,7 @@ impl Gate {
             master: Arc::clone(&self.master),
             signers: self.keys.signers(&identity.signing_domain),
             rng: self.rng.clone(),
+            ids: Arc::clone(&self.ids),
             quotas: Arc::clone(&self.quotas),
             size_most: self.size_most,
             seconds: self.instruments.seal_seconds.clone(),
@@ -60,6 +63,7 @@ impl Sealing {
         let admitted = admit(&self.rules, &self.roster, tenant, submission, now)?;
         self.has_quota(admitted.recipients.len(), now)?;
         let with = Seal {
+            id: self.ids.next(now, &self.rng),
             service: &self.rules.service,
             master: &self.master,
             signers: Arc::clone(&self.signers),
