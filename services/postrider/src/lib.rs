@@ -23,6 +23,7 @@ mod sandbox;
 mod seals;
 mod signals;
 mod suspended;
+mod waiting;
 
 use std::process::ExitCode;
 

@@ -42,6 +42,7 @@ mod subjects;
 mod transaction;
 mod upkeep;
 mod verbs;
+mod waiting;
 mod writer;
 mod writes;
 

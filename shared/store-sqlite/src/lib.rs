@@ -40,6 +40,7 @@ mod tags;
 mod transaction;
 mod upkeep;
 mod verbs;
+mod waiting;
 mod writer;
 mod writes;
 

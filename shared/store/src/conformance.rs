@@ -199,6 +199,7 @@ macro_rules! conformance_tests {
                 signing_keys_are_added_all_or_none,
                 a_tenant_gets_the_limits_it_is_given;
             upkeep: a_store_that_works_says_so,
+                all_that_waits_is_counted_by_its_cause,
                 a_body_is_dropped_after_its_life_and_not_before,
                 a_message_is_dropped_after_its_life_and_not_before,
                 a_message_with_a_live_recipient_is_never_dropped,
