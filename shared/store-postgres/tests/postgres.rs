@@ -15,6 +15,7 @@ mod postgres {
     pub(crate) mod opening;
     pub(crate) mod parts;
     pub(crate) mod together;
+    pub(crate) mod unheard;
     pub(crate) mod verbs;
 }
 mod server;
