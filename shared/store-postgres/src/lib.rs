@@ -18,7 +18,6 @@ mod cursor;
 mod directory;
 mod events;
 mod fault;
-mod fresh;
 mod instruments;
 mod intake;
 mod levels;

@@ -15,7 +15,6 @@ mod controls;
 mod directory;
 mod events;
 mod fault;
-mod fresh;
 mod group;
 mod instruments;
 mod intake;
