@@ -5,6 +5,10 @@
 //! `ambiguous` event). Each line is one `write`. What is done with what it tells is decided by
 //! the runner.
 
+mod entries;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -13,8 +17,10 @@ use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
 use postrider_model::{MessageId, RecipientId};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
+
+pub(crate) use entries::OpenEntry;
+use entries::{Entry, Line, apply};
 
 /// From this size on the file is written anew, without what is closed.
 const COMPACT_FROM: u64 = 1024 * 1024;
@@ -36,19 +42,6 @@ struct Inner {
     entries: BTreeMap<RecipientId, Entry>,
 }
 
-/// What was open when the process ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct OpenEntry {
-    pub(crate) recipient: RecipientId,
-    pub(crate) message: MessageId,
-    pub(crate) attempt: u32,
-    /// How many starts in a row have found this recipient in flight, this one among them. 0
-    /// where its result is known.
-    pub(crate) unclean_starts: u32,
-    /// The result that could not be settled: it is to be settled, and nothing sent again.
-    pub(crate) result: Option<Value>,
-}
-
 /// Why the journal cannot be used. The attempt must not go on to its final dot.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write the in-flight journal {path}")]
@@ -56,33 +49,6 @@ pub struct JournalError {
     path: PathBuf,
     #[source]
     source: io::Error,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Entry {
-    message: MessageId,
-    attempt: u32,
-    #[serde(default)]
-    unclean_starts: u32,
-    /// False once its doubt was noted: only the count is still of interest.
-    in_flight: bool,
-    /// True where the process that wrote this began it.
-    #[serde(default)]
-    begun: bool,
-    #[serde(default)]
-    result: Option<Value>,
-}
-
-/// One line of the file.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Line {
-    /// An entry as it stands.
-    Entry(RecipientId, Entry),
-    Begin(RecipientId, MessageId, u32),
-    Result(RecipientId, Value),
-    Noted(RecipientId),
-    Close(RecipientId),
 }
 
 impl Journal {
@@ -178,7 +144,9 @@ impl Journal {
 impl Inner {
     fn append(&mut self, line: Line) -> io::Result<()> {
         // Nothing to end, nothing to write: most closes follow an attempt without a final dot.
-        if !matches!(line, Line::Begin(..) | Line::Entry(..)) && !self.knows(&line) {
+        if !matches!(line, Line::Begin(..) | Line::Entry(..))
+            && !self.entries.contains_key(&line.recipient())
+        {
             return Ok(());
         }
         let mut bytes = Vec::with_capacity(160);
@@ -200,15 +168,6 @@ impl Inner {
         Ok(())
     }
 
-    fn knows(&self, line: &Line) -> bool {
-        let (Line::Entry(id, _)
-        | Line::Begin(id, ..)
-        | Line::Result(id, _)
-        | Line::Noted(id)
-        | Line::Close(id)) = line;
-        self.entries.contains_key(id)
-    }
-
     /// Writes the file anew. Where that fails, the old one stays, whole and in use.
     fn compact(&mut self) {
         match write_anew(&self.path, &self.entries) {
@@ -219,66 +178,6 @@ impl Inner {
                 tracing::warn!(%error, "cannot compact the in-flight journal, it grows on");
                 self.compacted = self.size;
             }
-        }
-    }
-}
-
-impl Entry {
-    /// It may have been taken, and nobody knows.
-    fn is_doubtful(&self) -> bool {
-        self.in_flight && self.result.is_none()
-    }
-
-    fn is_open(&self) -> bool {
-        self.in_flight || self.result.is_some()
-    }
-
-    fn to_open(&self, recipient: RecipientId) -> OpenEntry {
-        OpenEntry {
-            recipient,
-            message: self.message,
-            attempt: self.attempt,
-            unclean_starts: if self.is_doubtful() {
-                self.unclean_starts
-            } else {
-                0
-            },
-            result: self.result.clone(),
-        }
-    }
-}
-
-/// The one meaning of a line, when it is written and when it is read again.
-fn apply(entries: &mut BTreeMap<RecipientId, Entry>, line: Line) {
-    match line {
-        Line::Entry(recipient, entry) => {
-            entries.insert(recipient, entry);
-        }
-        Line::Begin(recipient, message, attempt) => {
-            // Begun again without a close: the count of unclean starts goes on.
-            let unclean_starts = entries.get(&recipient).map_or(0, |old| old.unclean_starts);
-            let entry = Entry {
-                message,
-                attempt,
-                unclean_starts,
-                in_flight: true,
-                begun: true,
-                result: None,
-            };
-            entries.insert(recipient, entry);
-        }
-        Line::Result(recipient, result) => {
-            if let Some(entry) = entries.get_mut(&recipient) {
-                entry.result = Some(result);
-            }
-        }
-        Line::Noted(recipient) => {
-            if let Some(entry) = entries.get_mut(&recipient) {
-                entry.in_flight = false;
-            }
-        }
-        Line::Close(recipient) => {
-            entries.remove(&recipient);
         }
     }
 }
@@ -304,169 +203,4 @@ fn write_anew(path: &Path, entries: &BTreeMap<RecipientId, Entry>) -> io::Result
     let file = OpenOptions::new().append(true).open(&beside)?;
     std::fs::rename(&beside, path)?;
     Ok((file, bytes.len() as u64))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use postrider_model::Timestamp;
-    use serde_json::json;
-
-    fn ids(n: u8) -> (RecipientId, MessageId) {
-        let at = Timestamp::from_micros(1_000_000);
-        (RecipientId::new(at, [n; 10]), MessageId::new(at, [n; 10]))
-    }
-
-    fn begin(journal: &Journal, n: u8, attempt: u32) {
-        let (recipient, message) = ids(n);
-        journal.begin(recipient, message, attempt).unwrap();
-    }
-
-    fn open_entry(n: u8, attempt: u32, unclean_starts: u32, result: Option<Value>) -> OpenEntry {
-        let (recipient, message) = ids(n);
-        OpenEntry {
-            recipient,
-            message,
-            attempt,
-            unclean_starts,
-            result,
-        }
-    }
-
-    #[test]
-    fn what_was_open_is_told_and_what_was_closed_is_not() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("inflight");
-        let (journal, open) = Journal::open(&path).unwrap();
-        assert_eq!(open, []);
-        for n in 1..=3 {
-            begin(&journal, n, n.into());
-        }
-        journal.close(ids(1).0).unwrap();
-        journal
-            .record(ids(3).0, json!({"delivered": "250 ok"}))
-            .unwrap();
-        journal.record(ids(9).0, json!("never begun")).unwrap();
-        drop(journal); // as after kill -9: nothing is done at the end
-        let (journal, open) = Journal::open(&path).unwrap();
-        let result = Some(json!({"delivered": "250 ok"}));
-        assert_eq!(
-            open,
-            [open_entry(2, 2, 1, None), open_entry(3, 3, 0, result)]
-        );
-        journal.close(ids(2).0).unwrap();
-        journal.close(ids(3).0).unwrap();
-        drop(journal);
-        assert_eq!(Journal::open(&path).unwrap().1, []);
-    }
-
-    #[test]
-    fn a_process_that_did_not_send_it_is_not_counted() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("inflight");
-        let (journal, _) = Journal::open(&path).unwrap();
-        begin(&journal, 1, 1);
-        // Each of these ends before it has noted the doubt.
-        for _ in 0..3 {
-            let (_, open) = Journal::open(&path).unwrap();
-            assert_eq!(open, [open_entry(1, 1, 1, None)]);
-        }
-        let (journal, _) = Journal::open(&path).unwrap();
-        begin(&journal, 1, 1);
-        let (_, open) = Journal::open(&path).unwrap();
-        assert_eq!(open, [open_entry(1, 1, 2, None)]);
-    }
-
-    #[test]
-    fn unclean_starts_are_counted_for_who_was_in_flight_at_each() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("inflight");
-        let (journal, _) = Journal::open(&path).unwrap();
-        begin(&journal, 1, 1);
-        begin(&journal, 2, 1);
-        drop(journal);
-        for start in 1..=3 {
-            let (journal, open) = Journal::open(&path).unwrap();
-            let poison = open_entry(1, start, start, None);
-            if start == 1 {
-                assert_eq!(open, [poison, open_entry(2, 1, 1, None)]);
-            } else {
-                // The bystander was noted and not tried since.
-                assert_eq!(open, [poison]);
-            }
-            journal.noted(ids(1).0).unwrap();
-            journal.noted(ids(2).0).unwrap();
-            begin(&journal, 1, start + 1);
-        }
-        let (journal, _) = Journal::open(&path).unwrap();
-        journal.close(ids(1).0).unwrap();
-        begin(&journal, 1, 9);
-        drop(journal);
-        let (_, open) = Journal::open(&path).unwrap();
-        assert_eq!(open, [open_entry(1, 9, 1, None)]);
-    }
-
-    #[test]
-    fn who_is_open_now_can_be_asked_for() {
-        let folder = tempfile::tempdir().unwrap();
-        let (journal, _) = Journal::open(&folder.path().join("inflight")).unwrap();
-        begin(&journal, 1, 1);
-        begin(&journal, 2, 1);
-        begin(&journal, 3, 1);
-        journal.close(ids(2).0).unwrap();
-        journal.noted(ids(3).0).unwrap();
-        let all = [ids(1).0, ids(2).0, ids(3).0, ids(4).0];
-        assert_eq!(journal.open_among(&all), [open_entry(1, 1, 0, None)]);
-    }
-
-    #[test]
-    fn a_torn_end_loses_that_line_only() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("inflight");
-        let (journal, _) = Journal::open(&path).unwrap();
-        begin(&journal, 1, 1);
-        begin(&journal, 2, 1);
-        drop(journal);
-        let whole = std::fs::read(&path).unwrap();
-        for cut in 0..whole.len() {
-            std::fs::write(&path, &whole[..cut]).unwrap();
-            let (journal, open) = Journal::open(&path).unwrap();
-            let lines = whole[..cut].split(|byte| *byte == b'\n').count() - 1;
-            // A line that lacks nothing but its end is read as well.
-            assert!((lines..=lines + 1).contains(&open.len()), "{cut}: {open:?}");
-            begin(&journal, 3, 1);
-            drop(journal);
-            let (_, again) = Journal::open(&path).unwrap();
-            assert_eq!(again.len(), open.len() + 1, "{cut}");
-        }
-    }
-
-    #[test]
-    fn garbage_between_lines_is_passed_over() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("inflight");
-        let (journal, _) = Journal::open(&path).unwrap();
-        begin(&journal, 1, 1);
-        drop(journal);
-        let mut bytes = b"\0\0\xff{\"begin\":[1]}\n\n{\"unknown\":1}\n".to_vec();
-        bytes.extend(std::fs::read(&path).unwrap());
-        std::fs::write(&path, bytes).unwrap();
-        assert_eq!(Journal::open(&path).unwrap().1, [open_entry(1, 1, 1, None)]);
-    }
-
-    #[test]
-    fn the_file_stays_small_and_keeps_what_is_open() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("inflight");
-        let (journal, _) = Journal::open(&path).unwrap();
-        begin(&journal, 1, 7);
-        for _ in 0..20_000 {
-            begin(&journal, 2, 1);
-            journal.close(ids(2).0).unwrap();
-            journal.close(ids(2).0).unwrap();
-        }
-        assert!(std::fs::metadata(&path).unwrap().len() <= COMPACT_FROM + 200);
-        drop(journal);
-        assert_eq!(Journal::open(&path).unwrap().1, [open_entry(1, 7, 1, None)]);
-    }
 }

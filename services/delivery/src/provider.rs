@@ -122,6 +122,10 @@ mod tests {
             ("mx1.ovh.net", Provider::Ovh),
             ("spool.mail.gandi.net", Provider::Gandi),
             ("mta-gw.infomaniak.ch", Provider::Infomaniak),
+            ("mx-v02.bluewin.ch", Provider::Bluewin),
+            ("mxbw.lb.bluewin.ch", Provider::Bluewin),
+            ("mxbw-bluewin-ch.hdb-cs04.ellb.ch", Provider::Bluewin),
+            ("mx1.mail.hostpoint.ch", Provider::Hostpoint),
             ("smtp-in.libero.it", Provider::Libero),
             ("mx.aruba.it", Provider::Aruba),
             ("mx1.pub.mailpod12-cph3.one.com", Provider::OneCom),
@@ -135,15 +139,23 @@ mod tests {
             ("d1.ess.barracudanetworks.com", Provider::Barracuda),
             ("mx1.hc1234-56.iphmx.com", Provider::Cisco),
             ("mx01.hornetsecurity.com", Provider::Hornetsecurity),
-            ("mail.example.org", Provider::Other),
-            // Whole labels, and from the end.
-            ("mx.notgoogle.com", Provider::Other),
-            ("google.com.example.org", Provider::Other),
-            ("mx.kundenserver.de.example", Provider::Other),
-            ("localhost", Provider::Other),
-            ("", Provider::Other),
         ] {
             assert_eq!(Provider::of_name(name), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn only_whole_labels_at_the_end_of_a_name_tell_its_provider() {
+        for name in [
+            "mail.example.org",
+            "mx.notgoogle.com",
+            "google.com.example.org",
+            "mx.kundenserver.de.example",
+            "other-ch.hdb-cs04.ellb.ch",
+            "localhost",
+            "",
+        ] {
+            assert_eq!(Provider::of_name(name), Provider::Other, "{name}");
         }
     }
 

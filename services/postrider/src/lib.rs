@@ -24,6 +24,7 @@ mod sandbox;
 mod seals;
 mod signals;
 mod suspended;
+mod waiting;
 
 use std::process::ExitCode;
 
@@ -52,14 +53,19 @@ fn failed(fault: &anyhow::Error) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Debug builds end themselves where a test asks for it: `POSTRIDER_FAILPOINT=name` or `name=3`.
+/// Debug builds end themselves where a test asks for it, `POSTRIDER_FAILPOINT=name` or `name=3`, or
+/// wait there once: `name=7s`.
 fn arm_failpoint() {
     #[cfg(debug_assertions)]
     {
         #[expect(clippy::disallowed_methods, reason = "read once, here, for tests")]
         let asked = std::env::var("POSTRIDER_FAILPOINT").unwrap_or_default();
         let (point, nth) = asked.split_once('=').unwrap_or((&asked, "1"));
-        if !point.is_empty() {
+        let seconds = nth.strip_suffix('s').and_then(|span| span.parse().ok());
+        if let Some(seconds) = seconds {
+            let span = std::time::Duration::from_secs(seconds);
+            postrider_runtime::failpoint::arm_stall(point, span);
+        } else if !point.is_empty() {
             postrider_runtime::failpoint::arm(point, nth.parse().unwrap_or(1));
         }
     }

@@ -6,8 +6,13 @@ use postrider_gate::Budget;
 use postrider_http::{Answer, Door, Problem, Request};
 use postrider_telemetry::Registry;
 
+use crate::waiting::QueuePage;
+
 /// `GET /metrics`.
-pub(crate) struct MetricsDoor(pub Registry);
+pub(crate) struct MetricsDoor {
+    pub(crate) metrics: Registry,
+    pub(crate) queue: QueuePage,
+}
 
 #[async_trait]
 impl Door for MetricsDoor {
@@ -19,7 +24,8 @@ impl Door for MetricsDoor {
             return Problem::method_not_allowed("GET, HEAD").into();
         }
         let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-        Answer::new(200, kind, self.0.page())
+        self.queue.freshen().await;
+        Answer::new(200, kind, self.metrics.page())
     }
 }
 

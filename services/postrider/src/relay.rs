@@ -22,6 +22,7 @@ use crate::database::{Database, Location};
 use crate::metrics::MetricsDoor;
 use crate::recheck;
 use crate::seals::Seals;
+use crate::waiting::queue_count;
 
 /// What a relay has of the machine; a test may give it another.
 #[derive(Clone, Debug)]
@@ -156,7 +157,13 @@ impl Relay {
         crate::metrics::show_build(&core.metrics, location.kind());
         let listener = listen("metrics.listen", config.metrics.listen).await?;
         self.metrics = listener.local_addr()?;
-        let door = Arc::new(MetricsDoor(core.metrics.clone()));
+        let upkeep = Arc::clone(&core.database.upkeep);
+        let (queue, counter) = queue_count(upkeep, &core.metrics);
+        self.spawn("queue count", done(counter.run(self.shutdown.clone())));
+        let door = Arc::new(MetricsDoor {
+            metrics: core.metrics.clone(),
+            queue,
+        });
         let limits = postrider_http::Config {
             max_connections: 64,
             ..Default::default()

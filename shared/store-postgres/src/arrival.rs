@@ -220,12 +220,12 @@ b AS (
     INSERT INTO bodies (message, bytes) SELECT * FROM unnest($42::uuid[], $11::bytea[])),
 r AS (
     INSERT INTO recipients (message, id, position, address, return_path, state, attempts, events,
-        updated_at)
+        updated_at, tenant)
     SELECT x.message, x.id, x.position, x.address, x.return_path, x.state, 0, x.events,
-        x.updated_at
+        x.updated_at, x.tenant
     FROM unnest($12::uuid[], $13::uuid[], $14::integer[], $15::text[], $16::text[], $17::text[],
-        $18::bigint[], $19::bigint[]) AS x (message, id, position, address, return_path, state,
-        events, updated_at)),
+        $18::bigint[], $19::bigint[], $20::uuid[]) AS x (message, id, position, address,
+        return_path, state, events, updated_at, tenant)),
 q AS (
     INSERT INTO queue (recipient, message, tenant, shard, stream, domain, accepted_at, since,
         due_at, expires_at, attempts, cause)

@@ -21,7 +21,6 @@ mod cursor;
 mod directory;
 mod events;
 mod fault;
-mod fresh;
 mod instruments;
 mod intake;
 mod levels;
@@ -51,6 +50,7 @@ mod tenants;
 mod transaction;
 mod upkeep;
 mod verbs;
+mod waiting;
 mod writer;
 mod writes;
 

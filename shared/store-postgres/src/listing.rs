@@ -138,7 +138,8 @@ pub fn statement(filter: &MailFilter, start: PageStart) -> String {
     )
 }
 
-/// Index `recipients_address`: all mail to one address. Local parts are compared without their case.
+/// Index `recipients_address`: the tenant's mail to one address. Local parts are compared without
+/// their case.
 fn of_recipient(filter: &MailFilter, Way { sign, along, .. }: Way) -> String {
     let stream = match filter.stream {
         Some(stream) => format!("AND m.stream = '{}'", stream.as_str()),
@@ -156,8 +157,8 @@ fn of_recipient(filter: &MailFilter, Way { sign, along, .. }: Way) -> String {
     // once.
     format!(
         r#"SELECT r.message AS id FROM recipients AS r
-         WHERE lower(r.address COLLATE "C") = $4 AND r.message {sign} $2
-             AND (SELECT m.tenant = $1 {stream} {tag} FROM messages AS m WHERE m.id = r.message)
+         WHERE lower(r.address COLLATE "C") = $4 AND r.tenant = $1 AND r.message {sign} $2
+             AND (SELECT true {stream} {tag} FROM messages AS m WHERE m.id = r.message)
              AND r.id = (SELECT o.id FROM recipients AS o
                  WHERE o.message = r.message AND lower(o.address COLLATE "C") = $4
                  ORDER BY o.id LIMIT 1)

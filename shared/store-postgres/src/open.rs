@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_runtime::Rng;
+use postrider_store::Fresh;
 use postrider_telemetry::Registry;
 use sqlx::migrate::{Migrate as _, MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -16,7 +17,6 @@ use uuid::Uuid;
 
 use crate::PostgresStore;
 use crate::controls::Enacting;
-use crate::fresh::Fresh;
 use crate::instruments::{self, Instruments};
 use crate::listener::{Listener, News};
 use crate::looks::Looks;

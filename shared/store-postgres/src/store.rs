@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use postrider_store::StoreError;
+use postrider_store::{Fresh, StoreError};
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres};
 use tokio::time::timeout;
@@ -15,7 +15,6 @@ use tokio_util::task::TaskTracker;
 
 use crate::controls::Enacting;
 use crate::fault::Fault;
-use crate::fresh::Fresh;
 use crate::listener::News;
 use crate::looks::Looks;
 use crate::partitions::Partitions;

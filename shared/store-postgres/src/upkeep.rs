@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use postrider_model::{MessageId, TenantId, Timestamp};
+use postrider_model::{MessageId, TenantId, Timestamp, WaitCause};
 use postrider_store::{Removed, StoreError, Upkeep};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -50,6 +50,10 @@ impl Upkeep for PostgresStore {
     /// Not known: it is the server's.
     async fn free_space(&self) -> Result<u64, StoreError> {
         Ok(u64::MAX)
+    }
+
+    async fn waiting(&self) -> Result<Vec<(WaitCause, u64)>, StoreError> {
+        Ok(self.count_waiting().await?)
     }
 
     async fn retain(

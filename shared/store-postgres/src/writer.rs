@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use postrider_store::{Committed, NewMessage, Settled, Settlement, StoreError};
+use postrider_store::{Committed, Fresh, NewMessage, Settled, Settlement, StoreError};
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::Instant;
@@ -16,7 +16,6 @@ use tokio_util::task::TaskTracker;
 use crate::batch::{Group, Work};
 use crate::committer::Committer;
 use crate::fault::Fault;
-use crate::fresh::Fresh;
 use crate::instruments::Instruments;
 use crate::listener::News;
 use crate::partitions::Partitions;

@@ -11,9 +11,11 @@ mod postgres {
     pub(crate) mod changes;
     pub(crate) mod faults;
     pub(crate) mod lists;
+    pub(crate) mod older;
     pub(crate) mod opening;
     pub(crate) mod parts;
     pub(crate) mod together;
+    pub(crate) mod unheard;
     pub(crate) mod verbs;
 }
 mod server;

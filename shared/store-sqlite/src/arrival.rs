@@ -101,11 +101,11 @@ pub(crate) async fn insert(
              value ->> 'sealed_until', value -> 'summary', unhex(value ->> 'credential', '-')
          FROM x;
          INSERT INTO recipients (message, id, position, address, return_path, state, attempts,
-             events, updated_at)
+             events, updated_at, tenant)
          WITH x AS MATERIALIZED (SELECT value FROM json_each(?1))
          SELECT unhex(value ->> 'message', '-'), unhex(value ->> 'id', '-'), value ->> 'position',
              value ->> 'address', value ->> 'return_path', value ->> 'state', 0,
-             value ->> 'events', value ->> 'updated_at'
+             value ->> 'events', value ->> 'updated_at', unhex(value ->> 'tenant', '-')
          FROM x;
          INSERT INTO queue (seq, recipient, message, tenant, shard, stream, domain, accepted_at,
              since, due_at, expires_at, attempts, cause)

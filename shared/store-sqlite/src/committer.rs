@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use postrider_runtime::failpoint;
-use postrider_store::{NewMessage, Outcome};
+use postrider_store::{Fresh, NewMessage, Outcome};
 use sqlx::Connection as _;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 use crate::batch::{Answers, Batch};
 use crate::checkpoint::Log;
 use crate::fault::{Fault, Meaning};
-use crate::fresh::Fresh;
 use crate::instruments::Instruments;
 use crate::news::Ticker;
 use crate::writer::{Ask, Command, Desk, Verb};

@@ -18,7 +18,6 @@ mod credentials;
 mod directory;
 mod events;
 mod fault;
-mod fresh;
 mod group;
 mod instruments;
 mod intake;
@@ -49,6 +48,7 @@ mod tenants;
 mod transaction;
 mod upkeep;
 mod verbs;
+mod waiting;
 mod writer;
 mod writes;
 

@@ -125,7 +125,8 @@ fn statement(filter: &MailFilter, start: PageStart) -> String {
     )
 }
 
-/// Index `recipients_address`: all mail to one address. Local parts are compared without their case.
+/// Index `recipients_address`: the tenant's mail to one address. Local parts are compared without
+/// their case.
 fn of_recipient(filter: &MailFilter, Way { sign, by }: Way) -> String {
     let stream = match filter.stream {
         Some(stream) => format!("AND m.stream = '{}'", stream.as_str()),
@@ -142,7 +143,7 @@ fn of_recipient(filter: &MailFilter, Way { sign, by }: Way) -> String {
     // A message to two spellings of an address is there once.
     format!(
         "SELECT r.message AS id FROM recipients AS r CROSS JOIN messages AS m ON m.id = r.message
-         WHERE lower(r.address) = ?4 AND r.message {sign} ?2 AND m.tenant = ?1 {stream} {tag}
+         WHERE lower(r.address) = ?4 AND r.tenant = ?1 AND r.message {sign} ?2 {stream} {tag}
              AND NOT EXISTS (SELECT 1 FROM recipients AS o WHERE o.message = r.message
                  AND o.id < r.id AND lower(o.address) = ?4)
          ORDER BY r.message {by} LIMIT ?3"
@@ -244,12 +245,12 @@ mod tests {
             (
                 Some(&ann),
                 None,
-                "SEARCH r USING COVERING INDEX recipients_address (<expr>=? AND message",
+                "SEARCH r USING COVERING INDEX recipients_address (<expr>=? AND tenant=? AND message",
             ),
             (
                 Some(&ann),
                 Some(&invoice),
-                "SEARCH r USING COVERING INDEX recipients_address (<expr>=? AND message",
+                "SEARCH r USING COVERING INDEX recipients_address (<expr>=? AND tenant=? AND message",
             ),
         ] {
             for stream in [None, Some(Stream::Bulk)] {

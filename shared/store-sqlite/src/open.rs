@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use postrider_store::Fresh;
 use postrider_telemetry::Registry;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -18,7 +19,6 @@ use crate::checkpoint::{Checkpointer, Log};
 use crate::committer::Committer;
 use crate::controls::Enacting;
 use crate::fault::{Meaning, meaning};
-use crate::fresh::Fresh;
 use crate::instruments::{self, Instruments};
 use crate::news::Ticker;
 use crate::store::Parts;

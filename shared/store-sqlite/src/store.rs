@@ -4,12 +4,12 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use postrider_store::Fresh;
 use sqlx::SqlitePool;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::controls::Enacting;
-use crate::fresh::Fresh;
 use crate::news::Ticker;
 use crate::suspects::Suspects;
 use crate::writer::Writer;

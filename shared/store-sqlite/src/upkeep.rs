@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
-use postrider_model::{MessageId, TenantId, Timestamp};
+use postrider_model::{MessageId, TenantId, Timestamp, WaitCause};
 use postrider_store::{Removed, StoreError, Upkeep};
 use sqlx::SqliteConnection;
 
@@ -38,6 +38,10 @@ impl Upkeep for SqliteStore {
         let there = rustix::fs::statvfs(self.folder())
             .map_err(|error| StoreError::Unavailable(Box::new(error)))?;
         Ok(there.f_bavail.saturating_mul(there.f_frsize))
+    }
+
+    async fn waiting(&self) -> Result<Vec<(WaitCause, u64)>, StoreError> {
+        Ok(self.count_waiting().await?)
     }
 
     async fn retain(

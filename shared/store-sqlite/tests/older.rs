@@ -1,11 +1,16 @@
 //! A database that an older release made.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use std::path::Path;
 
 use postrider_model::{
-    Limits, MessageId, RecipientState, Stream, Tag, TenantId, Timestamp, WaitCause,
+    Credential, EmailAddress, Language, Limits, MessageId, RecipientState, ReplyAddress,
+    ReplySource, ReplyStatus, Stream, Tag, TenantId, Timestamp, WaitCause,
 };
 use postrider_store::conformance::Ports;
 use postrider_store::conformance::fixture::live;
@@ -14,6 +19,7 @@ use postrider_store_sqlite::{SqliteOptions, SqliteStore};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Connection as _};
+use tempfile::TempDir;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
 
@@ -56,18 +62,33 @@ async fn made_by(release: usize, path: &Path) -> SqliteConnection {
     connection
 }
 
-#[tokio::test]
-async fn what_waits_in_a_database_of_the_first_release_still_waits() {
+/// A relay on what the first release left.
+async fn opened() -> (Ports, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("relay.db");
     let mut old = made_by(1, &path).await;
     sqlx::raw_sql(OLD_ROWS).execute(&mut old).await.unwrap();
     old.close().await.unwrap();
-
     let store = SqliteStore::open(&path, SqliteOptions::default())
         .await
         .unwrap();
-    let ports = Ports::of(store, ());
+    (Ports::of(store, ()), folder)
+}
+
+#[tokio::test]
+async fn mail_of_the_first_release_is_in_the_lists_by_tag_and_by_recipient() {
+    let (ports, _folder) = opened().await;
+    let tenant = TenantId::from_bytes([0; 16]);
+    let first = MessageId::from_bytes((1_u128 << 120).to_be_bytes());
+    for filter in [tagged(), to_a()] {
+        let found = listed(&ports, tenant, &filter).await;
+        assert_eq!(found, [first], "{filter:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_waits_in_a_database_of_the_first_release_still_waits() {
+    let (ports, _folder) = opened().await;
     let rows = live(&ports).await;
     let [deferred, fresh] = &rows[..] else {
         unreachable!("two rows: {rows:?}")
@@ -108,7 +129,6 @@ async fn what_waits_in_a_database_of_the_first_release_still_waits() {
             .iter()
             .all(|recipient| recipient.waits.is_empty())
     );
-    assert_eq!(tagged(&ports, deferred.tenant).await, [deferred.message]);
     let scope = Scope::Tenant(deferred.tenant);
     assert_eq!(ports.controls.held(&scope, None, 9).await.unwrap().len(), 1);
 
@@ -123,20 +143,80 @@ async fn what_waits_in_a_database_of_the_first_release_still_waits() {
     assert_eq!(limits, Some(wanted));
 }
 
-/// The ids of the tenant's mail that has the tag of `OLD_ROWS`.
-async fn tagged(ports: &Ports, tenant: TenantId) -> Vec<MessageId> {
-    let by_tag = MailFilter {
+/// A key, and a reply address of each kind that there was.
+const OLD_DIRECTORY: &str = r#"
+        INSERT INTO tenants (id, name, slug, from_address, reply_to, status, requests_per_second,
+            per_minute, burst, created_at)
+        VALUES (zeroblob(16), 'Joe', 'joe', 'joe@send.example', 'joe@home.example', 'active', 10, 600,
+            100, 1);
+        INSERT INTO reply_addresses (id, tenant, address, folded, status, created_at)
+        VALUES (x'01000000000000000000000000000000', zeroblob(16), 'Joe@home.example',
+                'joe@home.example', 'confirmed', 5),
+            (x'02000000000000000000000000000000', zeroblob(16), 'zoe@home.example',
+                'zoe@home.example', 'unconfirmed', 6);
+        INSERT INTO credentials (id, tenant, prefix, hash, note, status, created_at)
+        VALUES (x'03000000000000000000000000000000', zeroblob(16), 'pr_live_abcd',
+            x'0707070707070707070707070707070707070707070707070707070707070707', 'office', 'active', 7);"#;
+
+#[tokio::test]
+async fn keys_and_reply_addresses_of_an_older_release_are_what_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("relay.db");
+    let mut old = made_by(4, &path).await;
+    let filled = sqlx::raw_sql(OLD_DIRECTORY).execute(&mut old).await;
+    filled.unwrap();
+    old.close().await.unwrap();
+    let store = SqliteStore::open(&path, SqliteOptions::default()).await;
+    let ports = Ports::of(store.unwrap(), folder);
+    let found = ports.directory.snapshot().await.unwrap();
+    let time = Timestamp::from_micros;
+    let tenant = &found.tenants[0];
+    assert_eq!((tenant.language, tenant.own_domain), (Language::En, false));
+    assert!(tenant.ramp.is_past() && !tenant.is_house);
+    let [joe, zoe] = &found.reply_addresses[..] else {
+        unreachable!("two addresses: {found:?}")
+    };
+    assert_eq!(joe.address.to_string(), "Joe@home.example");
+    let of = |a: &ReplyAddress| (a.status, a.source, a.confirmed_at, a.asked_at);
+    let operator = ReplySource::Operator;
+    let confirmed = (ReplyStatus::Confirmed, operator, Some(time(5)), None);
+    assert_eq!(of(joe), confirmed);
+    let unconfirmed = (ReplyStatus::Unconfirmed, operator, None, None);
+    assert_eq!(of(zoe), unconfirmed);
+    let key = &found.credentials[0];
+    let wanted = Credential {
+        note: "office".to_owned(),
+        created_at: time(7),
+        ..Credential::api(key.id, tenant.id, "pr_live_abcd".to_owned(), [7; 32])
+    };
+    assert_eq!(*key, wanted);
+}
+
+/// By the tag of `OLD_ROWS`.
+fn tagged() -> MailFilter {
+    MailFilter {
         tag: Some(Tag {
             name: "kind".to_owned(),
             value: "invoice".to_owned(),
         }),
         ..MailFilter::default()
-    };
+    }
+}
+
+/// By a recipient of `OLD_ROWS`.
+fn to_a() -> MailFilter {
+    MailFilter {
+        recipient: Some(EmailAddress::parse("A@x.example").unwrap()),
+        ..MailFilter::default()
+    }
+}
+
+async fn listed(ports: &Ports, tenant: TenantId, filter: &MailFilter) -> Vec<MessageId> {
     let page = MailPage {
         limit: 9,
         start: PageStart::Newest,
     };
-    let listed = ports.mail.list(tenant, &by_tag, page).await;
+    let listed = ports.mail.list(tenant, filter, page).await;
     let listed = listed.unwrap().unwrap().emails;
     listed.iter().map(|email| email.id).collect()
 }

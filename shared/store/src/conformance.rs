@@ -247,6 +247,7 @@ macro_rules! conformance_tests {
                 a_message_held_from_the_start_goes_out_when_it_is_released,
                 what_is_noted_of_a_message_is_told_with_each_recipient;
             upkeep: a_store_that_works_says_so,
+                all_that_waits_is_counted_by_its_cause,
                 a_body_is_dropped_after_its_life_and_not_before,
                 a_message_is_dropped_after_its_life_and_not_before,
                 a_message_with_a_live_recipient_is_never_dropped,

@@ -2,13 +2,15 @@
 //!
 //! Each method is a use case and owns its transaction. The dialects stand in `store-sqlite`
 //! and `store-postgres`, in the same files and order; one conformance suite
-//! (feature `conformance`) runs on each. No SQL here, no I/O, no policy.
+//! (feature `conformance`) runs on each. `Fresh` is what both keep in memory of new mail. No SQL here,
+//! no I/O, no policy.
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod controls;
 mod directory;
 mod error;
+mod fresh;
 mod intake;
 mod mail;
 mod nodes;
@@ -24,6 +26,7 @@ pub use controls::{
 };
 pub use directory::{AskCaps, Directory, DirectorySnapshot, NewTenant, Observed, TenantChange};
 pub use error::StoreError;
+pub use fresh::Fresh;
 pub use intake::{
     Answer, Claim, ClaimScope, Committed, Intake, NewMessage, NewRecipient, OverQuota, Period,
     Quota, Rescheduled, Rescheduling, Resealed, Summary,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use postrider_model::{TenantId, Timestamp};
+use postrider_model::{TenantId, Timestamp, WaitCause};
 
 use crate::StoreError;
 
@@ -15,6 +15,11 @@ pub trait Upkeep: Send + Sync {
 
     /// Bytes that are free where the database grows.
     async fn free_space(&self) -> Result<u64, StoreError>;
+
+    /// How many recipients are live over all tenants and nodes, by what they wait for as far as the
+    /// database knows: limits, full sites and suspensions are known to the owners of shards only.
+    /// A cause may be left out where nobody waits for it. Takes seconds where millions wait.
+    async fn waiting(&self) -> Result<Vec<(WaitCause, u64)>, StoreError>;
 
     /// Drops what is past its life at `now`, in one small batch that holds the writer no longer
     /// than about 50 ms: bodies `body_life` after their message's last final state, messages with

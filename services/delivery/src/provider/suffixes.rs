@@ -54,6 +54,8 @@ pub(super) const SUFFIXES: &[(&str, Provider)] = &[
     ("mimecast.co.za", Provider::Mimecast),
     ("mimecast.com", Provider::Mimecast),
     ("mx.microsoft", Provider::Microsoft),
+    // A load balancer of Swisscom's that serves others as well.
+    ("mxbw-bluewin-ch.hdb-cs04.ellb.ch", Provider::Bluewin),
     ("one.com", Provider::OneCom),
     ("orange.fr", Provider::Orange),
     ("outlook.cn", Provider::Microsoft),

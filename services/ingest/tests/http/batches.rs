@@ -263,3 +263,16 @@ async fn a_hundred_messages_of_400_kb_pass_and_one_byte_more_than_the_limit_does
     let refused = relay.batch(None, &larger).await;
     assert_eq!(refused.refusal(), (413, "validation_error"));
 }
+
+#[tokio::test]
+async fn messages_of_one_moment_are_listed_in_the_order_in_which_they_were_given() {
+    // The clock stands still.
+    let relay = Relay::start().await;
+    let mut given = vec![relay.send(mail("")).await.id()];
+    given.extend(ids(&relay.batch(None, all(&vec![mail(""); 60])).await));
+    given.push(relay.send(mail("")).await.id());
+    given.extend(ids(&relay.batch(None, all(&vec![mail(""); 30])).await));
+    let listed = relay.get("/emails?limit=100").await;
+    let listed = ids(&listed);
+    assert!(listed.iter().eq(given.iter().rev()), "{listed:#?}");
+}

@@ -66,10 +66,20 @@ impl Sandbox {
         Self::started(Database::fresh().await, &words).await
     }
 
+    /// The same; who comes first to this failpoint waits there: `name=7s`.
+    pub(crate) async fn over_tls_stalled(failpoint: &str) -> Self {
+        let (database, words) = (Database::fresh().await, ["--fast", "--public", "localhost"]);
+        Self::begun(database, &words, failpoint).await
+    }
+
     async fn started(database: Database, words: &[&str]) -> Self {
+        Self::begun(database, words, "").await
+    }
+
+    async fn begun(database: Database, words: &[&str], failpoint: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let data = folder.path().join("relay");
-        let mut dev = start_dev(&data, &database, words);
+        let mut dev = start_dev_armed(&data, &database, words, failpoint);
         let place = Place::announced(&data, &mut dev).await;
         Self {
             place,
@@ -134,7 +144,7 @@ impl Sandbox {
     /// The same with a failpoint armed.
     pub(crate) async fn serve_armed(&mut self, failpoint: &str) {
         let arguments = self.serve_arguments();
-        let serve = Process::start_armed(self.folder.path(), failpoint, arguments);
+        let serve = Process::start_armed(self.folder.path(), "armed", failpoint, arguments);
         self.await_door(serve).await;
     }
 
@@ -197,11 +207,15 @@ impl Sandbox {
 
 /// Starts `dev` in a folder, on a port that the system gives; its log lies beside the folder.
 pub(crate) fn start_dev(folder: &Path, database: &Database, more: &[&str]) -> Process {
+    start_dev_armed(folder, database, more, "")
+}
+
+fn start_dev_armed(folder: &Path, database: &Database, more: &[&str], failpoint: &str) -> Process {
     let words = ["dev", "--http", "127.0.0.1:0", "--data"];
     let words = words.iter().map(AsRef::as_ref).chain([folder]);
     let more = database.words().into_iter().chain(more.iter().copied());
     let all: Vec<&Path> = words.chain(more.map(Path::new)).collect();
-    Process::start(folder.parent().unwrap(), "dev", all)
+    Process::start_armed(folder.parent().unwrap(), "dev", failpoint, all)
 }
 
 impl Place {

@@ -36,9 +36,11 @@ impl Process {
         Self::spawn(command, folder, name)
     }
 
-    /// The same with a failpoint armed: the process kills itself there.
+    /// The same with a failpoint armed: the process kills itself there, or waits (`name=7s`). None
+    /// where it is empty.
     pub(crate) fn start_armed<S: AsRef<OsStr>>(
         folder: &Path,
+        name: &str,
         failpoint: &str,
         arguments: impl IntoIterator<Item = S>,
     ) -> Self {
@@ -46,7 +48,7 @@ impl Process {
         command
             .args(arguments)
             .env("POSTRIDER_FAILPOINT", failpoint);
-        Self::spawn(command, folder, "armed")
+        Self::spawn(command, folder, name)
     }
 
     /// Starts any command that runs the binary, in a folder that is removed should the test

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use postrider_fakenet::{Phase, Script};
+use serde_json::json;
 
 use crate::harness::metrics::Family;
-use crate::harness::{Inside, Page, Sandbox, tools};
+use crate::harness::{Inside, Page, Sandbox, tools, until};
 
 const LIST: &str = include_str!("../../../../infra/metrics.md");
 
@@ -283,5 +284,52 @@ async fn what_happens_on_the_way_is_counted() {
         assert_eq!(count(items, &[("kind", kind)]), 2, "{kind}");
     }
     assert_eq!(count("postrider_store_write_failures_total", &[]), 0);
+    relay.stop().await;
+}
+
+#[tokio::test]
+async fn what_waits_is_on_the_page_wherever_it_lies() {
+    let relay = Inside::start().await;
+    let place = &relay.place;
+    let later = |hours: u32| {
+        json!({"to": ["ann@later.test", "bob@later.test"], "subject": "x", "text": "x",
+            "scheduled_at": format!("in {hours} hours")})
+    };
+    // Far beyond what the node has in memory.
+    let id = place.send(later(5)).await;
+    place.send(later(9)).await;
+    let slow = Script::new().once(Phase::Rcpt, "451 4.3.0 later");
+    relay.net.domain("slow.test").mx(slow);
+    let deferred = place.send_to("ann@slow.test").await;
+    place
+        .events_when(&deferred, |seen| seen.has("deferred"))
+        .await;
+    relay.command(&["queue", "hold", "--message", &id]).await;
+    let counts = until("a count of the queue", async || {
+        let page = Page::of(place).await;
+        let count = |state, cause| {
+            let labels = [("state", state), ("cause", cause)];
+            page.count("postrider_store_queue_recipients", &labels)
+        };
+        let all = page.count("postrider_store_queue_recipients", &[]);
+        let counts = [
+            count("scheduled", "scheduled"),
+            count("queued", "retry"),
+            count("held", "held"),
+        ];
+        (all == 5).then_some((counts, page))
+    })
+    .await;
+    let (counts, page) = counts;
+    assert_eq!(counts, [2, 1, 2]);
+    let in_memory = [("state", "scheduled")];
+    assert_eq!(
+        page.count("postrider_delivery_waiting_recipients", &in_memory),
+        0
+    );
+    assert_eq!(
+        page.count("postrider_store_queue_count_failures_total", &[]),
+        0
+    );
     relay.stop().await;
 }

@@ -13,7 +13,7 @@ use crate::harness::mail::{header, header_count};
 use crate::story::{REPLY_TO, Story, Told, content};
 
 use errors::refusals;
-pub(crate) use errors::too_many;
+pub(crate) use errors::{concurrent, too_many};
 
 /// All of it, but for what only some SDKs can do.
 pub(crate) async fn story(story: &Story, told: &Told) {

@@ -28,6 +28,22 @@ async fn the_sdk_for_node_does_all_it_can_by_another_base_url() {
     }
 }
 
+#[tokio::test]
+async fn the_sdk_for_node_says_that_an_equal_request_is_under_way() {
+    let Some(node) = installed("sdk/bin/node") else {
+        return missing(HINT);
+    };
+    let mut story = Story::begin_stalled().await;
+    let (url, ca) = (story.proxy.url.clone(), story.ca());
+    let words = [
+        ("RESEND_BASE_URL", url.as_str()),
+        ("NODE_EXTRA_CA_CERTS", ca.to_str().unwrap()),
+    ];
+    let told = story.told_by(&node, "node/twice.mjs", &words).await;
+    checks::concurrent(&told);
+    story.judged().await;
+}
+
 // What makes this SDK another case than the others. Bytes are base64 by its own hand; an object of
 // indexes would be an older version's.
 fn sent_as_expected(exchange: &Exchange) {

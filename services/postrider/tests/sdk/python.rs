@@ -44,6 +44,22 @@ async fn the_sdk_for_python_does_all_it_can_by_another_base_url() {
     );
 }
 
+#[tokio::test]
+async fn the_sdk_for_python_says_that_an_equal_request_is_under_way() {
+    let Some(python) = installed("sdk/bin/python") else {
+        return missing(HINT);
+    };
+    let mut story = Story::begin_stalled().await;
+    let (url, ca) = (story.proxy.url.clone(), story.ca());
+    let words = [
+        ("RESEND_API_URL", url.as_str()),
+        ("REQUESTS_CA_BUNDLE", ca.to_str().unwrap()),
+    ];
+    let told = story.told_by(&python, "python/twice.py", &words).await;
+    checks::concurrent(&told);
+    story.judged().await;
+}
+
 // Programs catch classes: a status and a name that do not belong together give the general one.
 fn classes(told: &Told) {
     for (step, class) in [
@@ -53,6 +69,7 @@ fn classes(told: &Told) {
         ("bad_address", "ValidationError"),
         ("rate", "RateLimitError"),
         ("quota", "RateLimitError"),
+        ("monthly", "RateLimitError"),
         ("not_found", "ResendError"),
     ] {
         assert_eq!(told.error(step)["class"], class, "{step}");

@@ -48,7 +48,9 @@ async fn the_sdk_for_rust_does_all_it_can_by_another_base_url() {
         told.error("rate"),
         &json!({"limit": 1, "remaining": 0, "reset": 1})
     );
-    assert!(told.error("quota")["reset"].is_u64());
+    for step in ["quota", "monthly"] {
+        assert!(told.error(step)["reset"].is_u64(), "{step}");
+    }
     for exchange in story.judged().await {
         sent_as_expected(&exchange);
     }
@@ -70,6 +72,29 @@ async fn the_sdk_for_rust_speaks_http_2_where_nobody_stands_between() {
     let (_, raw) = story.place.received_once(&story.to("ann")).await;
     let encoded = BASE64_STANDARD.encode(content());
     assert!(String::from_utf8(raw).unwrap().contains(&encoded));
+}
+
+#[tokio::test]
+async fn the_sdk_for_rust_says_that_an_equal_request_is_under_way() {
+    let mut story = Story::begin_stalled().await;
+    let mut walk = Walk {
+        http: trusting(&story).build().unwrap(),
+        story: &story,
+        told: Told::default(),
+    };
+    let key = format!("twice-{}", story.word);
+    let mail = || walk.to("twice").with_idempotency_key(&key);
+    let (one, other) = (walk.resend(), walk.resend());
+    let both = tokio::join!(one.emails.send(mail()), other.emails.send(mail()));
+    let again = walk.resend().emails.send(mail()).await;
+    for sent in [both.0, both.1] {
+        let step = if sent.is_err() { "waited" } else { "first" };
+        walk.tell(step, sent);
+    }
+    walk.tell("asked_again", again);
+    let told = walk.told;
+    checks::concurrent(&told);
+    story.judged().await;
 }
 
 fn trusting(story: &Story) -> ClientBuilder {
@@ -287,9 +312,11 @@ impl Walk<'_> {
         self.send("too_large", mail(&failing).with_text(&text))
             .await;
         let two = CreateEmailBaseOptions::new(FROM, [failing, self.story.to("b")], "x");
-        let quota = self.with_key(self.story.word("quota_key"));
-        let sent = quota.emails.send(two.with_text("x")).await;
-        self.tell("quota", sent);
+        for step in ["quota", "monthly"] {
+            let quota = self.with_key(self.story.word(&format!("{step}_key")));
+            let sent = quota.emails.send(two.clone().with_text("x")).await;
+            self.tell(step, sent);
+        }
         self.rate().await;
     }
 

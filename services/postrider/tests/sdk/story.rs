@@ -22,6 +22,8 @@ pub(crate) struct Story {
     pub(crate) word: String,
     /// What the SDK cannot know.
     pub(crate) given: Value,
+    /// A sandbox that no other story is in.
+    _own: Option<Sandbox>,
 }
 
 /// What an SDK gave or said at each step.
@@ -48,7 +50,17 @@ impl Story {
     pub(crate) async fn begin() -> Self {
         static SHARED: OnceCell<Sandbox> = OnceCell::const_new();
         let shared = &SHARED.get_or_init(Sandbox::over_tls).await.place;
-        let place = shared.another("Story").await;
+        Self::of(shared, None).await
+    }
+
+    /// In a relay that takes longer over its first message than an equal request waits for it.
+    pub(crate) async fn begin_stalled() -> Self {
+        let own = Sandbox::over_tls_stalled("store.before_commit=8s").await;
+        Self::of(&own.place.clone(), Some(own)).await
+    }
+
+    async fn of(place: &Place, own: Option<Sandbox>) -> Self {
+        let place = place.another("Story").await;
         let word = unique();
         let given = given(&place, &word).await;
         Self {
@@ -56,6 +68,7 @@ impl Story {
             place,
             word,
             given,
+            _own: own,
         }
     }
 
@@ -130,6 +143,7 @@ async fn given(place: &Place, word: &str) -> Value {
         "in_two_hours": after(2),
         "invalid_key": revoked(place),
         "quota_key": limited(place, ["--per-day", "1"]).await,
+        "monthly_key": limited(place, ["--per-month", "1"]).await,
         "limited_key": limited(place, ["--requests-per-second", "1"]).await,
     })
 }

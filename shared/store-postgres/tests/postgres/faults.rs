@@ -66,6 +66,40 @@ async fn a_commit_whose_outcome_is_unknown_is_stored_once() {
 }
 
 #[tokio::test]
+async fn groups_that_are_cut_off_are_stored_whole_and_once() {
+    let relay = Relay::start().await;
+    let tenant = add_tenant(&relay.ports).await;
+    let mut killer = relay.shell().await;
+    for round in 0..5 {
+        let groups: Vec<Vec<_>> = (0..8)
+            .map(|n| {
+                let mut group: Vec<_> = (0..20).map(|_| message(tenant)).collect();
+                if n % 2 == 0 {
+                    group[0] = claiming(tenant, &format!("g{round}-{n}"));
+                }
+                group
+            })
+            .collect();
+        let work = groups
+            .iter()
+            .map(|group| relay.ports.intake.commit_all(group.clone()));
+        let cutting = async {
+            for _ in 0..12 {
+                sqlx::raw_sql(CUT).execute(&mut killer).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        };
+        let (done, ()) = futures_util::future::join(join_all(work), cutting).await;
+        for done in done {
+            assert_eq!(done.unwrap(), Committed::Stored);
+        }
+    }
+    assert_eq!(live(&relay.ports).await.len(), 800);
+    let usage = relay.ports.mail.usage(tenant, at(0)).await.unwrap();
+    assert_eq!(usage.day, 800);
+}
+
+#[tokio::test]
 async fn a_result_whose_commit_was_not_heard_of_is_recorded_once() {
     let relay = Relay::start().await;
     let tenant = add_tenant(&relay.ports).await;

@@ -26,15 +26,18 @@ t AS (
     INSERT INTO message_tags (tenant, name, value, stream, message)
     SELECT tenant, 'kind', 'invoice', stream, id FROM m)
 INSERT INTO recipients (message, id, position, address, return_path, state, attempts, events,
-    updated_at)
-SELECT id, id, 0, 'x' || substr(id::text, 25) || '@example.org', 'b@x.example', 'delivered', 1, 1, 0
+    updated_at, tenant)
+SELECT id, id, 0, coalesce($3, 'x' || substr(id::text, 25) || '@example.org'), 'b@x.example',
+    'delivered', 1, 1, 0, tenant
 FROM m";
 
-async fn fill(relay: &Relay, newest: MessageId, tenant: TenantId) {
+/// To one address, or to one for each.
+async fn fill(relay: &Relay, newest: MessageId, tenant: TenantId, address: Option<&str>) {
     let mut shell = relay.shell().await;
     sqlx::query(FILL)
         .bind(newest.to_string())
         .bind(tenant.to_string())
+        .bind(address)
         .execute(&mut shell)
         .await
         .unwrap();
@@ -80,7 +83,11 @@ async fn a_page_of_a_list_reads_a_page_and_no_more() {
         })
         .collect();
     commit_all(ports, &mail).await;
-    fill(&relay, MessageId::new(at(60), [0; 10]), large).await;
+    fill(&relay, MessageId::new(at(60), [0; 10]), large, None).await;
+    // Others write to the same person, more than all.
+    let others = add_tenant(ports).await;
+    let newest = MessageId::new(at(120), [0; 10]);
+    fill(&relay, newest, others, Some("ann@example.org")).await;
     let mut shell = relay.shell().await;
     // As the store's own connections.
     let settings = "SET jit = off; SET plan_cache_mode = force_generic_plan;

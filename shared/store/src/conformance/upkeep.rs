@@ -1,16 +1,18 @@
 //! Retention, erasure, health.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use postrider_model::{
     EventKind, ReplyAddress, ReplySource, ReplyStatus, Session, SessionCode, SessionTls,
-    Suppression, SuppressionReason, TenantId, Timestamp,
+    Suppression, SuppressionReason, TenantId, Timestamp, WaitCause,
 };
 
 use super::Ports;
 use super::fixture::{
     DAY, add_tenant, address, at, claiming, commit, commit_all, credential_id, deliver, email,
-    live, message, message_to, number, reply_address_id, scope, settle, settlement, suppression_id,
+    later, live, message, message_to, number, reply_address_id, scope, settle, settlement,
+    suppression_id,
 };
 use crate::{AskCaps, Committed, NOTE_LIFE, NewMessage, Outcome, Quota, Removed, SESSION_LIFE};
 
@@ -44,6 +46,36 @@ pub async fn a_store_that_works_says_so(ports: &Ports) {
     ports.upkeep.check().await.expect("a healthy store");
     let free = ports.upkeep.free_space().await;
     assert!(free.expect("free space") > 0);
+}
+
+async fn waiting(ports: &Ports) -> BTreeMap<WaitCause, u64> {
+    let counts = ports.upkeep.waiting().await.expect("counts");
+    counts.into_iter().filter(|(_, count)| *count > 0).collect()
+}
+
+pub async fn all_that_waits_is_counted_by_its_cause(ports: &Ports) {
+    assert_eq!(waiting(ports).await, BTreeMap::new());
+    let (one, other) = (add_tenant(ports).await, add_tenant(ports).await);
+    let given: Vec<_> = [one, other, one, other, one].map(message).into();
+    commit_all(ports, &given).await;
+    // Two recipients, far beyond what owners have in memory.
+    commit(ports, &later(one, 86_400)).await;
+    deliver(ports, &given[0], 5).await;
+    let retry = Outcome::Retry {
+        due_at: at(90_000),
+        attempts: 1,
+        cause: WaitCause::Greylisting,
+    };
+    let held = Outcome::Held { attempts: 1 };
+    settle(ports, settlement(&given[1], 5, EventKind::Deferred, retry)).await;
+    settle(ports, settlement(&given[2], 5, EventKind::Held, held)).await;
+    let wanted = [
+        (WaitCause::Turn, 2),
+        (WaitCause::Scheduled, 2),
+        (WaitCause::Greylisting, 1),
+        (WaitCause::Held, 1),
+    ];
+    assert_eq!(waiting(ports).await, wanted.into());
 }
 
 pub async fn a_body_is_dropped_after_its_life_and_not_before(ports: &Ports) {

@@ -107,6 +107,11 @@ pub(crate) fn too_many(told: &Told) {
             "daily_quota_exceeded",
             &["2 recipients", "daily quota of 1"][..],
         ),
+        (
+            "monthly",
+            "monthly_quota_exceeded",
+            &["2 recipients", "monthly quota of 1"],
+        ),
         ("rate", "rate_limit_exceeded", &["in one second", "wait"]),
     ] {
         let error = told.error(step);
@@ -114,6 +119,16 @@ pub(crate) fn too_many(told: &Told) {
         assert_eq!(error["name"], name, "{step}: {error}");
         says(told, step, parts);
     }
+}
+
+/// Of two equal requests at once under one key, of which the first takes long: one is told to ask
+/// again, the other is answered.
+pub(crate) fn concurrent(told: &Told) {
+    let error = told.error("waited");
+    assert_eq!(error["status"], 409, "{error}");
+    assert_eq!(error["name"], "concurrent_idempotent_requests", "{error}");
+    says(told, "waited", &["still under way", "ask again"]);
+    assert_eq!(told.id("first"), told.id("asked_again"));
 }
 
 #[track_caller]

@@ -133,7 +133,9 @@ async function failing() {
   await step("no_such_path", resend.get("/audiences"));
   await step("method", resend.put("/emails", mail));
   await step("too_large", resend.emails.send({ ...mail, text: "x".repeat(given.too_large) }));
-  await step("quota", new Resend(given.quota_key).emails.send({ ...mail, to: [to("a"), to("b")] }));
+  for (const [name, key] of [["quota", given.quota_key], ["monthly", given.monthly_key]]) {
+    await step(name, new Resend(key).emails.send({ ...mail, to: [to("a"), to("b")] }));
+  }
   const limited = new Resend(given.limited_key);
   const all = await Promise.all(Array.from({ length: 8 }, () => limited.domains.list()));
   await step("rate", Promise.resolve(all.find((one) => one.error) ?? all[0]));

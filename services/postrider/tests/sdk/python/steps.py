@@ -146,7 +146,8 @@ def failing():
     step("method", resend.Request("/emails", refused, "put").perform_with_content)
     large = {**refused, "text": "x" * given["too_large"]}
     step("too_large", resend.Emails.send, large)
-    as_key(given["quota_key"], "quota", resend.Emails.send, mail([to("a"), to("b")]))
+    for name in ("quota", "monthly"):
+        as_key(given[f"{name}_key"], name, resend.Emails.send, mail([to("a"), to("b")]))
     rate()
 
 
