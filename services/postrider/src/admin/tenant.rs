@@ -104,6 +104,8 @@ impl Office {
                 ramp = self.find(tenant).await?.1.ramp;
             }
         }
+        // What it may send now is read from there.
+        self.roster.refresh(&**directory).await?;
         self.show_tenant(tenant).await
     }
 
