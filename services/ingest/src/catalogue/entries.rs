@@ -33,7 +33,7 @@ macro_rules! entries {
 entries! {
     // ---- connection and TLS
     "PR-101" SPOKE_HTTP [554 5 5 0]
-        "This port takes mail by SMTP, not HTTP: put the address of the HTTP API into the box for the base URL."
+        "This port takes mail by SMTP, not HTTP: put {api} into the box for the base URL."
         "The first line was an HTTP request. The API has a port of its own.";
     "PR-102" TLS_FIRST [530 5 7 0]
         "Must issue a STARTTLS command first: switch encryption on (the box TLS, SSL or STARTTLS) in the mail settings."

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::http::{HttpDoor, fault};
 
 #[derive(Serialize)]
-struct Object<'a> {
+struct Shown<'a> {
     object: &'static str,
     code: SessionCode,
     started_at: Timestamp,
@@ -31,7 +31,7 @@ impl HttpDoor {
         let found = self.ports.sessions.session(tenant, code).await;
         let found = found.map_err(|error| fault(id, &error))?;
         let session: Session = found.ok_or_else(Problem::not_found)?;
-        let object = Object {
+        let shown = Shown {
             object: "session",
             code: session.code,
             started_at: session.started_at,
@@ -40,6 +40,6 @@ impl HttpDoor {
             dialogue: &session.dialogue,
             emails: &session.emails,
         };
-        Ok(Answer::json(200, &object))
+        Ok(Answer::json(200, &shown))
     }
 }
