@@ -97,3 +97,31 @@ async fn a_wish_that_cannot_be_meant_is_refused_by_its_name() {
     );
     assert!(house.ids(tenant.id).await.is_empty());
 }
+
+#[tokio::test]
+async fn a_split_message_again_is_a_repetition_of_its_first() {
+    let house = House::start().await;
+    let tenant = house.tenant("joe@joesgarage.example").await;
+    let caller = house.caller(&tenant).await;
+    let raw = format!("X-Postrider-Stream: bulk\n{RAW}");
+    let first = house.send(&caller, TO, &raw).await.unwrap();
+    let again = house.send(&caller, TO, &raw).await.unwrap();
+    assert_eq!((again.stored, again.id()), (None, first.stored));
+    assert_eq!(house.ids(tenant.id).await.len(), 2, "one for each");
+}
+
+#[tokio::test]
+async fn of_equal_messages_at_the_same_time_one_is_stored() {
+    let house = House::start().await;
+    let tenant = house.tenant("joe@joesgarage.example").await;
+    let caller = house.caller(&tenant).await;
+    let (a, b, c) = tokio::join!(
+        house.send(&caller, TO, RAW),
+        house.send(&caller, TO, RAW),
+        house.send(&caller, TO, RAW)
+    );
+    let all = [a.unwrap(), b.unwrap(), c.unwrap()];
+    assert_eq!(all.iter().filter(|one| one.stored.is_some()).count(), 1);
+    assert!(all.iter().all(|one| one.id() == all[0].id()), "{all:?}");
+    assert_eq!(house.ids(tenant.id).await.len(), 1);
+}
