@@ -133,10 +133,10 @@ async fn a_suppression_is_listed_until_it_is_lifted() {
     );
     let of_other = core.asked(about(&other, list())).await.unwrap();
     assert_eq!(of_other["suppressions"], json!([]));
-    let lift = || json!({"lift": {"address": "BOB@example.org"}});
-    core.asked(about(&other, lift())).await.unwrap_err();
-    core.asked(about(&tenant, lift())).await.unwrap();
-    let again = core.asked(about(&tenant, lift())).await.unwrap_err();
+    let end = || json!({"lift": {"address": "BOB@example.org"}});
+    core.asked(about(&other, end())).await.unwrap_err();
+    core.asked(about(&tenant, end())).await.unwrap();
+    let again = core.asked(about(&tenant, end())).await.unwrap_err();
     assert!(again.contains("is not suppressed"), "{again}");
     core.database.close().await;
 }
