@@ -122,7 +122,7 @@ impl HttpDoor {
             Endpoint::Cancel(message) => self.cancel(tenant, message, &id).await,
             Endpoint::Domains => Ok(domains::seen_by(&caller)),
             Endpoint::Usage => self.usage(&caller, &id).await,
-            Endpoint::Session(code) => self.session(tenant, code, &id).await,
+            Endpoint::Session(code) => self.session(tenant, code, &request).await,
             Endpoint::Suppressions => self.suppressions(tenant, &request.query, &id).await,
             Endpoint::Suppress => self.suppress(&caller, request).await,
             Endpoint::SuppressAll => self.suppress_all(&caller, request).await,

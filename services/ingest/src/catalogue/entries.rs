@@ -168,7 +168,7 @@ entries! {
 
     // ---- content, size, options
     "PR-401" TOO_LARGE [552 5 3 4] (413 "validation_error")
-        "The message is larger than {most} bytes, the most that are taken: send smaller attachments. (The password is fine.)"
+        "The message is larger than {most}, the most that is taken: send smaller attachments. (The password is fine.)"
         "Attachments grow by a third on their way into a mail.";
     "PR-402" UNREADABLE [554 5 6 0] (422 "validation_error")
         "The message cannot be sent as it is: {reason}. Update the program."

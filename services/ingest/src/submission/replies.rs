@@ -100,7 +100,7 @@ pub(crate) fn of_refusal(refusal: &Refusal, config: &SmtpConfig) -> Told {
         Refusal::TooManyRecipients { most } => {
             told(Entry::TOO_MANY_RECIPIENTS, &[("most", &most.to_string())])
         }
-        Refusal::TooLarge { most } => told(Entry::TOO_LARGE, &[("most", &most.to_string())]),
+        Refusal::TooLarge { most } => told(Entry::TOO_LARGE, &[("most", &megabytes(*most))]),
         Refusal::UnknownCommand => plain(Entry::UNKNOWN_COMMAND),
         Refusal::NotOffered(command) => told(Entry::NOT_IMPLEMENTED, &[("command", command)]),
         Refusal::Argument(command) => told(Entry::SYNTAX, &[("command", command)]),
@@ -110,6 +110,15 @@ pub(crate) fn of_refusal(refusal: &Refusal, config: &SmtpConfig) -> Told {
         Refusal::ContentUnasked => plain(Entry::CONTENT_UNASKED),
         Refusal::TooManyErrors => plain(Entry::TOO_MANY_ERRORS),
     }
+}
+
+// Rounded down, so that what fits in the figure fits.
+fn megabytes(bytes: u64) -> String {
+    const MEGABYTE: u64 = 1024 * 1024;
+    if bytes < MEGABYTE {
+        return format!("{bytes} bytes");
+    }
+    format!("{} MB", bytes / MEGABYTE)
 }
 
 /// What is said to a program that speaks HTTP.
@@ -144,7 +153,7 @@ pub(crate) fn of_accept(error: &AcceptError) -> Told {
             told(Entry::BAD_FROM, &[("reason", &reason)])
         }
         AcceptError::TooLarge { most, .. } => {
-            told(Entry::TOO_LARGE, &[("most", &most.to_string())])
+            told(Entry::TOO_LARGE, &[("most", &megabytes(*most as u64))])
         }
         AcceptError::BulkTooLarge { recipients, .. } => {
             told(Entry::BULK_TOO_LARGE, &[("given", &recipients.to_string())])

@@ -52,6 +52,11 @@ impl Facts {
         self.first.get_or_insert_with(|| told.clone());
     }
 
+    /// Whether there is anything to tell: most that connect and leave are robots and probes.
+    pub(crate) fn tells(&self) -> bool {
+        self.reached > Reached::Nothing || self.refusals > 0 || self.broken.is_some()
+    }
+
     /// The sentence, with the catalogue's id where it is about something that has one.
     pub(crate) fn verdict(&self, tls: &SessionTls) -> String {
         if let Some(told) = &self.broken {

@@ -49,7 +49,9 @@ pub(crate) async fn visit(door: &Arc<SmtpDoor>, tcp: TcpStream, guest: Guest) {
     if visit.talk.in_content() {
         visit.record.facts.reach(Reached::Content);
     }
-    door.keeper.keep(visit.record.at_end());
+    if visit.record.facts.tells() {
+        door.keeper.keep(visit.record.at_end());
+    }
     visit.wire.close(LINGER).await;
 }
 
@@ -238,6 +240,15 @@ impl<'d> Visit<'d> {
     pub(crate) fn broken(&mut self, entry: Entry, values: &[(&str, &str)]) {
         let matter = Matter::of(&entry);
         self.door.instruments.refusals.add(matter, 1);
-        self.record.facts.broken = Some(replies::told(entry, values));
+        let told = replies::told(entry, values);
+        // The client sees no code: this is how its session is found.
+        tracing::info!(
+            session = %self.record.code,
+            client.ip = %self.guest.peer.ip(),
+            refusal = entry.id,
+            "a submission session ended before it began: {}",
+            told.sentence
+        );
+        self.record.facts.broken = Some(told);
     }
 }

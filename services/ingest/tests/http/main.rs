@@ -21,6 +21,7 @@ mod rescheduling;
 mod resealing;
 mod scheduling;
 mod sending;
+mod sessions;
 mod showing;
 mod suppressions;
 mod waiting;
