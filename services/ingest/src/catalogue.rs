@@ -10,7 +10,7 @@ mod page;
 
 use postrider_model::EnhancedCode;
 
-pub use page::page;
+pub use page::{MATTERS, page};
 
 /// One refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

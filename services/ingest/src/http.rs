@@ -54,6 +54,12 @@ pub(crate) struct HttpDoor {
     instruments: Instruments,
 }
 
+/// A caller that is not let in, and what is left of its rate.
+struct TurnedAway {
+    problem: Problem,
+    rate: Option<RateState>,
+}
+
 /// The contract as an `OpenAPI` 3.1 document.
 const CONTRACT: &[u8] = include_bytes!("../openapi.json");
 
@@ -77,6 +83,7 @@ impl HttpDoor {
             Endpoint::Health => Answer::json(200, &serde_json::json!({ "status": "ok" })),
             Endpoint::Ready => self.ready(&request.request_id).await,
             Endpoint::Contract => Answer::json_text(200, CONTRACT),
+            Endpoint::Refusals => pages::refusals(),
             Endpoint::ReplyPage(token) => self.reply_page(&token, &request),
             Endpoint::ReplyAnswer(token) => self.reply_answer(&token, request).await,
             Endpoint::UnsubscribePage(token) => self.unsubscribe_page(&token, &request),
@@ -99,7 +106,7 @@ impl HttpDoor {
     async fn known(&self, endpoint: Endpoint, request: Request) -> Answer {
         let caller = match self.identify(&request) {
             Ok(caller) => caller,
-            Err((problem, rate)) => return with_rate(problem.into(), rate),
+            Err(away) => return with_rate(away.problem.into(), away.rate),
         };
         let tenant = caller.tenant.id;
         let id = request.request_id.clone();
@@ -115,7 +122,7 @@ impl HttpDoor {
             Endpoint::Cancel(message) => self.cancel(tenant, message, &id).await,
             Endpoint::Domains => Ok(domains::seen_by(&caller)),
             Endpoint::Usage => self.usage(&caller, &id).await,
-            Endpoint::Session(code) => self.session(tenant, code, &id).await,
+            Endpoint::Session(code) => self.session(tenant, code, &request).await,
             Endpoint::Suppressions => self.suppressions(tenant, &request.query, &id).await,
             Endpoint::Suppress => self.suppress(&caller, request).await,
             Endpoint::SuppressAll => self.suppress_all(&caller, request).await,
@@ -125,6 +132,7 @@ impl HttpDoor {
             Endpoint::Health
             | Endpoint::Ready
             | Endpoint::Contract
+            | Endpoint::Refusals
             | Endpoint::ReplyPage(_)
             | Endpoint::ReplyAnswer(_)
             | Endpoint::UnsubscribePage(_)
@@ -133,23 +141,26 @@ impl HttpDoor {
         with_rate(answer.unwrap_or_else(Answer::from), Some(caller.rate))
     }
 
-    fn identify(&self, request: &Request) -> Result<Caller, (Problem, Option<RateState>)> {
-        let text = bearer(&request.headers).ok_or_else(|| (refusal::missing_key(), None))?;
-        let key = ApiToken::parse(text).map_err(|_| (refusal::invalid_key(), None))?;
-        self.ports
-            .access
-            .identify(&key, request.peer.ip())
-            .map_err(|denied| {
-                let rate = match &denied {
-                    Denied::RateLimited { rate, .. } => Some(*rate),
-                    Denied::UnknownKey
-                    | Denied::RevokedKey
-                    | Denied::Expired { .. }
-                    | Denied::WrongNetwork { .. }
-                    | Denied::Suspended => None,
-                };
-                (refusal::of_denied(&denied), rate)
-            })
+    fn identify(&self, request: &Request) -> Result<Caller, Box<TurnedAway>> {
+        let turned_away = |problem, rate| Box::new(TurnedAway { problem, rate });
+        let text = bearer(&request.headers);
+        let text = text.ok_or_else(|| turned_away(refusal::missing_key(), None))?;
+        // A password for old forms is printed in groups.
+        let text: String = text.split_ascii_whitespace().collect();
+        let key = ApiToken::parse(&text);
+        let key = key.map_err(|_| turned_away(refusal::invalid_key(), None))?;
+        let caller = self.ports.access.identify(&key, request.peer.ip());
+        caller.map_err(|denied| {
+            let rate = match &denied {
+                Denied::RateLimited { rate, .. } => Some(*rate),
+                Denied::UnknownKey
+                | Denied::RevokedKey
+                | Denied::Expired { .. }
+                | Denied::WrongNetwork { .. }
+                | Denied::Suspended => None,
+            };
+            turned_away(refusal::of_denied(&denied), rate)
+        })
     }
 
     async fn ready(&self, id: &RequestId) -> Answer {

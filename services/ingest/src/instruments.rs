@@ -26,7 +26,7 @@ label!(
         Usage = "usage",
         Session = "session",
         Suppressions = "suppressions",
-        /// Behind a link in mail.
+        /// Behind a link in mail, and the list of refusals.
         Page = "page",
         Contract = "openapi",
         Health = "health",
@@ -227,7 +227,8 @@ impl Asked {
             | Endpoint::LiftAll
             | Endpoint::Suppression(_)
             | Endpoint::Lift(_) => Self::Suppressions,
-            Endpoint::ReplyPage(_)
+            Endpoint::Refusals
+            | Endpoint::ReplyPage(_)
             | Endpoint::ReplyAnswer(_)
             | Endpoint::UnsubscribePage(_)
             | Endpoint::Unsubscribe(_) => Self::Page,

@@ -48,23 +48,12 @@ pub(crate) fn of_accept(error: &AcceptError) -> Problem {
                 format!("{at} is not after {due}, when the message is sent; give a later time.");
             Problem::field(422, "invalid_parameter", "expires_at", message)
         }
-        AcceptError::BadOption { header, reason, .. } => {
-            let values = [("header", header.as_str()), ("reason", *reason)];
-            of_entry(&Entry::OPTION, &values)
-        }
-        AcceptError::BulkTooLarge { recipients, .. } => of_entry(
-            &Entry::BULK_TOO_LARGE,
-            &[("given", &recipients.to_string())],
-        ),
-        AcceptError::DeniedNow(denied) => of_denied(denied),
-        AcceptError::NotConfirmed { .. } => of_entry(&Entry::UNCONFIRMED, &[]),
-        AcceptError::UnknownReplyTo { address } => {
-            of_entry(&Entry::REPLY_UNKNOWN, &[("address", &address.to_string())])
-        }
-        AcceptError::NameRefused { name, reason } => {
-            let values = [("name", name.as_str()), ("reason", &reason.to_string())];
-            of_entry(&Entry::NAME_REFUSED, &values)
-        }
+        AcceptError::BadOption { .. }
+        | AcceptError::BulkTooLarge { .. }
+        | AcceptError::DeniedNow(_)
+        | AcceptError::NotConfirmed { .. }
+        | AcceptError::UnknownReplyTo { .. }
+        | AcceptError::NameRefused { .. } => of_identity(error),
         AcceptError::Message(error) => of_message(error),
         AcceptError::KeyOfOtherRequest => {
             let message =
@@ -83,6 +72,30 @@ pub(crate) fn of_accept(error: &AcceptError) -> Problem {
         AcceptError::Stopped => of_entry(&Entry::STOPPING, &[]).retry_after(SOON),
         AcceptError::NoReturnPath | AcceptError::Sign(_) => Problem::internal(),
         AcceptError::Store(error) => of_store(error),
+    }
+}
+
+/// Who may send what, under which name: the same words at both doors.
+fn of_identity(error: &AcceptError) -> Problem {
+    match error {
+        AcceptError::BadOption { header, reason, .. } => {
+            let values = [("header", header.as_str()), ("reason", *reason)];
+            of_entry(&Entry::OPTION, &values)
+        }
+        AcceptError::BulkTooLarge { recipients, .. } => of_entry(
+            &Entry::BULK_TOO_LARGE,
+            &[("given", &recipients.to_string())],
+        ),
+        AcceptError::DeniedNow(denied) => of_denied(denied),
+        AcceptError::NotConfirmed { .. } => of_entry(&Entry::UNCONFIRMED, &[]),
+        AcceptError::UnknownReplyTo { address } => {
+            of_entry(&Entry::REPLY_UNKNOWN, &[("address", &address.to_string())])
+        }
+        AcceptError::NameRefused { name, reason } => {
+            let values = [("name", name.as_str()), ("reason", &reason.to_string())];
+            of_entry(&Entry::NAME_REFUSED, &values)
+        }
+        _ => Problem::internal(),
     }
 }
 

@@ -47,6 +47,7 @@ use keeper::Keeper;
 use tarpit::Tarpit;
 
 pub use config::SmtpConfig;
+pub(crate) use crowd::client_of;
 
 /// A socket that is bound already, for submission.
 pub struct SmtpListener {

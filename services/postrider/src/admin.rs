@@ -136,3 +136,6 @@ impl Office {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

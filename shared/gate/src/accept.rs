@@ -14,6 +14,7 @@ use postrider_store::{
     StoreError, Suppressions,
 };
 use postrider_telemetry::Registry;
+use tokio::sync::Semaphore;
 
 use crate::access::{self, Caller, Denied};
 use crate::admit::{Rules, Submission};
@@ -26,6 +27,7 @@ use crate::instruments::{Counted, Door, Instruments};
 use crate::make::Made;
 use crate::name::{NameFault, Names};
 use crate::once::{self, Once};
+use crate::order::COPIES_MOST;
 use crate::quota::{QuotaExceeded, Quotas};
 use crate::secret::MasterKey;
 use crate::signing::KeyRing;
@@ -47,6 +49,8 @@ pub struct Gate {
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) suppressions: Arc<dyn Suppressions>,
     pub(crate) unknown: UnknownQueue,
+    /// Room for copies of bulk mail, in KiB.
+    pub(crate) copies: Arc<Semaphore>,
     /// Domains of reply addresses that took no mail when they were last looked at.
     pub(crate) doubtful: Mutex<HashSet<Domain>>,
     pub(crate) keys: KeyRing,
@@ -188,6 +192,7 @@ impl Gate {
             directory: ports.directory,
             suppressions: ports.suppressions,
             unknown: UnknownQueue::default(),
+            copies: Arc::new(Semaphore::new(COPIES_MOST / 1024)),
             doubtful: Mutex::default(),
             keys,
             rules,
@@ -291,6 +296,7 @@ impl Gate {
         let Made {
             mut messages,
             unknown,
+            room: _room,
         } = self.made(caller, submission, now).await?;
         let counted = messages.iter().map(|message| Counted::of(message, door));
         let counted: Vec<_> = counted.collect();

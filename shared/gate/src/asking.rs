@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use postrider_model::{
     EmailAddress, ReplyAddress, ReplyAddressId, ReplySource, ReplyStatus, Stream, Tenant, TenantId,
-    Timestamp,
+    TenantStatus, Timestamp,
 };
 use postrider_store::{AskCaps, Observed, StoreError};
 use tokio::sync::mpsc;
@@ -93,7 +93,7 @@ impl UnknownQueue {
 
 /// What became of the wish that an address be written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AskOutcome {
+pub(crate) enum AskOutcome {
     /// A letter to it is accepted.
     Asked,
     /// It was written to not long ago, for this tenant or another.
@@ -104,11 +104,13 @@ pub enum AskOutcome {
     Settled(ReplyStatus),
     /// There is no tenant to write as.
     NoHouse,
+    /// Nobody is asked on behalf of a tenant that may not send.
+    Suspended,
 }
 
 /// Why an address could not be written to.
 #[derive(Debug, thiserror::Error)]
-pub enum AskError {
+pub(crate) enum AskError {
     #[error("the tenant is not there")]
     NoTenant,
     #[error("the letter could not be composed")]
@@ -120,27 +122,17 @@ pub enum AskError {
 }
 
 impl Gate {
-    /// Asks an address of a tenant whether it may be the tenant's reply address, unless it was
-    /// written to lately. The address need not be in the directory yet: then it is entered.
-    pub async fn ask(
-        &self,
-        tenant: TenantId,
-        address: &EmailAddress,
-    ) -> Result<AskOutcome, AskError> {
-        let unknown = Unknown {
-            tenant,
-            address: address.clone(),
-            source: ReplySource::Tenant,
-        };
-        self.write_to(&unknown).await
-    }
-
+    /// Writes to an address what there is to write, unless it was written to lately. One that is
+    /// new is entered in the directory.
     pub(crate) async fn write_to(&self, unknown: &Unknown) -> Result<AskOutcome, AskError> {
         let tenant = self.roster.tenant(unknown.tenant);
         let tenant = tenant.ok_or(AskError::NoTenant)?;
         let Some(house) = self.roster.house() else {
             return Ok(AskOutcome::NoHouse);
         };
+        if tenant.status == TenantStatus::Suspended {
+            return Ok(AskOutcome::Suspended);
+        }
         // Mail to our own addresses goes to whom it is to be confirmed for.
         let service = &self.rules.service;
         let domain = unknown.address.domain();

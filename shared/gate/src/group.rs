@@ -87,12 +87,13 @@ impl Gate {
         let made = self.made_all(caller, submissions, now).await?;
         let mut messages = Vec::with_capacity(made.len());
         let mut told = Vec::with_capacity(made.len());
-        let mut unknown = Vec::new();
+        let (mut unknown, mut rooms) = (Vec::new(), Vec::new());
         for one in made {
             told.push(one.and_then(|made| {
                 let first = made.messages.first().ok_or(AcceptError::NoRecipients)?.id;
                 messages.extend(made.messages);
                 unknown.extend(made.unknown);
+                rooms.push(made.room);
                 Ok(first)
             }));
         }
@@ -114,6 +115,7 @@ impl Gate {
         let accepted = self
             .commit_group(caller, (messages, door), answer, now)
             .await?;
+        drop(rooms);
         if !accepted.stored.is_empty() {
             self.unknown.put(unknown);
         }

@@ -6,7 +6,7 @@
 //! Budget::reserve      room in memory, before the body is read
 //! Gate::accept         admit → seal → Intake::commit → the promise
 //! Gate::accept_all     the same for several of one request, together
-//! Gate::ask            a letter to a reply address; confirm, disown: its answer
+//! Gate::run            letters to reply addresses, ramps; confirm, disown: the answers
 //! Gate::unsubscribe    the answer to a link in bulk mail
 //! Gate::reseal         the same message, signed anew
 //! Gate::reschedule     and with another time
@@ -56,7 +56,6 @@ mod token;
 pub use accept::{AcceptError, Accepted, Gate, GateConfig, GatePorts};
 pub use access::{Access, Caller, Denied};
 pub use admit::{ClaimRequest, Submission};
-pub use asking::{AskError, AskOutcome};
 pub use budget::{Budget, BudgetBusy, Reservation};
 pub use config::{IdentityConfig, ReplyConfig};
 pub use group::{AcceptedGroup, Group, GroupError};

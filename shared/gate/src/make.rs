@@ -1,8 +1,11 @@
 //! Making messages of submissions: what the client asked in the header, what its key says, whom
 //! mail does not go to; then admission and seal, on whatever thread there is time for it.
 
+use std::sync::Arc;
+
 use postrider_model::Timestamp;
 use postrider_store::NewMessage;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::accept::{AcceptError, Gate, INLINE_MOST};
 use crate::access::Caller;
@@ -11,7 +14,7 @@ use crate::asking::Unknown;
 use crate::instruments::Door;
 use crate::once::Once;
 use crate::options::{self, Options};
-use crate::order::Order;
+use crate::order::{COPIES_MOST, Order};
 
 /// What one submission became: one message, or one for each recipient.
 pub(crate) struct Made {
@@ -19,6 +22,8 @@ pub(crate) struct Made {
     pub(crate) messages: Vec<NewMessage>,
     /// To be written to once they are accepted.
     pub(crate) unknown: Vec<Unknown>,
+    /// Held until they are stored: what their copies take of memory.
+    pub(crate) room: Option<OwnedSemaphorePermit>,
 }
 
 impl Gate {
@@ -47,8 +52,10 @@ impl Gate {
         now: Timestamp,
     ) -> Result<Made, AcceptError> {
         let large = submission.raw.len() > INLINE_MOST;
-        let mut orders = self.orders(caller, submission, now)?;
+        let mut left = COPIES_MOST;
+        let mut orders = self.orders(caller, submission, &mut left, now)?;
         self.mark_suppressed(caller, &mut orders, now).await?;
+        let room = self.room_for_copies(left).await?;
         let (sealing, large) = (self.sealing(caller), large || orders.len() > 1);
         let work = move || sealing.made(orders, now);
         let made = if large {
@@ -58,7 +65,7 @@ impl Gate {
             work()
         };
         self.count_refused(&made);
-        made
+        made.map(|made| Made { room, ..made })
     }
 
     /// The same for several of one request, one after another on a thread of their own: at most
@@ -69,14 +76,15 @@ impl Gate {
         submissions: Vec<Submission>,
         now: Timestamp,
     ) -> Result<Vec<Result<Made, AcceptError>>, AcceptError> {
-        let mut orders = Vec::with_capacity(submissions.len());
+        let (mut left, mut orders) = (COPIES_MOST, Vec::with_capacity(submissions.len()));
         for submission in submissions {
             let (submission, _) = self.prepared(caller, submission, now).await?;
-            orders.push(self.orders(caller, submission, now));
+            orders.push(self.orders(caller, submission, &mut left, now));
         }
         for orders in orders.iter_mut().flatten() {
             self.mark_suppressed(caller, orders, now).await?;
         }
+        let mut room = self.room_for_copies(left).await?;
         let sealing = self.sealing(caller);
         let work = move || {
             let mut all = Vec::with_capacity(orders.len());
@@ -91,7 +99,12 @@ impl Gate {
         let made = tokio::task::spawn_blocking(work).await;
         let made = made.map_err(|_| AcceptError::Stopped)?;
         self.count_refused(&made);
-        made
+        let mut made = made?;
+        // One of them holds it for all.
+        if let Some(first) = made.iter_mut().flatten().next() {
+            first.room = room.take();
+        }
+        Ok(made)
     }
 
     fn count_refused<T>(&self, made: &Result<T, AcceptError>) {
@@ -107,8 +120,12 @@ impl crate::sealing::Sealing {
         let mut made = Made {
             messages: Vec::with_capacity(orders.len()),
             unknown: Vec::new(),
+            room: None,
         };
-        for order in orders {
+        for mut order in orders {
+            if let Some(shared) = order.shared.take() {
+                order.submission.raw = Arc::unwrap_or_clone(shared);
+            }
             let sealed = self.seal(order, now)?;
             made.messages.push(sealed.message);
             // The copies of one submission name the same.

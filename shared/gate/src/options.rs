@@ -54,7 +54,11 @@ impl Options {
                     stream.map_err(|_| "write transactional or bulk")?,
                 )
             }
-            Some(Wish::Tag) => self.tag(&one.value),
+            Some(Wish::Tag) => match self.tag(&one.value) {
+                // `X-Tag` is anybody's: what other programs mean by it is none of ours.
+                Err(_) if !one.is_of_this_service() => Ok(()),
+                taken => taken,
+            },
             Some(Wish::ScheduledAt) => put(&mut self.scheduled_at, time(&one.value, now)?),
             Some(Wish::ExpiresAt) => put(&mut self.expires_at, time(&one.value, now)?),
             Some(Wish::IdempotencyKey) => {
@@ -195,6 +199,11 @@ mod tests {
         }
         let twice = "Resend-Idempotency-Key: a\r\nX-Postrider-Idempotency-Key: a";
         assert_eq!(read(twice), Err("X-Postrider-Idempotency-Key".to_owned()));
+    }
+
+    #[test]
+    fn a_header_that_is_anybodys_may_say_anything() {
+        assert_eq!(read("X-Tag: blue\r\nX-Tag: a b=c"), Ok(Options::default()));
     }
 
     #[test]

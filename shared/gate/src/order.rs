@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use postrider_model::{Credential, EmailAddress, MessageId, Stream, Timestamp};
 
+use tokio::sync::OwnedSemaphorePermit;
+
 use crate::accept::{AcceptError, Gate};
 use crate::access::Caller;
 use crate::admit::{Submission, distinct};
 
-/// Bytes of all copies of one bulk submission that may be in memory.
-const COPIES_MOST: usize = 64 * 1024 * 1024;
+/// Bytes of all copies of bulk mail that may be in memory, over all requests.
+pub(crate) const COPIES_MOST: usize = 64 * 1024 * 1024;
 
 /// One message to be.
 pub(crate) struct Order {
@@ -22,6 +24,8 @@ pub(crate) struct Order {
     pub(crate) key: Option<Arc<Credential>>,
     /// Its stream is decided.
     pub(crate) submission: Submission,
+    /// The message where several share it; the submission has none then.
+    pub(crate) shared: Option<Arc<Vec<u8>>>,
     /// Those of its recipients, folded, that mail must not go to.
     pub(crate) suppressed: HashSet<String>,
 }
@@ -33,11 +37,12 @@ impl Order {
 }
 
 impl Gate {
-    /// What a submission becomes; never nothing.
+    /// What a submission becomes; never nothing. Its copies are taken from `room`, in bytes.
     pub(crate) fn orders(
         &self,
         caller: &Caller,
         mut submission: Submission,
+        room: &mut usize,
         now: Timestamp,
     ) -> Result<Vec<Order>, AcceptError> {
         let id = || self.ids.next(now, &self.rng);
@@ -46,6 +51,7 @@ impl Gate {
             group,
             key: caller.key.clone(),
             submission,
+            shared: None,
             suppressed: HashSet::new(),
         };
         let is_bulk = submission.stream == Some(Stream::Bulk);
@@ -53,19 +59,35 @@ impl Gate {
             return Ok(vec![order(id(), None, submission)]);
         }
         let recipients = distinct(std::mem::take(&mut submission.envelope));
-        copies_fit(
-            self.rules.recipients_most,
-            recipients.len(),
-            submission.raw.len(),
-        )?;
+        let (most, size) = (self.rules.recipients_most, submission.raw.len());
+        take_copies(most, recipients.len(), size, room)?;
+        let shared = Arc::new(std::mem::take(&mut submission.raw));
         let first = id();
         let mut orders = Vec::with_capacity(recipients.len());
         for recipient in recipients {
             let id = if orders.is_empty() { first } else { id() };
             let one = of_one(&submission, recipient);
-            orders.push(order(id, Some(first), one));
+            orders.push(Order {
+                shared: Some(Arc::clone(&shared)),
+                ..order(id, Some(first), one)
+            });
         }
         Ok(orders)
+    }
+
+    /// Waits until there is room in memory for what is left of `COPIES_MOST` as copies; given back
+    /// when it is dropped.
+    pub(crate) async fn room_for_copies(
+        &self,
+        left: usize,
+    ) -> Result<Option<OwnedSemaphorePermit>, AcceptError> {
+        let copies = COPIES_MOST.saturating_sub(left);
+        if copies == 0 {
+            return Ok(None);
+        }
+        let kilobytes = u32::try_from(copies.div_ceil(1024)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.copies).acquire_many_owned(kilobytes).await;
+        room.map(Some).map_err(|_| AcceptError::Stopped)
     }
 
     /// Marks those whom the tenant's mail must not go to, as of now.
@@ -101,20 +123,24 @@ impl Gate {
     }
 }
 
-fn copies_fit(recipients_most: usize, recipients: usize, size: usize) -> Result<(), AcceptError> {
+fn take_copies(
+    recipients_most: usize,
+    recipients: usize,
+    size: usize,
+    room: &mut usize,
+) -> Result<(), AcceptError> {
     if recipients > recipients_most {
         return Err(AcceptError::TooManyRecipients {
             given: recipients,
             most: recipients_most,
         });
     }
-    if size.saturating_mul(recipients) > COPIES_MOST {
-        return Err(AcceptError::BulkTooLarge {
-            size,
-            recipients,
-            most: (COPIES_MOST / size.max(1)).max(1),
-        });
-    }
+    let left = room.checked_sub(size.saturating_mul(recipients));
+    *room = left.ok_or(AcceptError::BulkTooLarge {
+        size,
+        recipients,
+        most: *room / size.max(1),
+    })?;
     Ok(())
 }
 
@@ -126,5 +152,27 @@ fn of_one(submission: &Submission, recipient: EmailAddress) -> Submission {
         envelope: vec![recipient],
         claim: None,
         ..submission.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_of_one_request_share_one_room() {
+        let mut room = 100;
+        assert!(take_copies(10, 4, 20, &mut room).is_ok());
+        assert_eq!(room, 20);
+        for (recipients, size, want) in [(3, 10, Some(2)), (2, 11, Some(1)), (11, 1, None)] {
+            let refused = take_copies(10, recipients, size, &mut room).unwrap_err();
+            let most = match refused {
+                AcceptError::BulkTooLarge { most, .. } => Some(most),
+                _ => None,
+            };
+            assert_eq!((most, room), (want, 20), "{recipients} of {size}");
+        }
+        assert!(take_copies(10, 2, 10, &mut room).is_ok());
+        assert_eq!(room, 0);
     }
 }

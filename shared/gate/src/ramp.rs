@@ -46,7 +46,8 @@ impl RampConfig {
 
     /// First-time recipients that a tenant may write to in any hour; 0 is no limit.
     pub(crate) fn new_per_hour(&self, tenant: &Tenant, now: Timestamp) -> u32 {
-        let is_new = !tenant.ramp.is_past() && now < tenant.ramp.since.after(self.new_for);
+        // Also where a small plan was reached before that.
+        let is_new = now < tenant.ramp.since.after(self.new_for);
         if is_new { self.new_per_hour } else { 0 }
     }
 

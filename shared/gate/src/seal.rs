@@ -89,7 +89,7 @@ fn stamp_of(admitted: &Admitted, id: MessageId, with: &Seal<'_>) -> Stamp {
         feedback_id: admitted.identity.feedback_id(tenant, stream),
         // RFC 5321 §4.4, without the client's address: it is nobody's business.
         received: format!(
-            "by {} with {} id {id}; {}",
+            "by {}{} id {id}; {}",
             with.service.host,
             protocol(admitted.submission.door),
             with.now.to_rfc5322()
@@ -97,11 +97,12 @@ fn stamp_of(admitted: &Admitted, id: MessageId, with: &Seal<'_>) -> Stamp {
     }
 }
 
-// RFC 3848; HTTP is registered too.
+// RFC 3848; HTTP is registered too. Our own letters come by no protocol.
 fn protocol(door: Door) -> &'static str {
     match door {
-        Door::Smtp => "ESMTPSA",
-        Door::Http | Door::Command | Door::House => "HTTP",
+        Door::Smtp => " with ESMTPSA",
+        Door::Http | Door::Command => " with HTTP",
+        Door::House => "",
     }
 }
 

@@ -42,6 +42,14 @@ pub struct Asked {
     pub value: String,
 }
 
+impl Asked {
+    /// Whether the name can mean nobody but us.
+    pub fn is_of_this_service(&self) -> bool {
+        let name = self.field.to_ascii_lowercase();
+        OURS.iter().any(|start| name.starts_with(start))
+    }
+}
+
 /// What a normalised message asks of us, in its order; nothing where its header cannot be read.
 pub fn asked(message: &[u8]) -> Vec<Asked> {
     let Ok(split) = split(message) else {

@@ -13,6 +13,7 @@ mod families;
 mod faulty;
 mod keys;
 mod memory;
+mod missing;
 mod owners;
 mod place;
 mod remotes;

@@ -33,7 +33,7 @@ macro_rules! entries {
 entries! {
     // ---- connection and TLS
     "PR-101" SPOKE_HTTP [554 5 5 0]
-        "This port takes mail by SMTP, not HTTP: put the address of the HTTP API into the box for the base URL."
+        "This port takes mail by SMTP, not HTTP: put {api} into the box for the base URL."
         "The first line was an HTTP request. The API has a port of its own.";
     "PR-102" TLS_FIRST [530 5 7 0]
         "Must issue a STARTTLS command first: switch encryption on (the box TLS, SSL or STARTTLS) in the mail settings."
@@ -168,7 +168,7 @@ entries! {
 
     // ---- content, size, options
     "PR-401" TOO_LARGE [552 5 3 4] (413 "validation_error")
-        "The message is larger than {most} bytes, the most that are taken: send smaller attachments. (The password is fine.)"
+        "The message is larger than {most}, the most that is taken: send smaller attachments. (The password is fine.)"
         "Attachments grow by a third on their way into a mail.";
     "PR-402" UNREADABLE [554 5 6 0] (422 "validation_error")
         "The message cannot be sent as it is: {reason}. Update the program."

@@ -17,7 +17,8 @@ dash, the session ended without a word of ours (before or during TLS): the sente
 The HTTP door refuses the same with the status and name of the third column.
 ";
 
-const MATTERS: &[(&str, &str)] = &[
+/// What the first digit of an id says.
+pub const MATTERS: &[(&str, &str)] = &[
     ("PR-1", "Connection and TLS"),
     ("PR-2", "Sign-in"),
     ("PR-3", "Envelope and order of commands"),

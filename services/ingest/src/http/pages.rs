@@ -3,6 +3,7 @@
 
 mod html;
 mod language;
+mod refusals;
 mod words;
 
 use ::http::{HeaderName, HeaderValue, header};
@@ -30,7 +31,7 @@ impl HttpDoor {
         match link {
             Ok(link) => {
                 let language = language::of(&request.headers, link.tenant.language);
-                page(200, Reply::asking(&link, language))
+                page(200, &Reply::asking(&link, language))
             }
             Err(error) => nowhere(&error, request),
         }
@@ -50,7 +51,7 @@ impl HttpDoor {
                 let language = language::of(&request.headers, link.tenant.language);
                 page(
                     200,
-                    Reply::answered(&link, language, pressed == Pressed::Yes),
+                    &Reply::answered(&link, language, pressed == Pressed::Yes),
                 )
             }
             Err(error) => nowhere(&error, &request),
@@ -62,7 +63,7 @@ impl HttpDoor {
         match self.ports.gate.unsubscribe_link(token) {
             Ok(link) => {
                 let language = language::of(&request.headers, link.tenant.language);
-                page(200, Unsubscribe::asking(&link, language))
+                page(200, &Unsubscribe::asking(&link, language))
             }
             Err(error) => nowhere(&error, request),
         }
@@ -74,7 +75,7 @@ impl HttpDoor {
         match self.ports.gate.unsubscribe(token).await {
             Ok(link) => {
                 let language = language::of(&request.headers, link.tenant.language);
-                page(200, Unsubscribe::done(&link, language))
+                page(200, &Unsubscribe::done(&link, language))
             }
             Err(error) => nowhere(&error, request),
         }
@@ -103,11 +104,19 @@ fn nowhere(error: &LinkError, request: &Request) -> Answer {
             503
         }
     };
-    page(status, words::nowhere(error, language))
+    page(status, &words::nowhere(error, language))
 }
 
-fn page(status: u16, content: html::Page) -> Answer {
-    let mut answer = Answer::html(status, content.written());
+/// `GET /refusals`, for everybody.
+pub(crate) fn refusals() -> Answer {
+    guarded(Answer::html(200, refusals::written()))
+}
+
+fn page(status: u16, content: &html::Page) -> Answer {
+    guarded(Answer::html(status, content.written()))
+}
+
+fn guarded(mut answer: Answer) -> Answer {
     for (name, value) in FIELDS {
         answer = answer.header(name, HeaderValue::from_static(value));
     }

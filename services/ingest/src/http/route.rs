@@ -28,6 +28,7 @@ pub(crate) enum Endpoint {
     ReplyAnswer(String),
     UnsubscribePage(String),
     Unsubscribe(String),
+    Refusals,
     Contract,
     Health,
     Ready,
@@ -71,6 +72,7 @@ pub(crate) fn endpoint(request: &Request) -> Result<Endpoint, Problem> {
             let token = || (*token).to_owned();
             get(Endpoint::UnsubscribePage(token())).and_post(Endpoint::Unsubscribe(token()))
         }
+        ["refusals"] => get(Endpoint::Refusals),
         ["openapi.json"] => get(Endpoint::Contract),
         ["healthz"] => get(Endpoint::Health),
         ["readyz"] => get(Endpoint::Ready),

@@ -1,15 +1,17 @@
 //! `GET /sessions/{code}`: what a program said over SMTP, for whose key it showed.
 
-use postrider_http::{Answer, Problem, RequestId};
+use postrider_http::{Answer, Problem, Request};
 use postrider_model::{
     MessageId, Session, SessionCode, SessionLine, SessionTls, TenantId, Timestamp,
 };
+use postrider_store::StoreError;
 use serde::Serialize;
 
 use crate::http::{HttpDoor, fault};
+use crate::submission::client_of;
 
 #[derive(Serialize)]
-struct Object<'a> {
+struct Shown<'a> {
     object: &'static str,
     code: SessionCode,
     started_at: Timestamp,
@@ -21,17 +23,34 @@ struct Object<'a> {
 }
 
 impl HttpDoor {
-    /// A session in which nobody signed in belongs to nobody: the operator's command shows it.
+    /// One of this tenant; or one in which nobody signed in, if it came from where this is asked:
+    /// whoever has a wrong password wants to see what was said with it, and nobody else may.
     pub(crate) async fn session(
         &self,
         tenant: TenantId,
         code: SessionCode,
-        id: &RequestId,
+        request: &Request,
     ) -> Result<Answer, Problem> {
-        let found = self.ports.sessions.session(tenant, code).await;
-        let found = found.map_err(|error| fault(id, &error))?;
-        let session: Session = found.ok_or_else(Problem::not_found)?;
-        let object = Object {
+        let sessions = &self.ports.sessions;
+        let fault = |error: &StoreError| fault(&request.request_id, error);
+        let mut found = sessions.session(tenant, code).await;
+        if matches!(found, Ok(None)) {
+            let from_here = |session: &Session| {
+                let (there, here) = (session.peer.ip(), request.peer.ip());
+                session.tenant.is_none() && client_of(there) == client_of(here)
+            };
+            found = sessions.any_session(code).await;
+            found = found.map(|session| session.filter(from_here));
+        }
+        let session = found.map_err(|error| fault(&error))?;
+        let session = session.ok_or_else(Problem::not_found)?;
+        Ok(Answer::json(200, &Shown::from(&session)))
+    }
+}
+
+impl<'a> From<&'a Session> for Shown<'a> {
+    fn from(session: &'a Session) -> Self {
+        Self {
             object: "session",
             code: session.code,
             started_at: session.started_at,
@@ -39,7 +58,6 @@ impl HttpDoor {
             tls: session.tls.mode.is_some().then_some(&session.tls),
             dialogue: &session.dialogue,
             emails: &session.emails,
-        };
-        Ok(Answer::json(200, &object))
+        }
     }
 }

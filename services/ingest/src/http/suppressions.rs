@@ -19,7 +19,7 @@ const REQUEST_MOST: u64 = 256 * 1024;
 
 /// As the SDKs read it; the last four are ours.
 #[derive(Serialize)]
-struct Object<'a> {
+struct Shown<'a> {
     object: &'static str,
     id: SuppressionId,
     email: String,
@@ -51,10 +51,10 @@ struct Data<T> {
 struct Page<'a> {
     object: &'static str,
     has_more: bool,
-    data: Vec<Object<'a>>,
+    data: Vec<Shown<'a>>,
 }
 
-impl<'a> From<&'a Suppression> for Object<'a> {
+impl<'a> From<&'a Suppression> for Shown<'a> {
     fn from(suppression: &'a Suppression) -> Self {
         Self {
             object: "suppression",
@@ -100,7 +100,7 @@ impl HttpDoor {
                 let added = self.add(caller.tenant.id, vec![email], stream, &request.request_id);
                 added.await.and_then(|added| {
                     let first = added.first().ok_or_else(Problem::internal)?;
-                    Ok(Answer::json(200, &Object::from(first)))
+                    Ok(Answer::json(200, &Shown::from(first)))
                 })
             }
             Err(problem) => Err(problem),
@@ -120,7 +120,7 @@ impl HttpDoor {
             Ok((emails, stream)) => {
                 let added = self.add(caller.tenant.id, emails, stream, &request.request_id);
                 added.await.map(|added| {
-                    let data = added.iter().map(Object::from).collect();
+                    let data = added.iter().map(Shown::from).collect();
                     Answer::json(200, &Data { data })
                 })
             }
@@ -170,7 +170,7 @@ impl HttpDoor {
         let page = Page {
             object: "list",
             has_more: more,
-            data: suppressions.iter().map(Object::from).collect(),
+            data: suppressions.iter().map(Shown::from).collect(),
         };
         Ok(Answer::json(200, &page))
     }
@@ -187,7 +187,7 @@ impl HttpDoor {
         let found = self.ports.suppressions.suppression(tenant, &which, now);
         let found = found.await.map_err(|error| fault(id, &error))?;
         let newest = found.first().ok_or_else(Problem::not_found)?;
-        Ok(Answer::json(200, &Object::from(newest)))
+        Ok(Answer::json(200, &Shown::from(newest)))
     }
 
     /// `DELETE /suppressions/{id or email}`: of an address, all of its.

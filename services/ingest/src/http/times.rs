@@ -1,65 +1,16 @@
 //! Times as clients give them: ISO 8601 with a zone, or a few words of English.
 
-use std::time::Duration;
-
+use postrider_gate::read_moment;
 use postrider_model::Timestamp;
-
-/// More is cut to this: it is further ahead than any limit, and its refusal can still print it.
-const FAR_AHEAD: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// Reads `2026-01-31T08:00:00+01:00` or `in 5 minutes`. `Err` says what to write.
 pub(crate) fn read(text: &str, now: Timestamp) -> Result<Timestamp, String> {
-    if let Some(span) = from_now(text) {
-        return Ok(now.after(span));
-    }
-    let at = rfc_3339(text.trim()).and_then(|text| Timestamp::parse(&text).ok());
-    at.ok_or_else(|| {
+    read_moment(text, now).ok_or_else(|| {
         let text = super::json::shortened(text).escape_debug().to_string();
         format!(
             "'{text}' is not a time; write 2026-01-31T08:00:00Z (with a zone) or \"in 5 minutes\"."
         )
     })
-}
-
-// ISO 8601 as programs print it: a blank in place of T, no seconds, zones without a colon or
-// without minutes, a comma before decimals. Never without a zone.
-fn rfc_3339(text: &str) -> Option<String> {
-    let (date, rest) = (text.get(..10)?, text.get(10..)?);
-    let rest = rest.strip_prefix(['T', 't', ' '])?;
-    let (clock, zone) = rest.split_at_checked(rest.find(['Z', 'z', '+', '-'])?)?;
-    let zone = match zone.split_at_checked(1)? {
-        ("Z" | "z", "") => "Z".to_owned(),
-        ("Z" | "z", _) => return None,
-        (sign, digits) => match digits.len() {
-            2 => format!("{sign}{digits}:00"),
-            4 => format!("{sign}{}:{}", digits.get(..2)?, digits.get(2..)?),
-            _ => zone.to_owned(),
-        },
-    };
-    let clock = clock.trim_end().replace(',', ".");
-    let seconds = if clock.len() == 5 { ":00" } else { "" };
-    Some(format!("{date}T{clock}{seconds}{zone}"))
-}
-
-// The words of the contract and no others: who writes more of them means what we might not.
-fn from_now(text: &str) -> Option<Duration> {
-    let text = text.to_ascii_lowercase();
-    let mut words = text.split_ascii_whitespace();
-    let ("in", count, unit, None) = (words.next()?, words.next()?, words.next()?, words.next())
-    else {
-        return None;
-    };
-    if !count.bytes().all(|digit| digit.is_ascii_digit()) {
-        return None;
-    }
-    let count = count.parse::<u32>().unwrap_or(u32::MAX);
-    let seconds = match unit {
-        "min" | "minute" | "minutes" => 60,
-        "hour" | "hours" => 60 * 60,
-        "day" | "days" => 24 * 60 * 60,
-        _ => return None,
-    };
-    Some(Duration::from_secs(u64::from(count) * seconds).min(FAR_AHEAD))
 }
 
 #[cfg(test)]

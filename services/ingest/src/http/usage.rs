@@ -1,4 +1,4 @@
-//! `GET /usage`: what a tenant has used of its quotas.
+//! `GET /usage`: what a tenant has used of its quotas, as they are now.
 
 use postrider_gate::Caller;
 use postrider_http::{Answer, Problem, RequestId};
@@ -11,6 +11,25 @@ use crate::http::{HttpDoor, fault};
 struct Usage {
     object: &'static str,
     emails: Emails,
+    /// Ours on top: what holds for a tenant that is new or not confirmed.
+    standing: Standing,
+}
+
+#[derive(Serialize)]
+struct Standing {
+    /// Whether the tenant may write to others than its own reply address.
+    confirmed: bool,
+    /// Whether its daily limit is that of its ramp, below its plan.
+    ramping: bool,
+    /// Recipients that it never wrote to before, in the last hour.
+    new_recipients: NewRecipients,
+}
+
+#[derive(Serialize)]
+struct NewRecipients {
+    used: u64,
+    /// None where there is no limit (any more).
+    limit: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -37,6 +56,8 @@ impl HttpDoor {
         let (tenant, now) = (&caller.tenant, self.ports.clock.now());
         let usage = self.ports.mail.usage(tenant.id, now).await;
         let usage = usage.map_err(|error| fault(id, &error))?;
+        let effective = self.ports.gate.quota_of(tenant);
+        let quota = effective.quota;
         let count = |used, limit, resets_at| Count {
             used,
             limit: (limit > 0).then_some(limit),
@@ -47,8 +68,16 @@ impl HttpDoor {
         let object = Usage {
             object: "usage",
             emails: Emails {
-                daily: count(usage.day, tenant.limits.per_day, now.next_day()),
-                monthly: count(usage.month, tenant.limits.per_month, now.next_month()),
+                daily: count(usage.day, quota.per_day, now.next_day()),
+                monthly: count(usage.month, quota.per_month, now.next_month()),
+            },
+            standing: Standing {
+                confirmed: effective.is_confirmed,
+                ramping: !tenant.ramp.is_past(),
+                new_recipients: NewRecipients {
+                    used: usage.new_in_hour,
+                    limit: (quota.new_per_hour > 0).then_some(quota.new_per_hour),
+                },
             },
         };
         Ok(Answer::json(200, &object))

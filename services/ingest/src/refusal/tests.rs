@@ -22,6 +22,7 @@ fn line(problem: &Problem) -> String {
 
 fn over(period: Period, limit: u32, used: u64, recipients: usize) -> AcceptError {
     QuotaExceeded {
+        by: QuotaOf::Plan,
         period,
         limit,
         used,

@@ -36,7 +36,9 @@ pub struct SmtpConfig {
     pub failed_sign_ins_most: u32,
     /// Commands that may fail in one session.
     pub errors_most: u32,
-    /// Where the HTTP API is, for programs that speak HTTP here.
+    /// Where the HTTP API is, told to programs that speak HTTP here.
+    pub api: Option<String>,
+    /// Where a page explains the refusals; `#pr-201` is added. Told where there is one.
     pub documentation: Option<String>,
 }
 
@@ -58,6 +60,7 @@ impl Default for SmtpConfig {
             tarpit: Duration::from_secs(1),
             failed_sign_ins_most: 3,
             errors_most: 20,
+            api: None,
             documentation: None,
         }
     }

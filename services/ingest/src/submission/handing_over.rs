@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::catalogue::Entry;
 use crate::submission::replies;
+use crate::submission::verdict::Reached;
 use crate::submission::visit::Visit;
 
 /// A message without an announced size takes room in these steps.
@@ -33,7 +34,7 @@ impl Visit<'_> {
     /// Whoever the sender is: the address on the wire is the service's.
     pub(crate) fn mail(&mut self, mail: &Mail) -> Reply {
         self.draft = None;
-        self.record.facts.has_mail = true;
+        self.record.facts.reach(Reached::Mail);
         // A key may have been revoked, a tenant suspended, since the sign-in.
         let renewed = self.caller.as_ref();
         let renewed = renewed.map(|caller| self.door.ports.access.renew(caller));
@@ -81,7 +82,7 @@ impl Visit<'_> {
                 .raw
                 .reserve(usize::try_from(bytes).unwrap_or_default());
         }
-        self.patience.content_begins();
+        self.patience.content_begins(Instant::now());
         Reply::start_content()
     }
 
@@ -89,7 +90,7 @@ impl Visit<'_> {
         let Some(draft) = &mut self.draft else { return };
         let began = Instant::now();
         if draft.take(piece).await {
-            self.patience.forgive(began.elapsed());
+            self.patience.forgive(began.elapsed(), Instant::now());
             return;
         }
         self.forget_content();

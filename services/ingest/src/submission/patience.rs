@@ -39,8 +39,7 @@ pub(crate) struct Deadline {
 }
 
 impl Patience {
-    pub(crate) fn new() -> Self {
-        let began = Instant::now();
+    pub(crate) fn new(began: Instant) -> Self {
         Self {
             began,
             last: began,
@@ -48,34 +47,34 @@ impl Patience {
         }
     }
 
-    pub(crate) fn heard(&mut self, bytes: usize) {
-        self.last = Instant::now();
+    pub(crate) fn heard(&mut self, bytes: usize, now: Instant) {
+        self.last = now;
         if let Some(content) = &mut self.content {
             content.bytes += bytes as u64;
         }
     }
 
     /// Time that we took does not count as the client's.
-    pub(crate) fn answered(&mut self) {
-        self.last = Instant::now();
+    pub(crate) fn answered(&mut self, now: Instant) {
+        self.last = now;
     }
 
     /// Time within content that we took for ourselves.
-    pub(crate) fn forgive(&mut self, span: Duration) {
-        self.last = Instant::now();
+    pub(crate) fn forgive(&mut self, span: Duration, now: Instant) {
+        self.last = now;
         if let Some(content) = &mut self.content {
             content.began += span;
         }
     }
 
-    pub(crate) fn content_begins(&mut self) {
-        let (began, bytes) = (Instant::now(), 0);
+    pub(crate) fn content_begins(&mut self, began: Instant) {
+        let bytes = 0;
         self.last = began;
         self.content = Some(Content { began, bytes });
     }
 
-    pub(crate) fn content_ended(&mut self) {
-        self.last = Instant::now();
+    pub(crate) fn content_ended(&mut self, now: Instant) {
+        self.last = now;
         self.content = None;
     }
 
@@ -116,24 +115,26 @@ fn sooner(one: Deadline, at: Instant, entry: Entry) -> Deadline {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn each_wait_has_its_own_end() {
+    #[test]
+    fn each_wait_has_its_own_end() {
         let config = SmtpConfig::default();
-        let mut patience = Patience::new();
         let began = Instant::now();
+        let mut patience = Patience::new(began);
         let over = |patience: &Patience, waiting| {
             let Deadline { at, entry } = patience.deadline(waiting, &config);
             (at.duration_since(began).as_secs(), entry.id)
         };
         assert_eq!(over(&patience, Waiting::SignIn), (60, "PR-511"));
         assert_eq!(over(&patience, Waiting::Command), (300, "PR-512"));
-        tokio::time::advance(Duration::from_mins(26)).await;
-        patience.heard(10);
+        let later = began + Duration::from_mins(26);
+        patience.heard(10, later);
         assert_eq!(over(&patience, Waiting::Message), (1_800, "PR-513"));
         assert_eq!(over(&patience, Waiting::Command), (1_860, "PR-512"));
-        patience.content_begins();
+        patience.content_begins(later);
         assert_eq!(over(&patience, Waiting::Content), (1_590, "PR-514"));
-        patience.heard(5_000);
+        patience.heard(5_000, later);
         assert_eq!(over(&patience, Waiting::Content), (1_600, "PR-514"));
+        patience.forgive(Duration::from_secs(30), later);
+        assert_eq!(over(&patience, Waiting::Content), (1_630, "PR-514"));
     }
 }

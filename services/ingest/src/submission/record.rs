@@ -13,7 +13,7 @@ use postrider_runtime::Clock;
 use tokio::time::Instant;
 
 use crate::submission::Guest;
-use crate::submission::verdict::Facts;
+use crate::submission::verdict::{Facts, Reached};
 
 /// Lines of each half that are kept: the middle of a long dialogue is cut.
 const HALF_LINES: usize = 100;
@@ -70,7 +70,7 @@ impl Record {
     }
 
     pub(crate) fn client(&mut self, line: String) {
-        self.facts.has_heard = true;
+        self.facts.reach(Reached::Command);
         self.line(Side::Client, line);
     }
 
@@ -81,7 +81,7 @@ impl Record {
     pub(crate) fn signed_in(&mut self, caller: &Caller) {
         self.tenant = Some(caller.tenant.id);
         self.credential = caller.credential;
-        self.facts.is_signed_in = true;
+        self.facts.reach(Reached::SignedIn);
     }
 
     pub(crate) fn accepted(&mut self, email: Option<MessageId>) {

@@ -31,23 +31,19 @@ pub(crate) fn told(entry: Entry, values: &[(&str, &str)]) -> Told {
 }
 
 impl Told {
-    /// As it goes out. The code stands last: it is what people read out on the telephone.
+    /// As it goes out. The code is what people read out on the telephone. Of several lines some
+    /// programs show the first and some the last: it is in both.
     pub(crate) fn reply(&self, code: Option<SessionCode>, config: &SmtpConfig) -> Reply {
-        let mut text = format!("{} {}", self.entry.id, self.sentence);
-        if let Some(code) = code {
-            text = format!("{text} ({code})");
-        }
+        let code = code.map_or_else(String::new, |code| format!(" ({code})"));
+        let text = format!("{} {}{code}", self.entry.id, self.sentence);
         // An entry without a reply is a verdict and never gets here; 421 is true of every end.
-        let (number, enhanced) = self
-            .entry
-            .smtp
-            .map_or((421, None), |smtp| (smtp.code, Some(smtp.enhanced)));
+        let reply = match self.entry.smtp {
+            Some(smtp) => Reply::new(smtp.code, smtp.enhanced, text),
+            None => Reply::new(421, None, text),
+        };
         match &config.documentation {
-            Some(base) => {
-                let more = format!("See {base}#{}", self.entry.anchor());
-                Reply::new(number, enhanced, more).line(text)
-            }
-            None => Reply::new(number, enhanced, text),
+            Some(page) => reply.line(format!("See {page}#{}{code}", self.entry.anchor())),
+            None => reply,
         }
     }
 }
@@ -66,9 +62,9 @@ pub(crate) fn full(config: &SmtpConfig, ip: IpAddr, full: Full) -> Reply {
 }
 
 /// What the conversation itself refuses.
-pub(crate) fn of_refusal(refusal: &Refusal) -> Told {
+pub(crate) fn of_refusal(refusal: &Refusal, config: &SmtpConfig) -> Told {
     match refusal {
-        Refusal::Http => plain(Entry::SPOKE_HTTP),
+        Refusal::Http => spoke_http(config),
         Refusal::TlsRequired => plain(Entry::TLS_FIRST),
         Refusal::AuthNeedsTls => plain(Entry::AUTH_IN_THE_CLEAR),
         Refusal::TlsUnavailable => plain(Entry::TLS_UNAVAILABLE),
@@ -104,7 +100,7 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> Told {
         Refusal::TooManyRecipients { most } => {
             told(Entry::TOO_MANY_RECIPIENTS, &[("most", &most.to_string())])
         }
-        Refusal::TooLarge { most } => told(Entry::TOO_LARGE, &[("most", &most.to_string())]),
+        Refusal::TooLarge { most } => told(Entry::TOO_LARGE, &[("most", &megabytes(*most))]),
         Refusal::UnknownCommand => plain(Entry::UNKNOWN_COMMAND),
         Refusal::NotOffered(command) => told(Entry::NOT_IMPLEMENTED, &[("command", command)]),
         Refusal::Argument(command) => told(Entry::SYNTAX, &[("command", command)]),
@@ -114,6 +110,21 @@ pub(crate) fn of_refusal(refusal: &Refusal) -> Told {
         Refusal::ContentUnasked => plain(Entry::CONTENT_UNASKED),
         Refusal::TooManyErrors => plain(Entry::TOO_MANY_ERRORS),
     }
+}
+
+// Rounded down, so that what fits in the figure fits.
+fn megabytes(bytes: u64) -> String {
+    const MEGABYTE: u64 = 1024 * 1024;
+    if bytes < MEGABYTE {
+        return format!("{bytes} bytes");
+    }
+    format!("{} MB", bytes / MEGABYTE)
+}
+
+/// What is said to a program that speaks HTTP.
+pub(crate) fn spoke_http(config: &SmtpConfig) -> Told {
+    let api = config.api.as_deref().unwrap_or("the address of the API");
+    told(Entry::SPOKE_HTTP, &[("api", api)])
 }
 
 /// Why nobody is signed in.
@@ -142,7 +153,7 @@ pub(crate) fn of_accept(error: &AcceptError) -> Told {
             told(Entry::BAD_FROM, &[("reason", &reason)])
         }
         AcceptError::TooLarge { most, .. } => {
-            told(Entry::TOO_LARGE, &[("most", &most.to_string())])
+            told(Entry::TOO_LARGE, &[("most", &megabytes(*most as u64))])
         }
         AcceptError::BulkTooLarge { recipients, .. } => {
             told(Entry::BULK_TOO_LARGE, &[("given", &recipients.to_string())])

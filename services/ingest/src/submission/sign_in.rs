@@ -3,6 +3,7 @@
 use postrider_gate::Denied;
 use postrider_model::EnhancedCode;
 use postrider_smtp::{Reply, SignIn};
+use tokio::time::Instant;
 
 use crate::instruments::SignInOutcome;
 use crate::submission::replies;
@@ -24,7 +25,7 @@ impl Visit<'_> {
                 door.instruments.sign_ins.add(SignInOutcome::Refused, 1);
                 let told = replies::of_denied(&denied);
                 if denied != Denied::Suspended {
-                    let wait = door.tarpit.failed(ip, password);
+                    let wait = door.tarpit.failed(ip, password, Instant::now());
                     self.flush().await;
                     tokio::time::sleep(wait).await;
                 }

@@ -37,11 +37,11 @@ impl Tarpit {
     }
 
     /// What this failure waits.
-    pub(crate) fn failed(&self, client: IpAddr, password: &str) -> Duration {
+    pub(crate) fn failed(&self, client: IpAddr, password: &str, now: Instant) -> Duration {
         // Of the password only a number is kept that cannot be turned back.
         let mut hasher = DefaultHasher::new();
         password.hash(&mut hasher);
-        let (key, now) = ((client_of(client), hasher.finish()), Instant::now());
+        let key = (client_of(client), hasher.finish());
         let mut failures = self.failures.lock();
         if failures.len() >= REMEMBERED_MOST {
             failures.retain(|_, failure| now.duration_since(failure.last) < MEMORY);
@@ -67,14 +67,17 @@ impl Tarpit {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn each_time_it_waits_longer_up_to_a_bound_and_it_is_forgotten() {
+    #[test]
+    fn each_time_it_waits_longer_up_to_a_bound_and_it_is_forgotten() {
         let tarpit = Tarpit::new(Duration::from_secs(1));
         let client = "192.0.2.1".parse().unwrap();
-        let mut seconds = || tarpit.failed(client, "wrong").as_secs();
-        assert_eq!([seconds(), seconds(), seconds(), seconds()], [1, 2, 3, 3]);
-        assert_eq!(tarpit.failed(client, "other").as_secs(), 1);
-        tokio::time::advance(MEMORY).await;
-        assert_eq!(seconds(), 1);
+        let now = Instant::now();
+        let wrong = |now| tarpit.failed(client, "wrong", now).as_secs();
+        assert_eq!(
+            [wrong(now), wrong(now), wrong(now), wrong(now)],
+            [1, 2, 3, 3]
+        );
+        assert_eq!(tarpit.failed(client, "other", now).as_secs(), 1);
+        assert_eq!(wrong(now + MEMORY), 1);
     }
 }

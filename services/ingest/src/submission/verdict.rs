@@ -5,19 +5,27 @@ use postrider_model::SessionTls;
 use crate::catalogue::Entry;
 use crate::submission::replies::Told;
 
+/// How far a client came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reached {
+    #[default]
+    Nothing,
+    /// It said a command.
+    Command,
+    /// It began to sign in.
+    Password,
+    SignedIn,
+    /// It named a sender.
+    Mail,
+    /// It hung up in the middle of a message.
+    Content,
+}
+
 /// What is known of a session.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
-    /// The client said a command.
-    pub(crate) has_heard: bool,
+    pub(crate) reached: Reached,
     pub(crate) is_encrypted: bool,
-    /// It began to sign in.
-    pub(crate) has_tried: bool,
-    pub(crate) is_signed_in: bool,
-    /// A sender was named.
-    pub(crate) has_mail: bool,
-    /// Content was begun and its end has not come.
-    pub(crate) in_content: bool,
     /// Messages that were accepted.
     pub(crate) accepted: u32,
     /// Why the session ended before there was a conversation, or against it.
@@ -28,12 +36,25 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
+    pub(crate) fn reach(&mut self, reached: Reached) {
+        self.reached = self.reached.max(reached);
+    }
+
+    fn is_signed_in(&self) -> bool {
+        self.reached >= Reached::SignedIn
+    }
+
     pub(crate) fn refused(&mut self, told: &Told) {
         self.refusals += 1;
         if told.entry.id.starts_with("PR-2") && told.entry != Entry::AUTH_FIRST {
             self.last_sign_in = Some(told.clone());
         }
         self.first.get_or_insert_with(|| told.clone());
+    }
+
+    /// Whether there is anything to tell: most that connect and leave are robots and probes.
+    pub(crate) fn tells(&self) -> bool {
+        self.reached > Reached::Nothing || self.refusals > 0 || self.broken.is_some()
     }
 
     /// The sentence, with the catalogue's id where it is about something that has one.
@@ -45,7 +66,7 @@ impl Facts {
             return self.with_mail(tls);
         }
         // Who was refused in the sign-in often goes on and is refused once more for want of it.
-        if let Some(told) = self.last_sign_in.as_ref().filter(|_| !self.is_signed_in) {
+        if let Some(told) = self.last_sign_in.as_ref().filter(|_| !self.is_signed_in()) {
             return with_id(told);
         }
         match &self.first {
@@ -76,25 +97,23 @@ impl Facts {
     }
 
     fn without_a_refusal(&self) -> &'static str {
-        if !self.has_heard {
-            return Entry::SAID_NOTHING.sentence;
+        match self.reached {
+            Reached::Nothing => Entry::SAID_NOTHING.sentence,
+            Reached::Content => {
+                "The program hung up in the middle of a message: its time-out is too short, or the line broke. Nothing was kept."
+            }
+            Reached::Mail => "The program signed in, began a message and did not hand it over.",
+            Reached::SignedIn => "The program signed in and sent nothing: its settings are right.",
+            Reached::Password => {
+                "The program began to sign in and never sent a password: fill in the password box."
+            }
+            Reached::Command if self.is_encrypted => {
+                "The program never sent a password: switch on the box for sign-in, and fill in user name and password."
+            }
+            Reached::Command => {
+                "The program spoke without encryption and left: switch on the box TLS, SSL or STARTTLS in the mail settings."
+            }
         }
-        if self.in_content {
-            return "The program hung up in the middle of a message: its time-out is too short, or the line broke. Nothing was kept.";
-        }
-        if self.is_signed_in && self.has_mail {
-            return "The program signed in, began a message and did not hand it over.";
-        }
-        if self.is_signed_in {
-            return "The program signed in and sent nothing: its settings are right.";
-        }
-        if self.has_tried {
-            return "The program began to sign in and never sent a password: fill in the password box.";
-        }
-        if self.is_encrypted {
-            return "The program never sent a password: switch on the box for sign-in, and fill in user name and password.";
-        }
-        "The program spoke without encryption and left: switch on the box TLS, SSL or STARTTLS in the mail settings."
     }
 }
 
@@ -114,7 +133,7 @@ mod tests {
     #[test]
     fn the_refusal_that_matters_is_told() {
         let mut facts = Facts {
-            has_heard: true,
+            reached: Reached::Password,
             ..Facts::default()
         };
         facts.refused(&plain(Entry::MECHANISM));
@@ -122,7 +141,7 @@ mod tests {
         // Perl sends MAIL after a failed AUTH.
         facts.refused(&plain(Entry::AUTH_FIRST));
         assert!(verdict(&facts).ends_with("(PR-201)"), "{}", verdict(&facts));
-        facts.is_signed_in = true;
+        facts.reach(Reached::SignedIn);
         facts.accepted = 2;
         let told = verdict(&facts);
         assert!(told.starts_with("2 messages were accepted"), "{told}");
@@ -130,43 +149,20 @@ mod tests {
 
     #[test]
     fn who_leaves_without_a_refusal_is_told_what_is_missing() {
-        let heard = || Facts {
-            has_heard: true,
-            ..Facts::default()
-        };
-        for (facts, want) in [
-            (Facts::default(), "said nothing"),
-            (heard(), "without encryption"),
-            (
-                Facts {
-                    is_encrypted: true,
-                    ..heard()
-                },
-                "never sent a password",
-            ),
-            (
-                Facts {
-                    is_encrypted: true,
-                    has_tried: true,
-                    ..heard()
-                },
-                "password box",
-            ),
-            (
-                Facts {
-                    is_signed_in: true,
-                    ..heard()
-                },
-                "settings are right",
-            ),
-            (
-                Facts {
-                    accepted: 1,
-                    ..heard()
-                },
-                "All is well",
-            ),
+        for (reached, is_encrypted, want) in [
+            (Reached::Nothing, false, "said nothing"),
+            (Reached::Command, false, "without encryption"),
+            (Reached::Command, true, "never sent a password"),
+            (Reached::Password, true, "password box"),
+            (Reached::SignedIn, true, "settings are right"),
+            (Reached::Mail, true, "did not hand it over"),
+            (Reached::Content, true, "hung up in the middle"),
         ] {
+            let facts = Facts {
+                reached,
+                is_encrypted,
+                ..Facts::default()
+            };
             assert!(verdict(&facts).contains(want), "{}", verdict(&facts));
         }
     }

@@ -9,7 +9,7 @@ use postrider_gate::Caller;
 use postrider_model::SessionCode;
 use postrider_smtp::{Action, Layer, Opening, Reply, Session, sniff};
 use tokio::net::TcpStream;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::catalogue::Entry;
 use crate::instruments::Matter;
@@ -17,6 +17,7 @@ use crate::submission::handing_over::Draft;
 use crate::submission::patience::{Patience, Waiting};
 use crate::submission::record::Record;
 use crate::submission::replies::{self, Told};
+use crate::submission::verdict::Reached;
 use crate::submission::wire::Wire;
 use crate::submission::{Guest, SmtpDoor};
 
@@ -45,9 +46,13 @@ pub(crate) async fn visit(door: &Arc<SmtpDoor>, tcp: TcpStream, guest: Guest) {
     if visit.open().await.is_ok() {
         visit.converse().await;
     }
+    if visit.talk.in_content() {
+        visit.record.facts.reach(Reached::Content);
+    }
+    if visit.record.facts.tells() {
+        door.keeper.keep(visit.record.at_end());
+    }
     visit.wire.close(LINGER).await;
-    visit.record.facts.in_content = visit.talk.in_content();
-    door.keeper.keep(visit.record.at_end());
 }
 
 impl<'d> Visit<'d> {
@@ -60,7 +65,7 @@ impl<'d> Visit<'d> {
         Self {
             talk: Session::new(talk, Layer::Plain),
             record: Record::new(code, guest.clone(), door.ports.clock.clone()),
-            patience: Patience::new(),
+            patience: Patience::new(Instant::now()),
             caller: None,
             draft: None,
             wire: Wire::Plain(tcp),
@@ -90,7 +95,7 @@ impl<'d> Visit<'d> {
             Action::Heard(line) => self.record.client(line),
             Action::Reply(reply) => self.say(&reply),
             Action::Refuse(refusal) => {
-                let told = replies::of_refusal(&refusal);
+                let told = replies::of_refusal(&refusal, &self.door.config);
                 let reply = self.no(&told);
                 self.say(&reply);
             }
@@ -100,7 +105,7 @@ impl<'d> Visit<'d> {
                 self.talk.secured();
             }
             Action::Authenticate(given) => {
-                self.record.facts.has_tried = true;
+                self.record.facts.reach(Reached::Password);
                 let reply = self.sign_in(&given).await;
                 self.talk.answer(reply);
             }
@@ -119,11 +124,11 @@ impl<'d> Visit<'d> {
             Action::Data(piece) => self.data(piece).await,
             Action::Overflow => self.forget_content(),
             Action::EndOfData { size } => {
-                self.patience.content_ended();
+                self.patience.content_ended(Instant::now());
                 self.record.client(format!("[{size} bytes]"));
                 self.flush().await;
                 let reply = self.hand_over().await;
-                self.patience.answered();
+                self.patience.answered(Instant::now());
                 self.talk.answer(reply);
             }
             Action::Reset => self.draft = None,
@@ -144,9 +149,10 @@ impl<'d> Visit<'d> {
     /// Writes a reply with the next that goes out.
     fn say(&mut self, reply: &Reply) {
         for line in reply.wire_lines() {
+            self.out.extend_from_slice(line.as_bytes());
+            self.out.extend_from_slice(b"\r\n");
             self.record.server(line);
         }
-        reply.write_to(&mut self.out);
     }
 
     /// Sends what was said.
@@ -187,14 +193,15 @@ impl<'d> Visit<'d> {
     }
 
     fn heard(&mut self, bytes: usize) -> Result<(), Over> {
-        self.patience.heard(bytes);
+        self.patience.heard(bytes, Instant::now());
         // A program that means implicit TLS and was greeted before it said so.
-        let is_first = !self.record.facts.has_heard && !self.talk.is_secure();
+        let is_first = self.record.facts.reached == Reached::Nothing && !self.talk.is_secure();
         if !is_first {
             return Ok(());
         }
         let first: &[u8] = self.talk.space();
         if matches!(sniff(first), Some(Opening::Tls | Opening::Ssl2)) {
+            self.record.client("[a TLS handshake]".to_owned());
             self.broken(Entry::TLS_TOO_LATE, &[]);
             return Err(Over);
         }
@@ -233,6 +240,15 @@ impl<'d> Visit<'d> {
     pub(crate) fn broken(&mut self, entry: Entry, values: &[(&str, &str)]) {
         let matter = Matter::of(&entry);
         self.door.instruments.refusals.add(matter, 1);
-        self.record.facts.broken = Some(replies::told(entry, values));
+        let told = replies::told(entry, values);
+        // The client sees no code: this is how its session is found.
+        tracing::info!(
+            session = %self.record.code,
+            client.ip = %self.guest.peer.ip(),
+            refusal = entry.id,
+            "a submission session ended before it began: {}",
+            told.sentence
+        );
+        self.record.facts.broken = Some(told);
     }
 }

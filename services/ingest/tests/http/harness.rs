@@ -5,12 +5,14 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use postrider_gate::{
-    Access, Budget, Gate, GateConfig, GatePorts, MasterKey, Provision, Service, TenantDefaults,
+    Access, Budget, Gate, GateConfig, GatePorts, IdentityConfig, MasterKey, Provision, Service,
+    TenantDefaults,
 };
 use postrider_http::oracle::{Exchange, Oracle};
-use postrider_ingest::{Config, Listener, Ports, Suspension, Suspensions, run};
+use postrider_ingest::{Config, Listener, Listeners, Ports, Suspension, Suspensions, run};
 use postrider_model::{
-    Domain, EmailAddress, Limits, MessageId, Tenant, TenantId, TenantStatus, Timestamp,
+    Domain, EmailAddress, Language, Limits, MessageId, Ramp, Tenant, TenantId, TenantStatus,
+    Timestamp,
 };
 use postrider_runtime::{Clock, Rng, Shutdown};
 use postrider_store::{Roster, StoreError};
@@ -62,33 +64,27 @@ impl Relay {
         };
         provision.dkim_keys().await.unwrap();
         let roster = Roster::new();
-        let metrics = Registry::new();
         let gate = GatePorts {
             intake: Arc::new(store.clone()),
             mail: Arc::new(store.clone()),
+            directory: Arc::new(store.clone()),
+            suppressions: Arc::new(store.clone()),
             roster: roster.clone(),
             master,
             clock: clock.clone(),
             rng: rng.clone(),
-            metrics: metrics.clone(),
+            metrics: Registry::new(),
         };
         let gate = Arc::new(Gate::new(gate, gate_config()));
-        let ports = Ports {
-            gate: Arc::clone(&gate),
-            access: Arc::new(Access::new(roster.clone(), clock.clone())),
-            budget: Budget::new(256 * 1024 * 1024, Duration::from_secs(30)),
-            mail: Arc::new(store.clone()),
-            suspensions: Arc::new(NothingSuspended),
-            upkeep: Arc::new(store.clone()),
-            clock: clock.clone(),
-            rng,
-            metrics: metrics.clone(),
-        };
+        let ports = ports(&gate, &store, &roster, (clock.clone(), rng));
         let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = tcp.local_addr().unwrap();
         let mut tasks = JoinSet::new();
         let shutdown = Shutdown::new(Duration::from_secs(5));
-        let listeners = vec![Listener { tcp, tls: None }];
+        let listeners = Listeners {
+            http: vec![Listener { tcp, tls: None }],
+            smtp: Vec::new(),
+        };
         tasks.spawn(run(ports, Config::default(), listeners, shutdown));
         let (tenant, key) = add_tenant(&provision, &roster, "Joe's Garage", 10_000).await;
         Self {
@@ -198,12 +194,47 @@ impl Relay {
 
     /// Writes these bytes and reads one answer.
     pub(crate) async fn say(&self, bytes: impl AsRef<[u8]>) -> Answer {
+        let text = self.answer(bytes.as_ref()).await;
+        judge(bytes.as_ref(), text.as_bytes());
+        Answer::of(&text)
+    }
+
+    /// A page, as a browser asks for it: its status, header and text.
+    pub(crate) async fn page(&self, method: &str, path: &str, form: &str) -> (u16, String, String) {
+        let kind = "application/x-www-form-urlencoded";
+        let length = form.len();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: relay.example\r\nconnection: close\r\naccept-language: en\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{form}"
+        );
+        let text = self.answer(request.as_bytes()).await;
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, head.to_owned(), body.to_owned())
+    }
+
+    async fn answer(&self, request: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
-        stream.write_all(bytes.as_ref()).await.unwrap();
+        stream.write_all(request).await.unwrap();
         let mut text = Vec::new();
         stream.read_to_end(&mut text).await.unwrap();
-        judge(bytes.as_ref(), &text);
-        Answer::of(&String::from_utf8(text).unwrap())
+        String::from_utf8(text).unwrap()
+    }
+}
+
+fn ports(gate: &Arc<Gate>, store: &SqliteStore, roster: &Roster, of: (Clock, Rng)) -> Ports {
+    let (clock, rng) = of;
+    Ports {
+        gate: Arc::clone(gate),
+        access: Arc::new(Access::new(roster.clone(), clock.clone())),
+        budget: Budget::new(256 * 1024 * 1024, Duration::from_secs(30)),
+        mail: Arc::new(store.clone()),
+        suspensions: Arc::new(NothingSuspended),
+        upkeep: Arc::new(store.clone()),
+        sessions: Arc::new(store.clone()),
+        suppressions: Arc::new(store.clone()),
+        clock,
+        rng,
+        metrics: Registry::new(),
     }
 }
 
@@ -273,6 +304,10 @@ pub(crate) fn gate_config() -> GateConfig {
         recipients_most: 1_000,
         lifetime: Duration::from_hours(72),
         schedule_most: Duration::from_hours(30 * 24),
+        identity: IdentityConfig {
+            public_url: "https://relay.example".to_owned(),
+            ..IdentityConfig::default()
+        },
     }
 }
 
@@ -287,10 +322,13 @@ async fn add_tenant(
         ..Limits::default()
     };
     let reply_to = EmailAddress::parse("joe@joesgarage.example").unwrap();
-    let made = provision
-        .tenant(name, reply_to, TenantDefaults { limits })
-        .await
-        .unwrap();
+    let defaults = TenantDefaults {
+        limits,
+        language: Language::Fr,
+        ramp: Ramp::PAST,
+        is_confirmed: true,
+    };
+    let made = provision.tenant(name, reply_to, defaults).await.unwrap();
     roster.refresh(&*provision.directory).await.unwrap();
     (made.tenant, made.token.expose().to_owned())
 }

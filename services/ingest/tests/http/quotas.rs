@@ -161,7 +161,15 @@ async fn usage_is_shown_with_its_limits_and_only_the_tenants_own() {
     let (day, month) = ("2026-02-01T00:00:00.000000Z", "2026-02-01T00:00:00.000000Z");
     assert_eq!(
         usage.json,
-        json!({"object": "usage", "emails": {"daily": none(day, 3), "monthly": none(month, 3)}})
+        json!({
+            "object": "usage",
+            "emails": {"daily": none(day, 3), "monthly": none(month, 3)},
+            "standing": {
+                "confirmed": true,
+                "ramping": false,
+                "new_recipients": {"used": 0, "limit": null},
+            },
+        })
     );
     let both = Limits {
         per_day: 10,

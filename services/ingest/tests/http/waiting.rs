@@ -36,6 +36,7 @@ async fn settled(relay: &Relay, id: &str, outcome: Outcome) {
         events: vec![Event::new(recipient, at, EventKind::Attempted)],
         waits,
         lease: None,
+        suppress_until: None,
     };
     relay.store.settle(settlement).await.unwrap();
 }

@@ -1,5 +1,7 @@
 //! The black box, for an operator: what a program said and was told, by the session's code.
 
+use std::net::SocketAddr;
+
 use anyhow::bail;
 use postrider_model::{Session, SessionCode};
 use postrider_store::DirectorySnapshot;
@@ -24,12 +26,14 @@ fn show(session: &Session, snapshot: &DirectorySnapshot) -> Value {
         .tenants
         .iter()
         .find(|tenant| Some(tenant.id) == session.tenant);
+    // A socket for both families shows IPv4 as part of IPv6.
+    let peer = SocketAddr::new(session.peer.ip().to_canonical(), session.peer.port());
     json!({
         "object": "session",
         "code": session.code,
         "tenant": tenant.map(|tenant| &tenant.slug),
         "key": session.credential,
-        "peer": session.peer.to_string(),
+        "peer": peer.to_string(),
         "port": session.port,
         "started_at": session.started_at,
         "ended_at": session.ended_at,

@@ -95,13 +95,17 @@ impl Office {
             directory.change_tenant(was.id, change).await?;
         }
         if vouched {
-            self.confirm(tenant, &was.reply_to).await?;
+            if !self.roster.is_confirmed(was.id, &was.reply_to) {
+                self.confirm(tenant, &was.reply_to).await?;
+            }
             // Another node may decide the ramp's day at this moment.
             let mut ramp = was.ramp;
             while !directory.change_ramp(was.id, ramp, Ramp::PAST).await? {
                 ramp = self.find(tenant).await?.1.ramp;
             }
         }
+        // What it may send now is read from there.
+        self.roster.refresh(&**directory).await?;
         self.show_tenant(tenant).await
     }
 

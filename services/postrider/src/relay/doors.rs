@@ -129,9 +129,16 @@ fn door_config(config: &Config) -> postrider_ingest::Config {
             session: Duration::from_mins(smtp.session_minutes),
             data_bytes_per_second: smtp.bytes_per_second,
             tarpit: Duration::from_millis(smtp.wrong_password_ms),
-            documentation: (!smtp.refusals_url.is_empty()).then(|| smtp.refusals_url.clone()),
+            documentation: Some(refusals_url(config)),
             ..Default::default()
         },
+    }
+}
+
+fn refusals_url(config: &Config) -> String {
+    match config.smtp.refusals_url.as_str() {
+        "" => format!("{}/refusals", config.public_url()),
+        url => url.to_owned(),
     }
 }
 

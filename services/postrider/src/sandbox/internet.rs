@@ -159,13 +159,14 @@ impl Internet {
             .map_or(0, |message| message.id)
     }
 
-    /// The first message that came after the one of this id, with its signatures checked.
-    pub(super) async fn arrived_after(&self, id: u64) -> Option<Arrived> {
+    /// The first message to `recipient` that came after the one of this id, with its signatures
+    /// checked.
+    pub(super) async fn arrived_after(&self, id: u64, recipient: &str) -> Option<Arrived> {
         let mailbox = self.net.mailbox();
         let message = mailbox
             .messages()
             .into_iter()
-            .find(|message| message.id > id)?;
+            .find(|message| message.id > id && message.rcpt_to.iter().any(|to| to == recipient))?;
         let dkim = mailbox.entry(message.id).await?.dkim;
         let field = |name| postrider_message::header_value(&message.raw, name).unwrap_or_default();
         Some(Arrived {

@@ -36,7 +36,7 @@ pub(super) async fn run(relay: &Relay, internet: &Internet, state: &State) -> an
     let events = timeout(WAIT, settled(http, key, &path)).await;
     let events = events.context("it was not settled within a minute")??;
     print_timeline(&events)?;
-    let arrived = internet.arrived_after(before).await;
+    let arrived = internet.arrived_after(before, RECIPIENT).await;
     let Some(arrived) = arrived else {
         bail!("nothing arrived at the fake exchanger")
     };

@@ -211,7 +211,14 @@ pub(crate) fn start_dev(folder: &Path, database: &Database, more: &[&str]) -> Pr
 }
 
 fn start_dev_armed(folder: &Path, database: &Database, more: &[&str], failpoint: &str) -> Process {
-    let words = ["dev", "--http", "127.0.0.1:0", "--data"];
+    let words = [
+        "dev",
+        "--http",
+        "127.0.0.1:0",
+        "--smtp",
+        "127.0.0.1:0",
+        "--data",
+    ];
     let words = words.iter().map(AsRef::as_ref).chain([folder]);
     let more = database.words().into_iter().chain(more.iter().copied());
     let all: Vec<&Path> = words.chain(more.map(Path::new)).collect();

@@ -27,6 +27,9 @@ pub(crate) fn key(text: &str) -> String {
 }
 
 fn plain(c: char) -> char {
+    if c.is_ascii() {
+        return c;
+    }
     let at = SMALL_CAPITALS.chars().position(|small| small == c);
     let letter = at.and_then(|at| THEIR_LETTERS.chars().nth(at));
     letter.unwrap_or(c)

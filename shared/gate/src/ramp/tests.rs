@@ -84,12 +84,20 @@ fn strangers_are_counted_in_the_first_week_of_a_ramp() {
     let config = RampConfig::default();
     let now = Timestamp::parse("2026-01-31T08:00:00Z").unwrap();
     let new = tenant(config.begin(now), 0);
+    let reached = tenant(
+        Ramp {
+            per_day: 0,
+            ..new.ramp
+        },
+        60,
+    );
     let week = Duration::from_hours(7 * 24);
     for (tenant, at, want) in [
         (&new, now, 25),
         (&new, now.after(week).before(Duration::from_secs(1)), 25),
         (&new, now.after(week), 0),
         (&tenant(Ramp::PAST, 0), now, 0),
+        (&reached, now, 25),
     ] {
         assert_eq!(config.new_per_hour(tenant, at), want);
     }

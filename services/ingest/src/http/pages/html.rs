@@ -39,7 +39,12 @@ p{overflow-wrap:anywhere}\
 form{margin-top:2rem;display:flex;flex-wrap:wrap;gap:.75rem}\
 button{font:inherit;padding:.6rem 1.1rem;border-radius:.4rem;border:1px solid #767676;\
 background:transparent;color:inherit;cursor:pointer}\
-button.main{background:#1a5fb4;border-color:#1a5fb4;color:#fff}";
+button.main{background:#1a5fb4;border-color:#1a5fb4;color:#fff}\
+section{margin-top:2rem}\
+section:target{outline:3px solid #e5a50a;outline-offset:.75rem;border-radius:.2rem}\
+h2{font-size:1.2rem;margin-top:3rem}\
+h3{font-size:1rem;margin-bottom:.25rem}\
+small{opacity:.75}";
 
 /// Our style and our form, and nothing else.
 pub(super) static POLICY: LazyLock<String> = LazyLock::new(|| {
@@ -52,12 +57,7 @@ pub(super) static POLICY: LazyLock<String> = LazyLock::new(|| {
 impl Page {
     /// The whole document.
     pub(super) fn written(&self) -> String {
-        let (language, title) = (self.language, text(&self.title));
-        let mut page = format!(
-            "<!doctype html>\n<html lang=\"{language}\">\n<head>\n<meta charset=\"utf-8\">\n\
-             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n"
-        );
+        let mut page = head(self.language, &self.title);
         for paragraph in &self.paragraphs {
             let _never_fails = writeln!(page, "<p>{}</p>", text(paragraph));
         }
@@ -68,10 +68,23 @@ impl Page {
             }
             page.push_str("</form>\n");
         }
-        page.push_str("</main>\n</body>\n</html>\n");
+        page.push_str(TAIL);
         page
     }
 }
+
+/// Up to the heading.
+pub(super) fn head(language: &str, title: &str) -> String {
+    let title = text(title);
+    format!(
+        "<!doctype html>\n<html lang=\"{language}\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n"
+    )
+}
+
+/// What stands at the end of each page.
+pub(super) const TAIL: &str = "</main>\n</body>\n</html>\n";
 
 impl Button {
     fn written(&self) -> String {
@@ -84,8 +97,8 @@ impl Button {
     }
 }
 
-// Names come from outside.
-fn text(plain: &str) -> String {
+/// As text in HTML: names come from outside.
+pub(super) fn text(plain: &str) -> String {
     let mut safe = String::with_capacity(plain.len());
     for c in plain.chars() {
         match c {

@@ -58,7 +58,10 @@ fn wire(told: &Told, config: &SmtpConfig) -> String {
 #[test]
 fn what_the_conversation_refuses_has_the_codes_of_the_protocol() {
     for refusal in refusals() {
-        let smtp = of_refusal(&refusal).entry.smtp.unwrap();
+        let smtp = of_refusal(&refusal, &SmtpConfig::default())
+            .entry
+            .smtp
+            .unwrap();
         let want = (refusal.code(), refusal.enhanced());
         assert_eq!((smtp.code, smtp.enhanced), want, "{refusal:?}");
     }
@@ -69,13 +72,13 @@ fn the_replies_as_they_are_read() {
     let config = SmtpConfig::default();
     let lines: Vec<_> = refusals()
         .iter()
-        .map(|refusal| wire(&of_refusal(refusal), &config))
+        .map(|refusal| wire(&of_refusal(refusal, &config), &config))
         .collect();
     insta::assert_snapshot!(lines.join("\n"));
 }
 
 #[test]
-fn where_there_is_documentation_the_last_line_still_has_the_code() {
+fn where_a_page_explains_them_the_first_and_the_last_line_have_the_code() {
     let config = SmtpConfig {
         documentation: Some("https://docs.example/refusals".to_owned()),
         ..SmtpConfig::default()
@@ -83,7 +86,7 @@ fn where_there_is_documentation_the_last_line_still_has_the_code() {
     let reply = wire(&plain(Entry::SUSPENDED), &config);
     assert_eq!(
         reply,
-        "525-5.7.13 See https://docs.example/refusals#pr-208\n\
-         525 5.7.13 PR-208 This account is suspended: write to the service's operator. (7F3K-Q2)"
+        "525-5.7.13 PR-208 This account is suspended: write to the service's operator. (7F3K-Q2)\n\
+         525 5.7.13 See https://docs.example/refusals#pr-208 (7F3K-Q2)"
     );
 }

@@ -36,7 +36,7 @@ impl Visit<'_> {
                 return Err(Over);
             }
             Opening::Http => {
-                let told = replies::plain(Entry::SPOKE_HTTP);
+                let told = replies::spoke_http(&self.door.config);
                 let reply = self.no(&told);
                 self.talk.turn_away(reply);
                 return Ok(());
@@ -60,7 +60,7 @@ impl Visit<'_> {
                 self.record.facts.is_encrypted = true;
                 self.record.tls.version = Some(facts.version);
                 self.record.tls.cipher = Some(facts.cipher);
-                self.patience.answered();
+                self.patience.answered(Instant::now());
                 Ok(())
             }
             Err(failed) => {
@@ -85,7 +85,13 @@ impl Visit<'_> {
             None => "it did not end in time".to_owned(),
         });
         let host = &self.door.config.host;
+        let is_old = best.is_some_and(|best| {
+            use TlsVersion::{Ssl2, Ssl3, Tls10, Tls11};
+            matches!(best, Ssl2 | Ssl3 | Tls10 | Tls11)
+        });
         let (entry, alert) = match &fault {
+            // rustls may miss something else first.
+            _ if is_old => (Entry::TLS_TOO_OLD, ""),
             HandshakeFault::TooOld => (Entry::TLS_TOO_OLD, ""),
             HandshakeFault::NothingInCommon => (Entry::TLS_IN_COMMON, ""),
             HandshakeFault::Alert(alert) => (Entry::TLS_REFUSED_BY_CLIENT, alert.as_str()),

@@ -1,6 +1,7 @@
 //! Our signatures before two verifiers that others wrote: dkimpy and opendkim, both with key
 //! records from a file, so that no DNS is asked. Each also rejects the message with one byte
-//! changed, and with a field added that is signed by its absence.
+//! changed, and with a field added that is signed by its absence. And their senders' signatures
+//! after us, before OpenSSL.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,6 +9,8 @@
     clippy::print_stdout,
     reason = "a test says what is wrong by failing"
 )]
+
+mod sealed;
 
 use std::fs;
 use std::path::{Path, PathBuf};

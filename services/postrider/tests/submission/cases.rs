@@ -1,0 +1,8 @@
+//! What only the whole relay can show: a Bcc on the wire, pace at delivery, doors that close while
+//! somebody speaks, a disk without room.
+
+mod closing;
+mod envelope;
+mod pace;
+mod recorded;
+mod secrets;
