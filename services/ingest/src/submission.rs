@@ -10,6 +10,7 @@
 //! patience      how long is waited for what
 //! wire          sockets and TLS
 //! record        the black box of one session; `verdict` says in a sentence what came of it
+//! latecomers    programs that are slow to start TLS get more time the next time
 //! keeper        keeps black boxes, beside the mail and never in its way
 //! ```
 //!
@@ -19,6 +20,7 @@ mod config;
 mod crowd;
 mod handing_over;
 mod keeper;
+mod latecomers;
 mod patience;
 mod record;
 mod replies;
@@ -44,6 +46,7 @@ use crate::Ports;
 use crate::instruments::{Connection, SmtpInstruments};
 use crowd::{Crowd, Full, Seat};
 use keeper::Keeper;
+use latecomers::Latecomers;
 use tarpit::Tarpit;
 
 pub use config::SmtpConfig;
@@ -65,6 +68,7 @@ pub(crate) struct SmtpDoor {
     pub(crate) talk: Arc<postrider_smtp::Config>,
     pub(crate) talk_without_tls: Arc<postrider_smtp::Config>,
     pub(crate) tarpit: Tarpit,
+    pub(crate) latecomers: Latecomers,
     pub(crate) keeper: Keeper,
     pub(crate) shutdown: Shutdown,
     pub(crate) instruments: SmtpInstruments,
@@ -153,6 +157,7 @@ impl SmtpDoor {
             talk: talk(StartTls::Offered),
             talk_without_tls: talk(StartTls::Unavailable),
             tarpit: Tarpit::new(config.tarpit),
+            latecomers: Latecomers::default(),
             crowd: Crowd::new(config.connections_most, config.connections_of_one_most),
             ports,
             config,

@@ -201,6 +201,8 @@ impl<'d> Visit<'d> {
         }
         let first: &[u8] = self.talk.space();
         if matches!(sniff(first), Some(Opening::Tls | Opening::Ssl2)) {
+            let from = (self.guest.peer.ip(), self.guest.port.number);
+            self.door.latecomers.was_late(from, Instant::now());
             self.record.client("[a TLS handshake]".to_owned());
             self.broken(Entry::TLS_TOO_LATE, &[]);
             return Err(Over);
