@@ -96,7 +96,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 const HELP: &str = "Sign in under TLS with any user name and your key as password";
 
-/// What is kept of the time to drain for the black boxes.
+/// How long the gate has for messages whose session was cut off.
+const FINISHING: Duration = Duration::from_secs(5);
+
+/// How long black boxes have to be written, after everything else.
 const KEEPING: Duration = Duration::from_secs(2);
 
 /// Takes mail on these listeners until shutdown begins; returns when its tasks are gone.
@@ -106,10 +109,11 @@ pub(crate) async fn run(
     listeners: Vec<SmtpListener>,
     shutdown: Shutdown,
 ) {
+    // Shown from the start, with 0, also where this door stays shut.
+    let instruments = SmtpInstruments::new(&ports.metrics);
     if listeners.is_empty() {
         return;
     }
-    let instruments = SmtpInstruments::new(&ports.metrics);
     let (keeper, keeping) = keeper::keeper(Arc::clone(&ports.sessions), instruments.lost.clone());
     let mut kept = JoinSet::new();
     kept.spawn(keeping.run());
@@ -122,7 +126,9 @@ pub(crate) async fn run(
         report(ended);
     }
     door.tasks.close();
-    door.tasks.wait().await;
+    if timeout(FINISHING, door.tasks.wait()).await.is_err() {
+        tracing::warn!("messages were cut off: the store did not take them; none was acknowledged");
+    }
     // Its task ends with the last that could tell it something.
     drop(door);
     let all = async { while kept.join_next().await.is_some() {} };
@@ -199,6 +205,8 @@ async fn listen(door: Arc<SmtpDoor>, listener: SmtpListener) {
             Some(ended) = visits.join_next() => report(ended),
             accepted = tcp.accept() => match accepted {
                 Ok((tcp, peer)) => {
+                    // An IPv4 client on a socket that takes both is shown as one.
+                    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
                     let guest = Guest { peer, port: Arc::clone(&port) };
                     visits.spawn(welcome(Arc::clone(&door), tcp, guest));
                 }

@@ -14,3 +14,4 @@ mod latecomers;
 mod limits;
 mod line;
 mod sending;
+mod talkers;
