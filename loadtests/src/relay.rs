@@ -20,6 +20,8 @@ use crate::stock::Stock;
 
 /// The relays' name. Reserved for examples (RFC 6761).
 pub(crate) const HOST: &str = "bench.example";
+const CERTIFICATE: &str = "smtp.pem";
+const KEY: &str = "smtp-key.pem";
 /// Until a started relay listens, and until a stopped one is gone.
 const PATIENCE: Duration = Duration::from_mins(2);
 const LOOK: Duration = Duration::from_millis(2);
@@ -46,6 +48,8 @@ pub(crate) type More<'a> = &'a str;
 pub(crate) struct Relay {
     pub(crate) name: String,
     pub(crate) door: Door,
+    /// Where it takes mail by SMTP: TLS at once or STARTTLS.
+    pub(crate) smtp: Door,
     pub(crate) metrics: Door,
     role: Role,
     config: PathBuf,
@@ -83,7 +87,24 @@ impl Base {
             "init: {}",
             String::from_utf8_lossy(&made.stderr)
         );
+        base.certify()?;
         Ok(base)
+    }
+
+    // Clients sign in under TLS only. Nobody checks whose certificate it is.
+    fn certify(&self) -> anyhow::Result<()> {
+        let made = Command::new("openssl")
+            .current_dir(self.home())
+            .args(["req", "-x509", "-newkey", "ec", "-pkeyopt"])
+            .args(["ec_paramgen_curve:prime256v1", "-nodes", "-days", "30"])
+            .args(["-keyout", KEY, "-out", CERTIFICATE])
+            .args(["-subj", &format!("/CN={HOST}")])
+            .args(["-addext", &format!("subjectAltName=DNS:{HOST}")])
+            .output()
+            .context("openssl, for a certificate")?;
+        let said = String::from_utf8_lossy(&made.stderr);
+        ensure!(made.status.success(), "openssl: {said}");
+        Ok(())
     }
 
     fn home(&self) -> PathBuf {
@@ -107,7 +128,7 @@ impl Base {
         sink: &Sink,
         more: More<'_>,
     ) -> anyhow::Result<Relay> {
-        let (door, metrics) = (free_address()?, free_address()?);
+        let (door, smtp, metrics) = (free_address()?, free_address()?, free_address()?);
         let config = self.home().join(format!("{name}.toml"));
         let node = match self.database {
             Database::Sqlite => String::new(),
@@ -122,6 +143,10 @@ bounce_domain = "bounce.{HOST}"
 url = "{url}"
 [http]
 listen = ["{door}"]
+[smtp]
+enabled = true
+listen = [{{ address = "{smtp}", banner_after_ms = 3000 }}]
+certificates = [{{ certificate = "{CERTIFICATE}", key = "{KEY}" }}]
 [metrics]
 listen = "{metrics}"
 [dns]
@@ -146,6 +171,7 @@ journal = "{name}.journal"
         Ok(Relay {
             name: name.to_owned(),
             door,
+            smtp,
             metrics,
             role,
             config,

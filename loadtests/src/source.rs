@@ -49,13 +49,16 @@ pub(crate) struct Load {
 pub(crate) enum Way {
     /// `POST /emails` over connections that are kept.
     Http,
-    /// Whole messages, transaction after transaction in sessions that are kept.
+    /// Whole messages, transaction after transaction in sessions that are kept; without a key.
     Smtp,
+    /// The same under TLS, each session signed in as one of the tenants.
+    Submission,
 }
 
 enum Connection {
     Http(Client),
-    Smtp(smtp::Client),
+    /// And the number of the tenant that it speaks for.
+    Smtp(smtp::Client, u32),
 }
 
 /// What clients were told.
@@ -131,9 +134,15 @@ async fn client(number: usize, shared: Arc<Shared>) {
         .iter()
         .cycle()
         .skip(number % shared.doors.len().max(1));
-    let connect = |door: &Door| match shared.load.way {
-        Way::Http => Connection::Http(Client::new(*door)),
-        Way::Smtp => Connection::Smtp(smtp::Client::new(*door)),
+    let count = shared.load.tenants.len().max(1);
+    let own = shared.load.tenants.get(number % count);
+    let connect = |door: &Door| match (shared.load.way, own) {
+        (Way::Submission, Some(own)) => {
+            let key = Some(own.token.clone());
+            Connection::Smtp(smtp::Client::new(*door, key), own.number)
+        }
+        (Way::Http, _) => Connection::Http(Client::new(*door)),
+        (Way::Smtp | Way::Submission, _) => Connection::Smtp(smtp::Client::new(*door, None), 0),
     };
     let Some(mut connection) = doors.next().map(connect) else {
         return;
@@ -160,7 +169,7 @@ impl Connection {
     fn is_closed(&self) -> bool {
         match self {
             Self::Http(client) => client.is_closed(),
-            Self::Smtp(client) => client.is_closed(),
+            Self::Smtp(client, _) => client.is_closed(),
         }
     }
 }
@@ -179,21 +188,23 @@ impl Shared {
         let tenant = usize::try_from(ticket % count).ok();
         match (connection, tenant.and_then(|at| self.load.tenants.get(at))) {
             (Connection::Http(client), Some(tenant)) => self.post(tenant, client).await,
-            (Connection::Smtp(client), _) => self.transfer(client).await,
+            (Connection::Smtp(client, own), _) => self.transfer(*own, client).await,
             (Connection::Http(_), None) => {}
         }
     }
 
-    async fn transfer(&self, client: &mut smtp::Client) {
-        let number = self.ledger.posted(0, self.load.phase);
+    async fn transfer(&self, tenant: u32, client: &mut smtp::Client) {
+        let number = self.ledger.posted(tenant, self.load.phase);
         let to = recipient(number, self.load.sites);
         let message = self.content.message(number, &to);
         self.tell(match client.send(&to, &message).await {
-            Ok(250) => {
-                self.ledger.acknowledged(number, None);
+            Ok(smtp::Reply { code: 250, id }) => {
+                self.ledger.acknowledged(number, id);
                 0
             }
-            Ok(400..=499) => 1,
+            Ok(smtp::Reply {
+                code: 400..=499, ..
+            }) => 1,
             Ok(_) => 2,
             Err(_) => 3,
         });

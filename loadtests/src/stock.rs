@@ -11,8 +11,8 @@ use anyhow::{Context, ensure};
 use bytes::Bytes;
 use postrider_gate::{MasterKey, Provision, Service, TenantDefaults};
 use postrider_model::{
-    ApiToken, Domain, EmailAddress, Event, EventKind, KeyStatus, Limits, MessageId, RecipientId,
-    Stream, TenantId, Timestamp,
+    ApiToken, Domain, EmailAddress, Event, EventKind, KeyStatus, Language, Limits, MessageId, Ramp,
+    RecipientId, Stream, TenantId, Timestamp,
 };
 use postrider_runtime::{Clock, Rng};
 use postrider_store::{
@@ -142,9 +142,7 @@ impl Stock {
         let reply_to = EmailAddress::parse(&format!("office{number}@client.test"))?;
         let name = format!("Client {number}");
         let provision = &self.0.provision;
-        let made = provision
-            .tenant(&name, reply_to, TenantDefaults { limits })
-            .await?;
+        let made = provision.tenant(&name, reply_to, known(limits)).await?;
         Ok(Tenant {
             number,
             id: made.tenant.id,
@@ -186,6 +184,16 @@ impl Stock {
         ensure!(committed == Committed::Stored, "not stored: {committed:?}");
         ledger.acknowledged(number, Some(id));
         Ok(())
+    }
+}
+
+/// Of somebody who needs no ramp.
+fn known(limits: Limits) -> TenantDefaults {
+    TenantDefaults {
+        limits,
+        language: Language::default(),
+        ramp: Ramp::PAST,
+        is_confirmed: true,
     }
 }
 

@@ -155,12 +155,15 @@ impl Speed {
         }
         #[expect(clippy::cast_precision_loss, reason = "kB")]
         figures.set("RSS peak MB", server.used().0.rss_peak_kb as f64 / 1_024.0);
+        let mut verdicts = Vec::new();
         if let Server::Relay { .. } = server {
             self.note_signatures(&mut figures);
+            let came = self.by_smtp(server, phase + 1, &mut figures, &mut verdicts);
+            is_whole &= came.await?;
         }
         let ledger = server.ledger();
         let (unsigned, count) = (ledger.unsigned(), ledger.count(|_| true));
-        let verdicts = vec![
+        verdicts.extend([
             Verdict::promise(
                 "all that was taken arrived",
                 is_whole && count.missing == 0,
@@ -171,8 +174,58 @@ impl Speed {
                 unsigned == 0,
                 format!("{unsigned} of {} are not", count.arrived),
             ),
-        ];
+        ]);
         Ok(Found { figures, verdicts })
+    }
+
+    /// The same mail through the other door, next to what it cost through the first.
+    async fn by_smtp(
+        &self,
+        server: &Server<'_>,
+        mut phase: u16,
+        figures: &mut Figures,
+        verdicts: &mut Vec<Verdict>,
+    ) -> anyhow::Result<bool> {
+        let mut is_whole = true;
+        for size in &self.sizes {
+            let (name, messages) = (format!("{} by SMTP", size.name), size.messages);
+            for (messages, counts) in [(messages / 10, false), (messages, true)] {
+                let mail = size.mail(self.clients, 0.0);
+                let turn = server
+                    .pass_by(Some(Way::Submission), mail, phase, messages)
+                    .await?;
+                phase += 1;
+                is_whole &= turn.is_whole;
+                if counts {
+                    turn.note(figures, &name);
+                    say(&format!("  {name}: {:?}", turn.told));
+                }
+            }
+            let cpu = |name: &str| figures.get(&format!("{name}: CPU µs/message"));
+            let ratio = cpu(&name) / cpu(&size.name);
+            figures.set(format!("{name}: CPU over HTTP's"), ratio);
+            verdicts.push(Verdict::figure(
+                &format!("{name}: at most 15 % more CPU than by HTTP"),
+                ratio <= 1.15,
+                format!("{ratio:.2} times"),
+            ));
+        }
+        // One at a time: as programs send, and as they wait for the answer.
+        if let Some(size) = self.sizes.first() {
+            let mail = size.mail(1, self.idle_rate);
+            let turn = server
+                .pass_by(Some(Way::Submission), mail, phase, self.idle)
+                .await?;
+            is_whole &= turn.is_whole;
+            turn.note_spreads(figures, "idle by SMTP");
+            let p99 = figures.get("idle by SMTP: acknowledged ms p99");
+            verdicts.push(Verdict::figure(
+                "acknowledged by SMTP within 100 ms (p99)",
+                p99 < 100.0,
+                format!("{p99:.1} ms"),
+            ));
+        }
+        Ok(is_whole)
     }
 
     fn note_signatures(&self, figures: &mut Figures) {
@@ -245,7 +298,27 @@ impl Size {
 
 impl Server<'_> {
     async fn pass(&self, mail: Mail, phase: u16, messages: u64) -> anyhow::Result<Turn> {
+        self.pass_by(None, mail, phase, messages).await
+    }
+
+    // By this way, or by the one that the server is first of all for.
+    async fn pass_by(
+        &self,
+        way: Option<Way>,
+        mail: Mail,
+        phase: u16,
+        messages: u64,
+    ) -> anyhow::Result<Turn> {
         let (load, door) = match self {
+            Self::Relay {
+                relay,
+                stage,
+                tenants,
+            } if way == Some(Way::Submission) => {
+                let load = stage.load(mail, tenants, phase, messages);
+                let way = Way::Submission;
+                (Load { way, ..load }, relay.smtp)
+            }
             Self::Relay {
                 relay,
                 stage,

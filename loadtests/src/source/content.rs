@@ -107,9 +107,37 @@ fn base64(size: usize) -> String {
     (0..letters).map(letter).collect()
 }
 
+/// These bytes (RFC 4648 section 4).
+pub(super) fn in_base64(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let at = |n: usize| u32::from(group.get(n).copied().unwrap_or(0));
+        let bits = at(0) << 16 | at(1) << 8 | at(2);
+        for n in 0..4_usize {
+            let letter = usize::try_from(bits >> (18 - 6 * n) & 63).unwrap_or(0);
+            let letter = BASE64.get(letter).copied().map_or('A', char::from);
+            text.push(if n > group.len() { '=' } else { letter });
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_in_base64_are_padded() {
+        for (bytes, want) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("\0a\0b", "AGEAYg=="),
+        ] {
+            assert_eq!(in_base64(bytes.as_bytes()), want);
+        }
+    }
 
     #[test]
     fn a_request_is_json_with_the_text_and_the_file() {

@@ -1,28 +1,47 @@
-//! One SMTP session that is kept, for a peer that has no HTTP door: transaction after transaction,
-//! its commands in one write where the server lets them be (RFC 2920).
+//! One SMTP session that is kept: transaction after transaction, its commands in one write (RFC 2920).
+//! Without encryption to a peer that knows its clients by their address; under TLS and signed in to a
+//! relay.
 
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use postrider_model::{ApiToken, MessageId};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::content::in_base64;
 use crate::relay::HOST;
 
 /// As long as SMTP clients wait for a final dot's answer (RFC 5321 section 4.5.3.2.6), nearly.
 const PATIENCE: Duration = Duration::from_mins(5);
 
+trait Pipe: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Pipe for T {}
+
+type Stream = BufReader<Box<dyn Pipe>>;
+
 /// A session, opened when it is first needed.
 pub(super) struct Client {
     door: SocketAddr,
-    stream: Option<BufReader<TcpStream>>,
+    /// As whom it signs in, under TLS.
+    key: Option<ApiToken>,
+    stream: Option<Stream>,
+}
+
+/// What was answered last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reply {
+    pub(super) code: u16,
+    /// In `queued as <id>`.
+    pub(super) id: Option<MessageId>,
 }
 
 impl Client {
-    pub(super) fn new(door: SocketAddr) -> Self {
-        Self { door, stream: None }
+    pub(super) fn new(door: SocketAddr, key: Option<ApiToken>) -> Self {
+        let stream = None;
+        Self { door, key, stream }
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -30,45 +49,66 @@ impl Client {
     }
 
     /// Hands over a message with one recipient; its lines end with CRLF and none begins with a
-    /// dot. The code of the answer that decided.
-    pub(super) async fn send(&mut self, to: &str, message: &str) -> io::Result<u16> {
+    /// dot. The answer that decided.
+    pub(super) async fn send(&mut self, to: &str, message: &str) -> io::Result<Reply> {
         let sent = timeout(PATIENCE, self.transaction(to, message)).await;
         let sent = sent.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
-        if !matches!(sent, Ok(250)) {
+        if !matches!(sent, Ok(Reply { code: 250, .. })) {
             self.stream = None;
         }
         sent
     }
 
-    async fn transaction(&mut self, to: &str, message: &str) -> io::Result<u16> {
+    async fn transaction(&mut self, to: &str, message: &str) -> io::Result<Reply> {
         if self.stream.is_none() {
-            let stream = TcpStream::connect(self.door).await?;
-            stream.set_nodelay(true)?;
-            let mut stream = BufReader::new(stream);
-            reply(&mut stream).await?;
-            stream.write_all(b"EHLO source.test\r\n").await?;
-            reply(&mut stream).await?;
-            self.stream = Some(stream);
+            self.stream = Some(open(self.door, self.key.as_ref()).await?);
         }
         let Some(stream) = &mut self.stream else {
             return Err(io::ErrorKind::NotConnected.into());
         };
         let commands = format!("MAIL FROM:<bounce@bounce.{HOST}>\r\nRCPT TO:<{to}>\r\nDATA\r\n");
         stream.write_all(commands.as_bytes()).await?;
+        stream.flush().await?;
         for want in [250, 250, 354] {
-            let code = reply(stream).await?;
-            if code != want {
-                return Ok(code);
+            let answered = reply(stream).await?;
+            if answered.code != want {
+                return Ok(answered);
             }
         }
         stream.write_all(message.as_bytes()).await?;
         stream.write_all(b".\r\n").await?;
+        stream.flush().await?;
         reply(stream).await
     }
 }
 
-/// A reply's code, whatever its lines say.
-async fn reply(stream: &mut BufReader<TcpStream>) -> io::Result<u16> {
+async fn open(door: SocketAddr, key: Option<&ApiToken>) -> io::Result<Stream> {
+    let tcp = TcpStream::connect(door).await?;
+    tcp.set_nodelay(true)?;
+    let mut commands = vec!["EHLO source.test".to_owned()];
+    let pipe: Box<dyn Pipe> = if let Some(key) = key {
+        let given = in_base64(format!("\0source\0{}", key.expose()).as_bytes());
+        commands.push(format!("AUTH PLAIN {given}"));
+        let any = postrider_tls::opportunistic();
+        Box::new(postrider_tls::connect(&any, HOST, tcp).await?)
+    } else {
+        Box::new(tcp)
+    };
+    let mut stream = BufReader::new(pipe);
+    reply(&mut stream).await?;
+    for command in commands {
+        let line = format!("{command}\r\n");
+        stream.write_all(line.as_bytes()).await?;
+        stream.flush().await?;
+        if reply(&mut stream).await?.code >= 400 {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+    }
+    Ok(stream)
+}
+
+/// A reply by its last line.
+async fn reply(stream: &mut Stream) -> io::Result<Reply> {
     let mut line = String::new();
     loop {
         line.clear();
@@ -78,7 +118,12 @@ async fn reply(stream: &mut BufReader<TcpStream>) -> io::Result<u16> {
         let code = line.get(..3).and_then(|code| code.parse().ok());
         match (code, line.as_bytes().get(3)) {
             (Some(_), Some(b'-')) => {}
-            (Some(code), _) => return Ok(code),
+            (Some(code), _) => {
+                let id = line
+                    .split(' ')
+                    .find_map(|word| word.trim_end().parse().ok());
+                return Ok(Reply { code, id });
+            }
             (None, _) => return Err(io::ErrorKind::InvalidData.into()),
         }
     }
@@ -99,14 +144,14 @@ mod tests {
             ..Manners::default()
         };
         let sink = Sink::start(manners, ledger.clone()).await.unwrap();
-        let mut client = Client::new(exchanger(0, sink.port));
+        let mut client = Client::new(exchanger(0, sink.port), None);
         for (number, head) in numbers
             .into_iter()
             .zip(["DKIM-Signature: v=1", "Subject: x"])
         {
             let message = format!("{head}\r\n\r\nDKIM-Signature: no field\r\n");
             let sent = client.send(&recipient(number, 1), &message).await.unwrap();
-            assert_eq!((sent, client.is_closed()), (250, false));
+            assert_eq!((sent.code, client.is_closed()), (250, false));
         }
         assert_eq!(ledger.count(|_| true).arrived, 2);
         assert_eq!(ledger.unsigned(), 1);

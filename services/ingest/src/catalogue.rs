@@ -8,7 +8,7 @@
 mod entries;
 mod page;
 
-use postrider_model::EnhancedCode;
+use postrider_model::{EnhancedCode, Timestamp};
 
 pub use page::{MATTERS, page};
 
@@ -94,6 +94,13 @@ impl Entry {
         let places = self.places();
         self.sentence.len() - places.iter().map(|name| name.len() + 2).sum::<usize>()
     }
+}
+
+/// A time as people read it: `2026-02-01 00:00 UTC`.
+pub(crate) fn moment(at: Timestamp) -> String {
+    let text = at.to_string();
+    let minutes = text.get(..16).unwrap_or(&text);
+    format!("{} UTC", minutes.replace('T', " "))
 }
 
 // The first `{name}`, with what stands before and behind it.

@@ -9,7 +9,7 @@ use postrider_message::{ComposeError, ComposeReason, MessageError};
 use postrider_model::{KeyError, RecipientState};
 use postrider_store::{Period, StoreError, StoredEmail};
 
-use crate::catalogue::Entry;
+use crate::catalogue::{Entry, moment};
 
 /// How long a client should wait for what mends itself, and for what a person must mend.
 const SOON: u32 = 5;
@@ -121,7 +121,7 @@ fn of_quota(over: &QuotaExceeded) -> Problem {
         QuotaOf::NewRecipients => Entry::NEW_RECIPIENTS,
     };
     let (limit, used) = (over.limit.to_string(), over.used.to_string());
-    let at = over.resets_at.to_string();
+    let at = moment(over.resets_at);
     let values = [("limit", limit.as_str()), ("used", &used), ("at", &at)];
     of_entry(&entry, &values).retry_after(seconds)
 }
@@ -261,7 +261,7 @@ pub(crate) fn of_denied(denied: &Denied) -> Problem {
     match denied {
         // One answer for both: nobody learns which keys were once good.
         Denied::UnknownKey | Denied::RevokedKey => invalid_key(),
-        Denied::Expired { at } => of_entry(&Entry::KEY_EXPIRED, &[("at", &at.to_string())]),
+        Denied::Expired { at } => of_entry(&Entry::KEY_EXPIRED, &[("at", &moment(*at))]),
         Denied::WrongNetwork { from } => {
             of_entry(&Entry::OTHER_NETWORK, &[("ip", &from.to_string())])
         }
@@ -329,4 +329,4 @@ fn sentence(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

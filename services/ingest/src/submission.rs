@@ -10,6 +10,7 @@
 //! patience      how long is waited for what
 //! wire          sockets and TLS
 //! record        the black box of one session; `verdict` says in a sentence what came of it
+//! latecomers    programs that are slow to start TLS get more time the next time
 //! keeper        keeps black boxes, beside the mail and never in its way
 //! ```
 //!
@@ -19,6 +20,7 @@ mod config;
 mod crowd;
 mod handing_over;
 mod keeper;
+mod latecomers;
 mod patience;
 mod record;
 mod replies;
@@ -44,6 +46,7 @@ use crate::Ports;
 use crate::instruments::{Connection, SmtpInstruments};
 use crowd::{Crowd, Full, Seat};
 use keeper::Keeper;
+use latecomers::Latecomers;
 use tarpit::Tarpit;
 
 pub use config::SmtpConfig;
@@ -65,6 +68,7 @@ pub(crate) struct SmtpDoor {
     pub(crate) talk: Arc<postrider_smtp::Config>,
     pub(crate) talk_without_tls: Arc<postrider_smtp::Config>,
     pub(crate) tarpit: Tarpit,
+    pub(crate) latecomers: Latecomers,
     pub(crate) keeper: Keeper,
     pub(crate) shutdown: Shutdown,
     pub(crate) instruments: SmtpInstruments,
@@ -92,7 +96,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 const HELP: &str = "Sign in under TLS with any user name and your key as password";
 
-/// What is kept of the time to drain for the black boxes.
+/// How long the gate has for messages whose session was cut off.
+const FINISHING: Duration = Duration::from_secs(5);
+
+/// How long black boxes have to be written, after everything else.
 const KEEPING: Duration = Duration::from_secs(2);
 
 /// Takes mail on these listeners until shutdown begins; returns when its tasks are gone.
@@ -102,10 +109,11 @@ pub(crate) async fn run(
     listeners: Vec<SmtpListener>,
     shutdown: Shutdown,
 ) {
+    // Shown from the start, with 0, also where this door stays shut.
+    let instruments = SmtpInstruments::new(&ports.metrics);
     if listeners.is_empty() {
         return;
     }
-    let instruments = SmtpInstruments::new(&ports.metrics);
     let (keeper, keeping) = keeper::keeper(Arc::clone(&ports.sessions), instruments.lost.clone());
     let mut kept = JoinSet::new();
     kept.spawn(keeping.run());
@@ -118,7 +126,9 @@ pub(crate) async fn run(
         report(ended);
     }
     door.tasks.close();
-    door.tasks.wait().await;
+    if timeout(FINISHING, door.tasks.wait()).await.is_err() {
+        tracing::warn!("messages were cut off: the store did not take them; none was acknowledged");
+    }
     // Its task ends with the last that could tell it something.
     drop(door);
     let all = async { while kept.join_next().await.is_some() {} };
@@ -153,6 +163,7 @@ impl SmtpDoor {
             talk: talk(StartTls::Offered),
             talk_without_tls: talk(StartTls::Unavailable),
             tarpit: Tarpit::new(config.tarpit),
+            latecomers: Latecomers::default(),
             crowd: Crowd::new(config.connections_most, config.connections_of_one_most),
             ports,
             config,
@@ -194,6 +205,8 @@ async fn listen(door: Arc<SmtpDoor>, listener: SmtpListener) {
             Some(ended) = visits.join_next() => report(ended),
             accepted = tcp.accept() => match accepted {
                 Ok((tcp, peer)) => {
+                    // An IPv4 client on a socket that takes both is shown as one.
+                    let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
                     let guest = Guest { peer, port: Arc::clone(&port) };
                     visits.spawn(welcome(Arc::clone(&door), tcp, guest));
                 }

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use postrider_gate::RateState;
-use postrider_model::Timestamp;
+use postrider_gate::{NameFault, RateState};
+use postrider_model::{EmailAddress, Timestamp};
 
 use super::*;
 
@@ -21,8 +21,13 @@ fn line(problem: &Problem) -> String {
 }
 
 fn over(period: Period, limit: u32, used: u64, recipients: usize) -> AcceptError {
+    over_by(QuotaOf::Plan, (period, limit, used, recipients))
+}
+
+fn over_by(by: QuotaOf, of: (Period, u32, u64, usize)) -> AcceptError {
+    let (period, limit, used, recipients) = of;
     QuotaExceeded {
-        by: QuotaOf::Plan,
+        by,
         period,
         limit,
         used,
@@ -33,7 +38,8 @@ fn over(period: Period, limit: u32, used: u64, recipients: usize) -> AcceptError
     .into()
 }
 
-fn accept_errors() -> Vec<AcceptError> {
+/// One of each, for the tables of both doors.
+pub(crate) fn accept_errors() -> Vec<AcceptError> {
     let at = Timestamp::parse("2026-01-31T08:00:00Z").unwrap();
     vec![
         AcceptError::NoRecipients,
@@ -56,6 +62,39 @@ fn accept_errors() -> Vec<AcceptError> {
         over(Period::Day, 10, 9, 2),
         over(Period::Month, 1_000, 1_000, 1),
         over(Period::Day, 10, 0, 11),
+        over_by(QuotaOf::Ramp, (Period::Day, 50, 50, 1)),
+        over_by(QuotaOf::Key, (Period::KeyDay, 20, 20, 1)),
+        over_by(QuotaOf::NewRecipients, (Period::NewHour, 25, 25, 1)),
+        over_by(QuotaOf::Unconfirmed, (Period::Month, 20, 20, 1)),
+        AcceptError::SeveralFrom { given: 2 },
+        AcceptError::Message(MessageError::FromGroup),
+        AcceptError::Message(MessageError::Sealed),
+        AcceptError::Message(MessageError::Loop { hops: 31, most: 30 }),
+        AcceptError::BadOption {
+            header: "X-Postrider-Stream".to_owned(),
+            value: "fast".to_owned(),
+            reason: "write transactional or bulk",
+        },
+        AcceptError::BulkTooLarge {
+            size: 1_000_000,
+            recipients: 900,
+            most: 100,
+        },
+        AcceptError::DeniedNow(Denied::Suspended),
+        AcceptError::DeniedNow(Denied::Expired { at }),
+        AcceptError::DeniedNow(Denied::WrongNetwork {
+            from: "192.0.2.1".parse().unwrap(),
+        }),
+        AcceptError::NotConfirmed {
+            reply_to: EmailAddress::parse("joe@joesgarage.example").unwrap(),
+        },
+        AcceptError::UnknownReplyTo {
+            address: EmailAddress::parse("ann@advisors.example").unwrap(),
+        },
+        AcceptError::NameRefused {
+            name: "PayPal".to_owned(),
+            reason: NameFault::Brand("PayPal".to_owned()),
+        },
         AcceptError::SpaceIsShort,
         AcceptError::NoSigningKey,
         AcceptError::NoReturnPath,

@@ -23,6 +23,8 @@ const HALF_BYTES: usize = 16 * 1024;
 const LINE_MOST: usize = 512;
 /// Messages that are named.
 const EMAILS_MOST: usize = 200;
+/// How soon it is written that there is something new.
+const MOMENT: Duration = Duration::from_millis(200);
 /// How often a session that lasts is written anew.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -42,8 +44,8 @@ pub(crate) struct Record {
     tail_bytes: usize,
     left_out: usize,
     emails: Vec<MessageId>,
-    /// Whether it has something to show that was not written yet.
-    has_news: bool,
+    /// Since when it has something to show that was not written yet.
+    news: Option<Instant>,
     written: Option<Instant>,
 }
 
@@ -64,7 +66,7 @@ impl Record {
             tail_bytes: 0,
             left_out: 0,
             emails: Vec::new(),
-            has_news: false,
+            news: None,
             written: None,
         }
     }
@@ -86,7 +88,7 @@ impl Record {
 
     pub(crate) fn accepted(&mut self, email: Option<MessageId>) {
         self.facts.accepted += 1;
-        self.has_news = true;
+        self.has_news();
         if let Some(email) = email
             && self.emails.len() < EMAILS_MOST
             && !self.emails.contains(&email)
@@ -97,18 +99,18 @@ impl Record {
 
     /// A refusal is worth showing.
     pub(crate) fn has_news(&mut self) {
-        self.has_news = true;
+        self.news.get_or_insert_with(Instant::now);
     }
 
-    /// When it should be written; `None` while there is nothing new.
+    /// When it should be written; `None` while there is nothing new. Most sessions are over before.
     pub(crate) fn due(&self) -> Option<Instant> {
-        let soonest = || self.written.map_or_else(Instant::now, |at| at + PAUSE);
-        self.has_news.then(soonest)
+        let soonest = self.news? + MOMENT;
+        Some(self.written.map_or(soonest, |at| soonest.max(at + PAUSE)))
     }
 
     /// As it is now, while the session lasts.
     pub(crate) fn so_far(&mut self) -> Session {
-        self.has_news = false;
+        self.news = None;
         self.written = Some(Instant::now());
         self.session(None)
     }

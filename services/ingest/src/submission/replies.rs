@@ -9,7 +9,7 @@ use postrider_model::SessionCode;
 use postrider_smtp::{Refusal, Reply};
 use postrider_store::{Period, StoreError};
 
-use crate::catalogue::Entry;
+use crate::catalogue::{Entry, moment};
 use crate::submission::SmtpConfig;
 use crate::submission::crowd::Full;
 
@@ -132,7 +132,7 @@ pub(crate) fn of_denied(denied: &Denied) -> Told {
     match denied {
         // One answer for both: nobody learns which passwords were once good.
         Denied::UnknownKey | Denied::RevokedKey => plain(Entry::PASSWORD_UNKNOWN),
-        Denied::Expired { at } => told(Entry::KEY_EXPIRED, &[("at", &at.to_string())]),
+        Denied::Expired { at } => told(Entry::KEY_EXPIRED, &[("at", &moment(*at))]),
         Denied::WrongNetwork { from } => told(Entry::OTHER_NETWORK, &[("ip", &from.to_string())]),
         Denied::Suspended => plain(Entry::SUSPENDED),
         Denied::RateLimited { rate, .. } => {
@@ -163,7 +163,7 @@ pub(crate) fn of_accept(error: &AcceptError) -> Told {
             told(Entry::SCHEDULED_TOO_LATE, &[("days", &days)])
         }
         AcceptError::ExpiresTooEarly { at, .. } => {
-            told(Entry::EXPIRES_TOO_EARLY, &[("at", &at.to_string())])
+            told(Entry::EXPIRES_TOO_EARLY, &[("at", &moment(*at))])
         }
         AcceptError::BadOption { header, reason, .. } => {
             told(Entry::OPTION, &[("header", header), ("reason", reason)])
@@ -211,7 +211,7 @@ fn of_quota(over: &QuotaExceeded) -> Told {
         (QuotaOf::Plan, _) => Entry::DAY,
     };
     let (limit, used) = (over.limit.to_string(), over.used.to_string());
-    let (given, at) = (over.recipients.to_string(), over.resets_at.to_string());
+    let (given, at) = (over.recipients.to_string(), moment(over.resets_at));
     let values = [
         ("limit", limit.as_str()),
         ("used", used.as_str()),

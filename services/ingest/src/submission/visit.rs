@@ -172,10 +172,16 @@ impl<'d> Visit<'d> {
         let may_stop = !self.talk.in_transaction();
         let deadline = self.patience.deadline(self.waiting(), &self.door.config);
         let news = self.record.due();
+        if news.is_some_and(|at| at <= Instant::now()) {
+            self.keep_so_far();
+            return Ok(());
+        }
         let space = self.talk.space();
         tokio::select! {
             biased;
             () = self.door.shutdown.begun(), if may_stop => self.turn_away(Entry::STOPPING),
+            // Before reading: who never stops talking has an end too.
+            () = sleep_until(deadline.at) => self.turn_away(deadline.entry),
             read = self.wire.read(space) => match read {
                 Ok(bytes) if bytes > 0 => return self.heard(bytes),
                 _ => {
@@ -183,13 +189,14 @@ impl<'d> Visit<'d> {
                     return Err(Over);
                 }
             },
-            () = sleep_until(deadline.at) => self.turn_away(deadline.entry),
-            () = sleep_until(news.unwrap_or(deadline.at)), if news.is_some() => {
-                let session = self.record.so_far();
-                self.door.keeper.keep(session);
-            }
+            () = sleep_until(news.unwrap_or(deadline.at)), if news.is_some() => self.keep_so_far(),
         }
         Ok(())
+    }
+
+    fn keep_so_far(&mut self) {
+        let session = self.record.so_far();
+        self.door.keeper.keep(session);
     }
 
     fn heard(&mut self, bytes: usize) -> Result<(), Over> {
@@ -201,6 +208,8 @@ impl<'d> Visit<'d> {
         }
         let first: &[u8] = self.talk.space();
         if matches!(sniff(first), Some(Opening::Tls | Opening::Ssl2)) {
+            let from = (self.guest.peer.ip(), self.guest.port.number);
+            self.door.latecomers.was_late(from, Instant::now());
             self.record.client("[a TLS handshake]".to_owned());
             self.broken(Entry::TLS_TOO_LATE, &[]);
             return Err(Over);

@@ -32,7 +32,7 @@ use crate::line::Line;
 pub(crate) struct Relay {
     /// Waits 3 s for a client to open with TLS, as port 465 does.
     pub(crate) slow: SocketAddr,
-    /// Greets after 50 ms, as 587 and 2525 do.
+    /// Greets after 150 ms, as 587 and 2525 do.
     pub(crate) quick: SocketAddr,
     pub(crate) http: SocketAddr,
     /// A tenant that is known, its key and its password.
@@ -94,7 +94,7 @@ impl Relay {
                 tcp: http_tcp,
                 tls: None,
             }],
-            smtp: vec![door(slow_tcp, 3_000), door(quick_tcp, 50)],
+            smtp: vec![door(slow_tcp, 3_000), door(quick_tcp, 150)],
         };
         let config = Config {
             smtp,

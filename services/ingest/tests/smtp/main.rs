@@ -10,6 +10,8 @@ mod boxes;
 mod forms;
 mod harness;
 mod hostile;
+mod latecomers;
 mod limits;
 mod line;
 mod sending;
+mod talkers;

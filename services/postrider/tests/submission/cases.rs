@@ -3,6 +3,7 @@
 
 mod closing;
 mod envelope;
+mod newcomer;
 mod pace;
 mod recorded;
 mod secrets;

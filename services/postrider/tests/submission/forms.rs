@@ -24,7 +24,8 @@ const AT_ONCE: usize = 8;
 enum Tls {
     None,
     Implicit,
-    StartTls,
+    /// STARTTLS.
+    Upgrade,
     /// Implicit on 465 and by STARTTLS elsewhere, as programs of that age have it.
     Old,
 }
@@ -32,7 +33,7 @@ enum Tls {
 const TLS: [(Tls, &str); 4] = [
     (Tls::None, "none"),
     (Tls::Implicit, "SSL/TLS"),
-    (Tls::StartTls, "STARTTLS"),
+    (Tls::Upgrade, "STARTTLS"),
     (Tls::Old, "TLS 1.0 at most"),
 ];
 
@@ -128,7 +129,7 @@ async fn cell(scene: &Scene, port: u16, tls: Tls, auth: Auth) -> &'static str {
     let mut line = match tls {
         Tls::None => Line::plain(scene.smtp).await,
         Tls::Implicit => Line::implicit(scene.smtp).await,
-        Tls::StartTls | Tls::Old => Line::starttls(scene.smtp, "vm").await,
+        Tls::Upgrade | Tls::Old => Line::starttls(scene.smtp, "vm").await,
     };
     let to = scene.to("form");
     let reply = send(scene, &mut line, auth, &to).await;
@@ -177,7 +178,7 @@ async fn send(scene: &Scene, line: &mut Line, auth: Auth, to: &str) -> String {
         .await
 }
 
-/// A ClientHello of TLS 1.0: one suite, no extensions.
+/// A `ClientHello` of TLS 1.0: one suite, no extensions.
 fn old_hello() -> Vec<u8> {
     let mut body = vec![3, 1];
     body.extend_from_slice(&[7; 32]);

@@ -78,6 +78,16 @@ fn the_replies_as_they_are_read() {
 }
 
 #[test]
+fn what_the_gate_refuses_as_it_is_read() {
+    let config = SmtpConfig::default();
+    let lines: Vec<_> = crate::refusal::tests::accept_errors()
+        .iter()
+        .map(|error| wire(&of_accept(error), &config))
+        .collect();
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+#[test]
 fn where_a_page_explains_them_the_first_and_the_last_line_have_the_code() {
     let config = SmtpConfig {
         documentation: Some("https://docs.example/refusals".to_owned()),

@@ -20,7 +20,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 impl Visit<'_> {
     /// Greets, in TLS where the client began with it.
     pub(super) async fn open(&mut self) -> Result<(), Over> {
-        let wait = self.guest.port.banner_after;
+        let from = (self.guest.peer.ip(), self.guest.port.number);
+        let (latecomers, usual) = (&self.door.latecomers, self.guest.port.banner_after);
+        let wait = latecomers.wait(from, usual, Instant::now());
         let opening = match &self.wire {
             Wire::Plain(tcp) => first_bytes(tcp, wait).await,
             Wire::Tls(_) | Wire::Gone => None,
@@ -41,6 +43,7 @@ impl Visit<'_> {
                 self.talk.turn_away(reply);
                 return Ok(());
             }
+            Opening::Smtp | Opening::Silence if wait > usual => self.door.latecomers.waits(from),
             Opening::Smtp | Opening::Noise | Opening::Silence => {}
         }
         self.talk.greet();

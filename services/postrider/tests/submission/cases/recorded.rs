@@ -14,13 +14,12 @@ use crate::line::{Line, pack, whole};
 use crate::scene::Scene;
 
 /// Those whose replies do not hang on what a recipient is to the recorded server.
-const CLIENTS: [&str; 13] = [
+const CLIENTS: [&str; 12] = [
     "aiosmtplib",
     "curl",
     "cram_md5_by_hand",
     "express_maintenance",
     "go",
-    "javamail",
     "nodemailer",
     "perl",
     "phpmailer",
