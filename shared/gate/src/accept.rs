@@ -34,8 +34,6 @@ use crate::signing::KeyRing;
 
 /// How long an idempotency key stands.
 pub(crate) const CLAIM_LIFE: Duration = Duration::from_hours(24);
-/// Above this a message is parsed and signed on a blocking thread, in bytes.
-pub(crate) const INLINE_MOST: usize = 128 * 1024;
 
 /// The gate. One for all doors of a process.
 pub struct Gate {

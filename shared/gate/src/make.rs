@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use postrider_model::Timestamp;
+use postrider_runtime::apart;
 use postrider_store::NewMessage;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::accept::{AcceptError, Gate, INLINE_MOST};
+use crate::accept::{AcceptError, Gate};
 use crate::access::Caller;
 use crate::admit::Submission;
 use crate::asking::Unknown;
@@ -34,14 +35,10 @@ impl Gate {
         submission: Submission,
         now: Timestamp,
     ) -> Result<(Submission, Option<Once>), AcceptError> {
-        let large = submission.raw.len() > INLINE_MOST;
-        let caller = caller.clone();
+        let (size, caller) = (submission.raw.len(), caller.clone());
         let work = move || prepare(&caller, submission, now);
-        if !large {
-            return work();
-        }
-        let work = tokio::task::spawn_blocking(work).await;
-        work.map_err(|_| AcceptError::Stopped)?
+        let prepared = apart(size, work).await;
+        prepared.map_err(|_| AcceptError::Stopped)?
     }
 
     /// Makes what one submission becomes.
@@ -51,19 +48,16 @@ impl Gate {
         submission: Submission,
         now: Timestamp,
     ) -> Result<Made, AcceptError> {
-        let large = submission.raw.len() > INLINE_MOST;
+        let size = submission.raw.len();
         let mut left = COPIES_MOST;
         let mut orders = self.orders(caller, submission, &mut left, now)?;
         self.mark_suppressed(caller, &mut orders, now).await?;
         let room = self.room_for_copies(left).await?;
-        let (sealing, large) = (self.sealing(caller), large || orders.len() > 1);
-        let work = move || sealing.made(orders, now);
-        let made = if large {
-            let work = tokio::task::spawn_blocking(work).await;
-            work.map_err(|_| AcceptError::Stopped)?
-        } else {
-            work()
-        };
+        let sealing = self.sealing(caller);
+        // Each copy has a signature of its own.
+        let size = if orders.len() > 1 { usize::MAX } else { size };
+        let made = apart(size, move || sealing.made(orders, now)).await;
+        let made = made.map_err(|_| AcceptError::Stopped)?;
         self.count_refused(&made);
         made.map(|made| Made { room, ..made })
     }
@@ -96,7 +90,7 @@ impl Gate {
             }
             Ok(all)
         };
-        let made = tokio::task::spawn_blocking(work).await;
+        let made = apart(usize::MAX, work).await;
         let made = made.map_err(|_| AcceptError::Stopped)?;
         self.count_refused(&made);
         let mut made = made?;

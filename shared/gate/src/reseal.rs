@@ -6,9 +6,10 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use postrider_message::SignError;
 use postrider_model::{MessageId, TenantId, Timestamp};
+use postrider_runtime::apart;
 use postrider_store::{Resealed, StoreError};
 
-use crate::accept::{Gate, INLINE_MOST};
+use crate::accept::Gate;
 use crate::identity::Identity;
 use crate::seal::{Signed, signed};
 use crate::signing::Signers;
@@ -85,7 +86,7 @@ pub(crate) async fn signed_anew(
     signers: Signers,
     times: Times,
 ) -> Result<Signed, ResealError> {
-    let large = body.len() > INLINE_MOST;
+    let size = body.len();
     let work = move || {
         let Times { now, due_at, date } = times;
         let mut stamped = body.slice_ref(postrider_message::unsigned(&body));
@@ -98,13 +99,8 @@ pub(crate) async fn signed_anew(
         }
         signed(&stamped, &signers, (now, due_at))
     };
-    let signed = if large {
-        let work = tokio::task::spawn_blocking(work);
-        work.await.map_err(|_| ResealError::Stopped)?
-    } else {
-        work()
-    };
-    Ok(signed?)
+    let signed = apart(size, work).await;
+    Ok(signed.map_err(|_| ResealError::Stopped)??)
 }
 
 /// What the store is told of it. `was` is until when the old signatures stood.

@@ -13,9 +13,6 @@ use crate::refusal;
 
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
-/// Above this a request is read on a blocking thread, in bytes.
-const INLINE_MOST: usize = 128 * 1024;
-
 impl HttpDoor {
     /// Takes a message as JSON.
     pub(crate) async fn send(
@@ -108,17 +105,14 @@ pub(crate) fn refused(error: &AcceptError, id: &RequestId) -> Problem {
     problem
 }
 
-/// Does it here, or on a blocking thread where the body has this size: large ones take too long to
-/// be read between other tasks' turns.
+/// Reads what has this size here or on a thread of its own.
 pub(crate) async fn apart<T: Send + 'static>(
     size: usize,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {
-    if size <= INLINE_MOST {
-        return Ok(work());
-    }
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
-        tracing::error!(%error, "reading a request ended in a panic");
+    let done = postrider_runtime::apart(size, work).await;
+    done.map_err(|error| {
+        tracing::error!(%error, "a request was not read to its end");
         Problem::internal()
     })
 }
