@@ -12,6 +12,7 @@
 //! peer       Postfix with OpenDKIM, unpacked, for the same work
 //! meter      CPU, memory, writes from /proc; fsyncs; the relay's own counters
 //! machine    what it all ran on, and what a signature costs there
+//! memory     the page cache, full as on a machine that has been up
 //! plan       the kinds of scenario: flow, fairness, growth, fleet, speed, burst, heavy, slow
 //! report     figures side by side, verdicts
 //! ```
@@ -20,6 +21,7 @@ mod database;
 mod figures;
 mod ledger;
 mod machine;
+mod memory;
 mod meter;
 mod peer;
 mod plan;
@@ -39,6 +41,7 @@ use clap::Parser;
 
 use database::Kind;
 use machine::Machine;
+use memory::PageCache;
 use report::{Report, say};
 use scenario::{Plan, Scenario};
 
@@ -127,10 +130,16 @@ async fn run(
         .databases
         .iter()
         .filter(|kind| args.database.is_none_or(|one| one == **kind));
+    let is_of_cost = matches!(scenario.plan, Plan::Speed(_));
+    let cache = is_of_cost.then(|| PageCache::filled(&args.out));
+    let mut cache = cache.transpose()?;
     for run in 1..=args.runs.unwrap_or(scenario.runs) {
         // By turns, so that what else the machine does falls on all of them.
         for kind in kinds.clone() {
             say(&format!("{name}: run {run} on {}", kind.as_str()));
+            if let Some(cache) = &mut cache {
+                cache.fill()?;
+            }
             let found = plan::run(scenario, *kind, binary, &args.out).await?;
             report.add(kind.as_str(), found);
         }
