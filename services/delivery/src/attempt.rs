@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use postrider_model::{Event, EventKind, Timestamp, WaitCause, Waits};
-use postrider_store::{Lease, OpenMessage, Outcome, QueueRow, Settlement};
+use postrider_store::{Lease, Outcome, QueueRow, Settlement};
 use tokio::time::Instant;
 
 use self::open::Opened;
 use self::trouble::Trouble;
 use crate::Shared;
+use crate::bodies::Content;
 use crate::halt::Halt;
 use crate::provider::Provider;
 use crate::route::{self, Host, NoRoute, Route};
@@ -78,7 +79,7 @@ pub(crate) async fn run(shared: Arc<Shared>, order: Order) -> Ended {
         },
     };
     let mut left = opened.left;
-    let Some((message, parties)) = opened.ready else {
+    let Some((content, parties)) = opened.ready else {
         return Ended {
             left,
             health: Health::Nothing,
@@ -87,7 +88,7 @@ pub(crate) async fn run(shared: Arc<Shared>, order: Order) -> Ended {
     };
     let attempt = Attempt {
         shared: &shared,
-        message: &message,
+        content: &content,
         halt: &halt,
         begun,
         lease,
@@ -129,7 +130,7 @@ fn rest(
 
 struct Attempt<'a> {
     shared: &'a Shared,
-    message: &'a OpenMessage,
+    content: &'a Content,
     halt: &'a Halt,
     begun: Timestamp,
     lease: Lease,
@@ -228,7 +229,7 @@ impl Attempt<'_> {
     async fn deliver(&self, hosts: &[Host], parties: Vec<Party>) -> Vec<Left> {
         let visit = Visit {
             shared: self.shared,
-            message: self.message,
+            content: self.content,
             halt: self.halt,
             begun: self.begun,
             lease: self.lease,

@@ -21,6 +21,7 @@
 //! No keys, no policy about who may send, no byte of a message changed but for dot-stuffing.
 
 mod attempt;
+mod bodies;
 mod controls;
 mod dial;
 mod filter;
@@ -71,6 +72,7 @@ pub use pool::PoolLimits;
 pub use reseal::{Reseal, ResealFault};
 pub use session::Timeouts;
 
+use crate::bodies::Bodies;
 use crate::filter::Filter;
 use crate::identity::{Identity, IdentityError};
 use crate::instruments::Instruments;
@@ -187,6 +189,7 @@ pub(crate) struct Shared {
     router: Router,
     dialer: Dialer,
     pool: Pool,
+    bodies: Bodies,
     plaintext: PlaintextMemory,
     journal: Journal,
     standing: Standing,
@@ -283,6 +286,7 @@ impl Shared {
             },
             dialer: ports.dialer,
             pool: Pool::new(opener, config.pool.clone()),
+            bodies: Bodies::new(),
             plaintext: PlaintextMemory::default(),
             journal,
             standing,

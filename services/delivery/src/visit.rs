@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use postrider_model::{EmailAddress, RecipientId, Reply, Timestamp};
-use postrider_store::{self as store, OpenMessage};
+use postrider_store as store;
 
 use crate::Shared;
+use crate::bodies::Content;
 use crate::halt::Halt;
 use crate::outcome::{Context, Hint, OtherFamily, Phase, Verdict, WithoutOther, closes, judge};
 use crate::pool::Lease;
@@ -29,7 +30,7 @@ const STALE_MOST: u32 = 3;
 /// What a visit is about.
 pub(crate) struct Visit<'a> {
     pub(crate) shared: &'a Shared,
-    pub(crate) message: &'a OpenMessage,
+    pub(crate) content: &'a Content,
     pub(crate) halt: &'a Halt,
     /// When the attempt began, and under which lease.
     pub(crate) begun: Timestamp,
@@ -177,8 +178,8 @@ impl Visit<'_> {
         let mail = Mail {
             return_path: &first.recipient.return_path,
             recipients: &recipients,
-            body: &self.message.body,
-            smtputf8: self.message.smtputf8,
+            body: &self.content.bytes,
+            smtputf8: self.content.smtputf8,
         };
         let dotted = AtomicBool::new(false);
         let mut before_dot = |accepted: &[usize]| self.pass_dot(parties, accepted, &dotted);

@@ -10,6 +10,7 @@ use postrider_store::{
     Queue, QueueRow, Settled, Settlement, Shard, StoreError,
 };
 use sqlx::PgConnection;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::PostgresStore;
@@ -91,6 +92,11 @@ impl Queue for PostgresStore {
         Ok(bounded(self.open_message(message, recipients)).await?)
     }
 
+    async fn body(&self, message: MessageId) -> Result<Option<Bytes>, StoreError> {
+        let _alone = LARGE.acquire().await;
+        Ok(bounded(self.body_of(message)).await?)
+    }
+
     async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
         check(&settlement)?;
         self.writer().settle(settlement).await
@@ -124,8 +130,12 @@ struct MessageRow {
     expires_at: i64,
     selectors: String,
     sealed_until: i64,
-    bytes: Vec<u8>,
+    size: i64,
+    bytes: Option<Vec<u8>>,
 }
+
+/// Large bodies are read one at a time.
+static LARGE: Semaphore = Semaphore::const_new(1);
 
 impl PostgresStore {
     async fn open_message(
@@ -137,11 +147,12 @@ impl PostgresStore {
         // Indexes messages and bodies (primary keys), in the part of its day.
         let found: Option<MessageRow> = sqlx::query_as(
             "SELECT m.tenant, m.smtputf8, m.accepted_at, m.expires_at, m.selectors, m.sealed_until,
-                 b.bytes
+                 m.size, CASE WHEN m.size <= $2 THEN b.bytes END AS bytes
              FROM messages AS m JOIN bodies AS b ON b.message = m.id
              WHERE m.id = $1 AND b.message = $1",
         )
         .bind(message.uuid())
+        .bind(OpenMessage::SMALL_MOST.cast_signed())
         .fetch_optional(&mut *connection)
         .await?;
         let Some(row) = found else {
@@ -157,7 +168,8 @@ impl PostgresStore {
         Ok(Some(OpenMessage {
             id: message,
             tenant: postrider_model::TenantId::of(row.tenant),
-            body: Bytes::from(row.bytes),
+            size: place.number("size", row.size)?,
+            body: row.bytes.map(Bytes::from),
             smtputf8: row.smtputf8,
             accepted_at: Timestamp::from_micros(row.accepted_at),
             expires_at: Timestamp::from_micros(row.expires_at),
@@ -165,6 +177,17 @@ impl PostgresStore {
             sealed_until: Timestamp::from_micros(row.sealed_until),
             recipients,
         }))
+    }
+
+    async fn body_of(&self, message: MessageId) -> Result<Option<Bytes>, Fault> {
+        let mut connection = self.lend().await?;
+        // Index bodies (primary key), in the part of its day.
+        let bytes: Option<Vec<u8>> = sqlx::query_scalar("SELECT bytes FROM bodies WHERE message = $1")
+            .bind(message.uuid())
+            .fetch_optional(&mut *connection)
+            .await?;
+        connection.back();
+        Ok(bytes.map(Bytes::from))
     }
 }
 

@@ -10,6 +10,7 @@ use postrider_store::{
     Queue, QueueRow, Settled, Settlement, Shard, StoreError,
 };
 use sqlx::SqliteConnection;
+use tokio::sync::Semaphore;
 
 use crate::fault::Fault;
 use crate::rows::{Place, json_ids};
@@ -90,6 +91,11 @@ impl Queue for SqliteStore {
         Ok(self.open_message(message, recipients).await?)
     }
 
+    async fn body(&self, message: MessageId) -> Result<Option<Bytes>, StoreError> {
+        let _alone = LARGE.acquire().await;
+        Ok(self.body_of(message).await?)
+    }
+
     async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
         check(&settlement)?;
         self.writer().settle(settlement).await
@@ -123,8 +129,12 @@ struct MessageRow {
     expires_at: i64,
     selectors: String,
     sealed_until: i64,
-    bytes: Vec<u8>,
+    size: i64,
+    bytes: Option<Vec<u8>>,
 }
+
+/// Large bodies are read one at a time.
+static LARGE: Semaphore = Semaphore::const_new(1);
 
 impl SqliteStore {
     async fn open_message(
@@ -136,10 +146,11 @@ impl SqliteStore {
         // Indexes messages and bodies (primary keys).
         let found: Option<MessageRow> = sqlx::query_as(
             "SELECT m.tenant, m.smtputf8, m.accepted_at, m.expires_at, m.selectors, m.sealed_until,
-                 b.bytes
+                 m.size, CASE WHEN m.size <= ?2 THEN b.bytes END AS bytes
              FROM messages AS m JOIN bodies AS b ON b.message = m.id WHERE m.id = ?1",
         )
         .bind(id)
+        .bind(OpenMessage::SMALL_MOST.cast_signed())
         .fetch_optional(self.readers())
         .await?;
         let Some(row) = found else {
@@ -152,7 +163,8 @@ impl SqliteStore {
         Ok(Some(OpenMessage {
             id: message,
             tenant: place.id("tenant", &row.tenant)?,
-            body: Bytes::from(row.bytes),
+            size: place.number("size", row.size)?,
+            body: row.bytes.map(Bytes::from),
             smtputf8: row.smtputf8,
             accepted_at: Timestamp::from_micros(row.accepted_at),
             expires_at: Timestamp::from_micros(row.expires_at),
@@ -160,6 +172,15 @@ impl SqliteStore {
             sealed_until: Timestamp::from_micros(row.sealed_until),
             recipients: self.open_recipients(message, recipients).await?,
         }))
+    }
+
+    async fn body_of(&self, message: MessageId) -> Result<Option<Bytes>, Fault> {
+        // Index bodies (primary key).
+        let bytes: Option<Vec<u8>> = sqlx::query_scalar("SELECT bytes FROM bodies WHERE message = ?1")
+            .bind(message.as_bytes().as_slice())
+            .fetch_optional(self.readers())
+            .await?;
+        Ok(bytes.map(Bytes::from))
     }
 
     async fn open_recipients(

@@ -54,7 +54,7 @@ impl Fresh {
     }
 
     fn insert(&self, message: OpenMessage, now: Instant) {
-        let (id, weight) = (message.id, weight(message.body.len()));
+        let (id, weight) = (message.id, weight(message.size));
         if weight > self.most {
             return;
         }
@@ -136,21 +136,22 @@ impl Kept {
 
     fn remove(&mut self, message: MessageId) {
         if let Some(gone) = self.messages.remove(&message) {
-            self.bytes -= weight(gone.body.len());
+            self.bytes -= weight(gone.size);
         }
     }
 }
 
 /// What a message costs to keep, roughly.
-fn weight(body: usize) -> usize {
-    body + 512
+fn weight(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX - 512) + 512
 }
 
 fn opened(message: &NewMessage) -> OpenMessage {
     OpenMessage {
         id: message.id,
         tenant: message.tenant,
-        body: message.body.clone(),
+        size: u64::try_from(message.body.len()).unwrap_or(u64::MAX),
+        body: Some(message.body.clone()),
         smtputf8: message.smtputf8,
         accepted_at: message.accepted_at,
         expires_at: message.expires_at,
@@ -221,7 +222,8 @@ mod tests {
         );
         fresh.take(given.id, a);
         assert!(fresh.open(given.id, &[a, b]).is_none());
-        assert_eq!(fresh.open(given.id, &[b]).unwrap().body, given.body);
+        let opened = fresh.open(given.id, &[b]).unwrap();
+        assert_eq!(opened.body.as_ref(), Some(&given.body));
         fresh.take(given.id, b);
         assert!(fresh.open(given.id, &[]).is_none());
         assert_eq!(fresh.kept.lock().bytes, 0);

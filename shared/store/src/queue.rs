@@ -74,13 +74,17 @@ pub trait Queue: Send + Sync {
         now: Timestamp,
     ) -> Result<Vec<MessageId>, StoreError>;
 
-    /// What an attempt needs: the bytes, and those of `recipients` that are still live. `None`
-    /// where the message is not there any more.
+    /// What an attempt needs: the bytes, but for a large body, and those of `recipients` that are
+    /// still live. `None` where the message is not there any more.
     async fn open(
         &self,
         message: MessageId,
         recipients: &[RecipientId],
     ) -> Result<Option<OpenMessage>, StoreError>;
+
+    /// The bytes of a message that was opened without them, one message at a time: on their way
+    /// out of a database they are in memory several times. `None` where they are gone.
+    async fn body(&self, message: MessageId) -> Result<Option<Bytes>, StoreError>;
 
     /// Records what became of one recipient: new state, events, queue row, in one transaction,
     /// on disk when it returns. Many calls at once share one transaction. A final state is
@@ -184,7 +188,11 @@ impl QueueRow {
 pub struct OpenMessage {
     pub id: MessageId,
     pub tenant: TenantId,
-    pub body: Bytes,
+    /// Bytes on the wire.
+    pub size: u64,
+    /// There where it has `SMALL_MOST` bytes at most or lies in memory anyway; else `Queue::body`
+    /// gives it.
+    pub body: Option<Bytes>,
     pub smtputf8: bool,
     pub accepted_at: Timestamp,
     pub expires_at: Timestamp,
@@ -193,6 +201,11 @@ pub struct OpenMessage {
     /// When its signatures end (`x=`).
     pub sealed_until: Timestamp,
     pub recipients: Vec<OpenRecipient>,
+}
+
+impl OpenMessage {
+    /// A body up to this size comes with its message, in bytes.
+    pub const SMALL_MOST: u64 = 1 << 20;
 }
 
 /// A recipient, opened for an attempt.

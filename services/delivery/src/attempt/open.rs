@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use bytes::Bytes;
 use postrider_model::{RecipientId, Timestamp, WaitCause};
 use postrider_store::{Lease, OpenMessage, QueueRow, StoreError};
 
 use super::{Left, rest};
+use crate::bodies::Content;
 use crate::provider::Provider;
 use crate::schedule::Due;
 use crate::settle::Party;
@@ -19,11 +21,14 @@ const DAMAGE_REST: Duration = Duration::from_mins(5);
 /// How long they rest when their message could not be sealed again; divided as retries are.
 const SEAL_REST: Duration = Duration::from_mins(1);
 
+/// How long rows rest where large messages have all the room there is in memory.
+const ROOM_REST: Duration = Duration::from_millis(250);
+
 /// What opening came to.
 pub(super) struct Opened {
     /// Rows that are not attempted.
     pub(super) left: Vec<Left>,
-    pub(super) ready: Option<(OpenMessage, Vec<Party>)>,
+    pub(super) ready: Option<(Content, Vec<Party>)>,
 }
 
 /// Opens the message of these rows for an attempt.
@@ -52,11 +57,36 @@ pub(super) async fn open(
             }
         };
     }
+    let Some(room) = shared.bodies.room(message.size) else {
+        let due_at = shared.clock.now().after(ROOM_REST);
+        return nothing(rest(plain(rows), due_at, None));
+    };
+    let bytes = match body(shared, &mut message).await {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return nothing(Vec::new()),
+        Err(Rest(span)) => return nothing(rest(plain(rows), begun.after(span), None)),
+    };
+    let content = Content {
+        bytes,
+        smtputf8: message.smtputf8,
+        _room: room,
+    };
     let (left, parties) = parties(rows, &message, (lease, begun));
     Opened {
         left,
-        ready: Some((message, parties)),
+        ready: Some((content, parties)),
     }
+}
+
+async fn body(shared: &Shared, message: &mut OpenMessage) -> Result<Option<Bytes>, Rest> {
+    if let Some(here) = message.body.take() {
+        return Ok(Some(here));
+    }
+    let read = shared.queue.body(message.id).await;
+    read.map_err(|fault| {
+        tracing::error!(%fault, message.id = %message.id, "a message's bytes cannot be read");
+        Rest(DATABASE_REST)
+    })
 }
 
 /// They rest for so long.

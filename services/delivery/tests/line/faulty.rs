@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use postrider_model::{MessageId, RecipientId, Timestamp};
 use postrider_store::{
     Changes, Cursor, LaneKey, LanePage, News, OpenMessage, Place, Queue, QueueRow, Settled,
@@ -65,6 +66,10 @@ impl Queue for Faulty {
 
     async fn cursor(&self) -> Result<Cursor, StoreError> {
         self.store.cursor().await
+    }
+
+    async fn body(&self, message: MessageId) -> Result<Option<Bytes>, StoreError> {
+        self.store.body(message).await
     }
 
     async fn news(&self) -> News {
