@@ -21,7 +21,9 @@ pub(crate) struct Content {
 }
 
 /// What a body takes of it, given back when this is dropped.
-pub(crate) struct Room(#[expect(dead_code, reason = "held, not read")] Option<OwnedSemaphorePermit>);
+pub(crate) struct Room(
+    #[expect(dead_code, reason = "held, not read")] Option<OwnedSemaphorePermit>,
+);
 
 impl Bodies {
     pub(crate) fn new() -> Self {
@@ -34,7 +36,9 @@ impl Bodies {
         if size <= OpenMessage::SMALL_MOST {
             return Some(Room(None));
         }
-        let size = u32::try_from(size.div_ceil(1_024)).unwrap_or(ROOM).min(ROOM);
+        let size = u32::try_from(size.div_ceil(1_024))
+            .unwrap_or(ROOM)
+            .min(ROOM);
         let permit = Arc::clone(&self.0).try_acquire_many_owned(size).ok()?;
         Some(Room(Some(permit)))
     }

@@ -129,7 +129,12 @@ mod tests {
     #[test]
     fn a_line_end_is_seen_whole_wherever_blocks_are_cut() {
         for before in BLOCK - 3..BLOCK + 3 {
-            for (end, want) in [("\r\n", true), ("\r", false), ("\n", false), ("\n\r", false)] {
+            for (end, want) in [
+                ("\r\n", true),
+                ("\r", false),
+                ("\n", false),
+                ("\n\r", false),
+            ] {
                 let text = [&"x".repeat(before), end, "y\r\n"].concat();
                 assert_eq!(is_normal(text.as_bytes()), want, "{end:?} after {before}");
             }

@@ -266,7 +266,11 @@ mod tests {
             let encoded = encode_base64(&content[..length]);
             let lines: Vec<_> = lines(&encoded).collect();
             assert!(lines.iter().rev().skip(1).all(|line| line.len() == 76));
-            assert_eq!(lines.concat(), BASE64.encode(&content[..length]).as_bytes(), "{length}");
+            assert_eq!(
+                lines.concat(),
+                BASE64.encode(&content[..length]).as_bytes(),
+                "{length}"
+            );
             assert!(encoded.ends_with(b"\r\n"));
         }
     }

@@ -182,10 +182,11 @@ impl PostgresStore {
     async fn body_of(&self, message: MessageId) -> Result<Option<Bytes>, Fault> {
         let mut connection = self.lend().await?;
         // Index bodies (primary key), in the part of its day.
-        let bytes: Option<Vec<u8>> = sqlx::query_scalar("SELECT bytes FROM bodies WHERE message = $1")
-            .bind(message.uuid())
-            .fetch_optional(&mut *connection)
-            .await?;
+        let bytes: Option<Vec<u8>> =
+            sqlx::query_scalar("SELECT bytes FROM bodies WHERE message = $1")
+                .bind(message.uuid())
+                .fetch_optional(&mut *connection)
+                .await?;
         connection.back();
         Ok(bytes.map(Bytes::from))
     }

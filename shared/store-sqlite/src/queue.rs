@@ -176,10 +176,11 @@ impl SqliteStore {
 
     async fn body_of(&self, message: MessageId) -> Result<Option<Bytes>, Fault> {
         // Index bodies (primary key).
-        let bytes: Option<Vec<u8>> = sqlx::query_scalar("SELECT bytes FROM bodies WHERE message = ?1")
-            .bind(message.as_bytes().as_slice())
-            .fetch_optional(self.readers())
-            .await?;
+        let bytes: Option<Vec<u8>> =
+            sqlx::query_scalar("SELECT bytes FROM bodies WHERE message = ?1")
+                .bind(message.as_bytes().as_slice())
+                .fetch_optional(self.readers())
+                .await?;
         Ok(bytes.map(Bytes::from))
     }
 
