@@ -117,7 +117,8 @@ macro_rules! conformance_tests {
                 a_repeated_commit_is_counted_once;
             reseal: a_message_sealed_again_has_its_new_bytes_everywhere,
                 of_many_who_seal_a_message_again_one_does,
-                what_has_no_bytes_any_more_is_not_sealed_again;
+                what_has_no_bytes_any_more_is_not_sealed_again,
+                a_large_body_is_opened_apart;
             scheduled: what_is_due_is_started_and_stays_so,
                 what_was_taken_back_never_leaves,
                 only_what_is_scheduled_can_be_taken_back,

@@ -8,11 +8,11 @@ use super::Ports;
 use super::fixture::{DAY, add_tenant, at, commit, deliver, email, message, message_id};
 use crate::{NewMessage, OpenMessage, Resealed};
 
-fn resealed(message: &NewMessage, was: Timestamp, text: &'static str) -> Resealed {
+fn resealed(message: &NewMessage, was: Timestamp, text: &str) -> Resealed {
     Resealed {
         id: message.id,
         tenant: message.tenant,
-        body: Bytes::from_static(text.as_bytes()),
+        body: Bytes::copy_from_slice(text.as_bytes()),
         selectors: vec!["r2".to_owned()],
         sealed_until: was.after(DAY),
         was,
@@ -55,7 +55,29 @@ pub async fn a_message_sealed_again_has_its_new_bytes_everywhere(ports: &Ports) 
         let stored = email(ports, &given).await.expect("the message");
         assert_eq!(stored.size, new.body.len() as u64);
     }
-    assert_eq!(open(ports, &untouched).await.body, untouched.body);
+    assert_eq!(open(ports, &untouched).await.body, Some(untouched.body));
+}
+
+pub async fn a_large_body_is_opened_apart(ports: &Ports) {
+    let given = message(add_tenant(ports).await);
+    commit(ports, &given).await;
+    let most = OpenMessage::SMALL_MOST;
+    let mut was = given.sealed_until;
+    // Sealed again, nothing of it lies in memory.
+    for (size, comes) in [(most, true), (most + 1, false), (3 * most, false)] {
+        let text = "x".repeat(usize::try_from(size).expect("a size"));
+        let new = resealed(&given, was, &text);
+        assert!(reseal(ports, new.clone()).await);
+        was = new.sealed_until;
+        let opened = open(ports, &given).await;
+        assert_eq!(opened.size, new.body.len() as u64);
+        assert_eq!(opened.body.is_some(), comes, "{size} bytes");
+        assert_eq!(opened.recipients.len(), 1);
+        let body = ports.queue.body(given.id).await.expect("an answer");
+        assert!(body == Some(new.body), "{size} bytes");
+    }
+    let nobody = ports.queue.body(message_id()).await;
+    assert_eq!(nobody.expect("an answer"), None);
 }
 
 pub async fn of_many_who_seal_a_message_again_one_does(ports: &Ports) {
