@@ -92,7 +92,7 @@ impl Queue for PostgresStore {
         Ok(bounded(self.open_message(message, recipients)).await?)
     }
 
-    async fn body(&self, message: MessageId) -> Result<Option<Bytes>, StoreError> {
+    async fn large_body(&self, message: MessageId) -> Result<Option<Bytes>, StoreError> {
         let _alone = LARGE.acquire().await;
         Ok(bounded(self.body_of(message)).await?)
     }

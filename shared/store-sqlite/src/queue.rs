@@ -91,7 +91,7 @@ impl Queue for SqliteStore {
         Ok(self.open_message(message, recipients).await?)
     }
 
-    async fn body(&self, message: MessageId) -> Result<Option<Bytes>, StoreError> {
+    async fn large_body(&self, message: MessageId) -> Result<Option<Bytes>, StoreError> {
         let _alone = LARGE.acquire().await;
         Ok(self.body_of(message).await?)
     }

@@ -84,7 +84,7 @@ pub trait Queue: Send + Sync {
 
     /// The bytes of a message that was opened without them, one message at a time: on their way
     /// out of a database they are in memory several times. `None` where they are gone.
-    async fn body(&self, message: MessageId) -> Result<Option<Bytes>, StoreError>;
+    async fn large_body(&self, message: MessageId) -> Result<Option<Bytes>, StoreError>;
 
     /// Records what became of one recipient: new state, events, queue row, in one transaction,
     /// on disk when it returns. Many calls at once share one transaction. A final state is
@@ -190,7 +190,7 @@ pub struct OpenMessage {
     pub tenant: TenantId,
     /// Bytes on the wire.
     pub size: u64,
-    /// There where it has `SMALL_MOST` bytes at most or lies in memory anyway; else `Queue::body`
+    /// There where it has `SMALL_MOST` bytes at most or lies in memory anyway; else `Queue::large_body`
     /// gives it.
     pub body: Option<Bytes>,
     pub smtputf8: bool,

@@ -82,7 +82,7 @@ async fn body(shared: &Shared, message: &mut OpenMessage) -> Result<Option<Bytes
     if let Some(here) = message.body.take() {
         return Ok(Some(here));
     }
-    let read = shared.queue.body(message.id).await;
+    let read = shared.queue.large_body(message.id).await;
     read.map_err(|fault| {
         tracing::error!(%fault, message.id = %message.id, "a message's bytes cannot be read");
         Rest(DATABASE_REST)

@@ -68,8 +68,8 @@ impl Queue for Faulty {
         self.store.cursor().await
     }
 
-    async fn body(&self, message: MessageId) -> Result<Option<Bytes>, StoreError> {
-        self.store.body(message).await
+    async fn large_body(&self, message: MessageId) -> Result<Option<Bytes>, StoreError> {
+        self.store.large_body(message).await
     }
 
     async fn news(&self) -> News {

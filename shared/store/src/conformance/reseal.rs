@@ -73,10 +73,10 @@ pub async fn a_large_body_is_opened_apart(ports: &Ports) {
         assert_eq!(opened.size, new.body.len() as u64);
         assert_eq!(opened.body.is_some(), comes, "{size} bytes");
         assert_eq!(opened.recipients.len(), 1);
-        let body = ports.queue.body(given.id).await.expect("an answer");
+        let body = ports.queue.large_body(given.id).await.expect("an answer");
         assert!(body == Some(new.body), "{size} bytes");
     }
-    let nobody = ports.queue.body(message_id()).await;
+    let nobody = ports.queue.large_body(message_id()).await;
     assert_eq!(nobody.expect("an answer"), None);
 }
 
