@@ -134,6 +134,8 @@ fn write_config(
     state: &mut State,
     internet: &Internet,
 ) -> anyhow::Result<Config> {
+    // First, since an RSA key takes its time: a port that is free now is somebody's soon.
+    let certificates = smtp_certificates(data, args, internet)?;
     let http = address(args, "--http", args.http, HTTP_PORT)?;
     let smtp = address(args, "--smtp", args.smtp, SMTP_PORT)?;
     let metrics = state::free_port(&mut state.metrics_port)?;
@@ -143,7 +145,6 @@ fn write_config(
     };
     let (certificate, key) = tls.unwrap_or_default();
     let public_url = url(args, http);
-    let certificates = smtp_certificates(data, args, internet)?;
     let text = format!(
         r#"# Written by `postrider dev` at each start.
 [service]

@@ -32,10 +32,19 @@ async fn a_new_tenant_is_shown_with_its_first_key_and_can_send_at_once(place: &P
     ]);
     assert_eq!(
         names(&made),
-        ["id", "name", "slug", "from", "reply_to", "api_key"]
+        [
+            "id",
+            "name",
+            "slug",
+            "from",
+            "reply_to",
+            "reply_to_status",
+            "api_key"
+        ]
     );
     assert_eq!(made["name"], "Joe's Garage");
     assert_eq!(made["reply_to"], "joe@joes.test");
+    assert_eq!(made["reply_to_status"], "confirmed");
     let slug = made["slug"].as_str().unwrap();
     assert!(slug.starts_with("joes-garage"), "{slug}");
     let from = made["from"].as_str().unwrap();

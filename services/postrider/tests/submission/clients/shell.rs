@@ -122,3 +122,50 @@ async fn msmtp_sends_in_every_mode_and_shows_what_to_change() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn s_nail_sends_in_every_mode_and_shows_what_to_change() {
+    let Some(program) = installed("mail/usr/bin/s-nail") else {
+        return missing("s-nail: .ci/tools, which unpacks it from Debian's packages");
+    };
+    let libraries = installed("mail/usr/lib/x86_64-linux-gnu").unwrap();
+    each("s-nail", &COMMON, |scene, form, to| {
+        let mut shell = Command::new("sh");
+        shell.args([
+            "-c",
+            r#"text=$1; shift; printf '%s\n' "$text" | "$@""#,
+            "sh",
+        ]);
+        shell.arg(crate::clients::TEXT).arg(&program);
+        shell.env("LD_LIBRARY_PATH", &libraries);
+        shell.env("HOME", &scene.place.folder);
+        let scheme = if form.tls() == "implicit" {
+            "smtps"
+        } else {
+            "smtp"
+        };
+        let server = format!("localhost:{}", form.server(scene).port());
+        let mut set = vec!["v15-compat".to_owned(), "sendwait".to_owned()];
+        // What is refused would be kept in the home folder.
+        set.extend(["nosave".to_owned(), "from=boss@scene.test".to_owned()]);
+        set.extend([
+            "tls-verify=strict".to_owned(),
+            "tls-ca-no-defaults".to_owned(),
+        ]);
+        set.push(format!("tls-ca-file={}", scene.ca().display()));
+        if form.tls() == "starttls" {
+            set.push("smtp-use-starttls".to_owned());
+        }
+        set.push(format!("smtp-auth={}", form.auth()));
+        let user = match form.auth() {
+            "none" => String::new(),
+            _ => format!("{}:{}@", scene.user, form.password(scene)),
+        };
+        set.push(format!("mta={scheme}://{user}{server}"));
+        shell.args(["-:/", "-v"]);
+        shell.args(set.iter().flat_map(|one| ["-S", one.as_str()]));
+        shell.args(["-s", "Kostenvoranschlag", to]);
+        shell
+    })
+    .await;
+}
