@@ -34,7 +34,11 @@ async fn sealed(relay: &Relay, id: &str) -> Sealed {
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(open.body, Some(body), "what is attempted is what is stored");
+    assert_eq!(
+        open.body,
+        Some(body.clone()),
+        "what is attempted is what is stored"
+    );
     Sealed { id, open, body }
 }
 
