@@ -131,7 +131,7 @@ async fn mail_of_a_database_with_lists_over_all_tenants_is_in_a_tenants_own() {
 }
 
 /// A reply address of each kind that there was, and a key.
-const OLD_DIRECTORY: &str = r#"
+const OLD_DIRECTORY: &str = r"
 INSERT INTO reply_addresses (id, tenant, address, folded, status, created_at)
 VALUES ('01000000-0000-0000-0000-000000000000', '00000000-0000-7000-8000-00000000000a',
         'Joe@home.example', 'joe@home.example', 'confirmed', 5),
@@ -140,7 +140,7 @@ VALUES ('01000000-0000-0000-0000-000000000000', '00000000-0000-7000-8000-0000000
 INSERT INTO credentials (id, tenant, prefix, hash, note, status, created_at)
 VALUES ('03000000-0000-0000-0000-000000000000', '00000000-0000-7000-8000-00000000000a',
     'pr_live_abcd', decode(repeat('07', 32), 'hex'), 'office', 'active', 7);
-"#;
+";
 
 #[tokio::test]
 async fn keys_and_reply_addresses_of_an_older_release_are_what_they_were() {
