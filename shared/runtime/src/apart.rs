@@ -68,9 +68,12 @@ mod tests {
                 now.fetch_sub(1, Ordering::SeqCst);
             })
         };
-        let all = (0..cores * 4).map(|_| tokio::spawn(work()));
-        for one in all.collect::<Vec<_>>() {
-            one.await.unwrap().unwrap();
+        let mut all = tokio::task::JoinSet::new();
+        for _ in 0..cores * 4 {
+            all.spawn(work());
+        }
+        while let Some(one) = all.join_next().await {
+            one.unwrap().unwrap();
         }
         assert_eq!(most.load(Ordering::SeqCst), cores);
     }

@@ -1,10 +1,6 @@
 //! A database that an older release made.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 
@@ -144,7 +140,7 @@ async fn what_waits_in_a_database_of_the_first_release_still_waits() {
 }
 
 /// A key, and a reply address of each kind that there was.
-const OLD_DIRECTORY: &str = r#"
+const OLD_DIRECTORY: &str = r"
         INSERT INTO tenants (id, name, slug, from_address, reply_to, status, requests_per_second,
             per_minute, burst, created_at)
         VALUES (zeroblob(16), 'Joe', 'joe', 'joe@send.example', 'joe@home.example', 'active', 10, 600,
@@ -156,7 +152,7 @@ const OLD_DIRECTORY: &str = r#"
                 'zoe@home.example', 'unconfirmed', 6);
         INSERT INTO credentials (id, tenant, prefix, hash, note, status, created_at)
         VALUES (x'03000000000000000000000000000000', zeroblob(16), 'pr_live_abcd',
-            x'0707070707070707070707070707070707070707070707070707070707070707', 'office', 'active', 7);"#;
+            x'0707070707070707070707070707070707070707070707070707070707070707', 'office', 'active', 7);";
 
 #[tokio::test]
 async fn keys_and_reply_addresses_of_an_older_release_are_what_they_were() {
