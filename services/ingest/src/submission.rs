@@ -10,6 +10,8 @@
 //! patience      how long is waited for what
 //! wire          sockets and TLS
 //! record        the black box of one session; `verdict` says in a sentence what came of it
+//! crowd         how many may be connected, in all and from one address
+//! tarpit        how long a wrong password waits for its answer
 //! latecomers    programs that are slow to start TLS get more time the next time
 //! keeper        keeps black boxes, beside the mail and never in its way
 //! ```

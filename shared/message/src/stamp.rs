@@ -47,8 +47,9 @@ pub struct Stamped {
     pub needs_smtputf8: bool,
 }
 
-/// Stamps a normalised message that `read` took, or one that was stamped before. The body stays as it is, byte for byte, but for leaves (and
-/// part headers) that are not 7-bit or have a line over 998 bytes.
+/// Stamps a normalised message that `read` took, or one that was stamped before. The body stays as
+/// it is, byte for byte, but for leaves (and part headers) that are not 7-bit or have a line over
+/// 998 bytes.
 pub fn stamp(raw: &[u8], stamp: &Stamp) -> Result<Stamped, MessageError> {
     let normal;
     let raw = if is_normal(raw) {

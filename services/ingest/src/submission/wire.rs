@@ -21,7 +21,7 @@ const KEPT_MOST: usize = 4_096;
 pub(crate) enum Wire {
     Plain(TcpStream),
     Tls(Box<ServerStreamOver<Overheard>>),
-    /// A handshake failed on it.
+    /// A handshake, a read or a write failed on it.
     Gone,
 }
 
