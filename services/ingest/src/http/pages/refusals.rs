@@ -7,7 +7,8 @@ use crate::catalogue::{Entry, MATTERS};
 
 const INTRODUCTION: &str = "\
 When mail is not taken, the program shows a line such as \u{201c}535 5.7.8 PR-201 The password\u{2026} (7F3K-Q2)\u{201d}. \
-PR-201 is explained below. With the code at its end the operator of this service sees what the program said.";
+PR-201 is explained below; for what stands in {braces} here, the line has its own words. With the code at its \
+end the operator of this service sees what the program said.";
 
 /// The whole document. In English, as the replies are.
 pub(super) fn written() -> String {

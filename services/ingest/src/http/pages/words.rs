@@ -1,4 +1,4 @@
-//! What the pages say, in both languages.
+//! What the pages say, in both languages. French sets a space before `?`, `:` and `;` that must not break.
 
 use postrider_gate::{LinkError, ReplyLink, UnsubscribeLink};
 use postrider_model::{Language, ReplySource, ReplyStatus};
@@ -72,7 +72,7 @@ impl Reply {
                 ),
             ),
             (Language::Fr, true) => (
-                "Merci : l’adresse est confirmée".to_owned(),
+                "Merci\u{a0}: l’adresse est confirmée".to_owned(),
                 format!(
                     "Les réponses aux courriels de {tenant} vont désormais à {address}. Vous pouvez fermer cette page."
                 ),
@@ -104,7 +104,7 @@ impl Reply {
                 ],
             ),
             Language::Fr => (
-                format!("Les réponses à {tenant} peuvent-elles venir à {address} ?"),
+                format!("Les réponses à {tenant} peuvent-elles venir à {address}\u{a0}?"),
                 vec![
                     format!("{tenant} envoie des courriels par ce service et a donné {address} comme adresse de réponse."),
                     "Si c’est la vôtre et que vous les connaissez, appuyez sur le premier bouton. D’ici là, rien n’est envoyé en son nom.".to_owned(),
@@ -137,7 +137,7 @@ impl Reply {
                 format!("Les réponses à {tenant} vont à {address}"),
                 vec![
                     format!(
-                        "Une autre adresse de {} a été confirmée pour {tenant} ; les réponses peuvent donc aussi aller à {address}.",
+                        "Une autre adresse de {} a été confirmée pour {tenant}\u{a0}; les réponses peuvent donc aussi aller à {address}.",
                         link.address.domain()
                     ),
                     "Si c’est exact, il n’y a rien à faire. Sinon, appuyez sur le bouton."
@@ -186,7 +186,7 @@ impl Reply {
             Language::Fr => (
                 "L’adresse n’est pas utilisée".to_owned(),
                 format!(
-                    "Vous nous avez dit ne pas connaître {tenant} ; les réponses ne vont pas à {address}. Si c’était une erreur, appuyez sur le bouton."
+                    "Vous nous avez dit ne pas connaître {tenant}\u{a0}; les réponses ne vont pas à {address}. Si c’était une erreur, appuyez sur le bouton."
                 ),
             ),
         };
@@ -205,9 +205,9 @@ impl Unsubscribe {
                 ),
             ),
             Language::Fr => (
-                format!("Ne plus recevoir les infolettres de {tenant} ?"),
+                format!("Ne plus recevoir les infolettres de {tenant}\u{a0}?"),
                 format!(
-                    "Appuyez sur le bouton : {tenant} n’enverra plus d’infolettres ni d’offres à {address} par ce service. Les factures, les rendez-vous et les autres courriels qui ne s’adressent qu’à vous arriveront toujours."
+                    "Appuyez sur le bouton\u{a0}: {tenant} n’enverra plus d’infolettres ni d’offres à {address} par ce service. Les factures, les rendez-vous et les autres courriels qui ne s’adressent qu’à vous arriveront toujours."
                 ),
             ),
         };
@@ -254,7 +254,7 @@ pub(super) fn nowhere(error: &LinkError, language: Language) -> Page {
             either(
                 language,
                 "It may have been cut in two by a mail program: copy it whole from the mail into the browser. Or what it was about is gone.",
-                "Un logiciel de courriel l’a peut-être coupé en deux : copiez-le en entier du courriel dans le navigateur. Ou ce dont il s’agissait n’existe plus.",
+                "Un logiciel de courriel l’a peut-être coupé en deux\u{a0}: copiez-le en entier du courriel dans le navigateur. Ou ce dont il s’agissait n’existe plus.",
             ),
         ),
         LinkError::Expired => (
