@@ -75,6 +75,8 @@ label!(
         Accepted = "accepted",
         /// Too many in all, or from one address.
         TurnedAway = "turned_away",
+        /// Taken, and let go for a newcomer before it had signed in.
+        GaveWay = "gave_way",
     }
 );
 

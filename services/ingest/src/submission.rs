@@ -238,7 +238,7 @@ async fn welcome(door: Arc<SmtpDoor>, tcp: TcpStream, guest: Guest) {
     }
 }
 
-async fn seated(door: Arc<SmtpDoor>, tcp: TcpStream, guest: Guest, _seat: Seat) {
+async fn seated(door: Arc<SmtpDoor>, tcp: TcpStream, guest: Guest, seat: Seat) {
     door.instruments.connections.add(Connection::Accepted, 1);
     let _open = door.instruments.open.hold();
     // Replies are small and awaited.
@@ -246,7 +246,14 @@ async fn seated(door: Arc<SmtpDoor>, tcp: TcpStream, guest: Guest, _seat: Seat) 
         tracing::debug!(%error, "a connection ended before it began");
         return;
     }
-    visit::visit(&door, tcp, guest).await;
+    let ip = guest.peer.ip();
+    tokio::select! {
+        () = visit::visit(&door, (tcp, guest), &seat) => {}
+        () = seat.asked_to_leave() => {
+            door.instruments.connections.add(Connection::GaveWay, 1);
+            tracing::debug!(client.ip = %ip, "a client that did not sign in gave way to a newcomer");
+        }
+    }
 }
 
 fn report(ended: Result<(), JoinError>) {

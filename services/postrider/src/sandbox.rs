@@ -183,7 +183,7 @@ vouched = true
 requests_per_second = 10000
 
 [log]
-filter = "warn"
+filter = "warn,postrider_ingest::submission=info"
 
 [shutdown]
 drain_seconds = {DRAIN_SECONDS}

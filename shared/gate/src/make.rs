@@ -17,6 +17,9 @@ use crate::once::Once;
 use crate::options::{self, Options};
 use crate::order::{COPIES_MOST, Order};
 
+/// A signature is as much work as the rest of what is done to so many bytes.
+const SIGNATURE: usize = 64 * 1024;
+
 /// What one submission became: one message, or one for each recipient.
 pub(crate) struct Made {
     /// At least one.
@@ -54,8 +57,7 @@ impl Gate {
         self.mark_suppressed(caller, &mut orders, now).await?;
         let room = self.room_for_copies(left).await?;
         let sealing = self.sealing(caller);
-        // Each copy has a signature of its own.
-        let size = if orders.len() > 1 { usize::MAX } else { size };
+        let size = size + orders.len().saturating_sub(1) * SIGNATURE;
         let made = apart(size, move || sealing.made(orders, now)).await;
         let made = made.map_err(|_| AcceptError::Stopped)?;
         self.count_refused(&made);
@@ -70,6 +72,8 @@ impl Gate {
         submissions: Vec<Submission>,
         now: Timestamp,
     ) -> Result<Vec<Result<Made, AcceptError>>, AcceptError> {
+        let sizes = submissions.iter().map(|submission| submission.raw.len());
+        let size: usize = sizes.map(|size| size + SIGNATURE).sum();
         let (mut left, mut orders) = (COPIES_MOST, Vec::with_capacity(submissions.len()));
         for submission in submissions {
             let (submission, _) = self.prepared(caller, submission, now).await?;
@@ -90,7 +94,7 @@ impl Gate {
             }
             Ok(all)
         };
-        let made = apart(usize::MAX, work).await;
+        let made = apart(size, work).await;
         let made = made.map_err(|_| AcceptError::Stopped)?;
         self.count_refused(&made);
         let mut made = made?;

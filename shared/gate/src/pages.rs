@@ -7,7 +7,7 @@ use postrider_model::{
     EmailAddress, ReplyAddress, ReplySource, ReplyStatus, Stream, Suppression, SuppressionId,
     SuppressionReason, Tenant,
 };
-use postrider_store::StoreError;
+use postrider_store::{StoreError, Suppressed};
 
 use crate::accept::Gate;
 use crate::link::{REPLY_LIFE, ReplyToken, UnsubscribeToken};
@@ -71,11 +71,11 @@ impl Gate {
             directory
                 .set_reply_status(tenant.id, &entry.address, status, now)
                 .await?;
-            tracing::info!(
-                tenant.id = %tenant.id,
-                status = %status,
-                "the owner of a reply address has answered"
-            );
+            if status == ReplyStatus::Refused {
+                tracing::warn!(tenant.id = %tenant.id, "the owner of a reply address does not know the tenant");
+            } else {
+                tracing::info!(tenant.id = %tenant.id, "the owner of a reply address has confirmed it");
+            }
             // Seen by the very next message; other nodes are told as of any change.
             self.roster.refresh(directory.as_ref()).await?;
         }
@@ -116,6 +116,14 @@ impl Gate {
     pub async fn unsubscribe(&self, token: &str) -> Result<UnsubscribeLink, LinkError> {
         let link = self.unsubscribe_link(token)?;
         let now = self.clock.now();
+        // Whoever has the link may press as often as they like: what stands is not written again.
+        let which = Suppressed::Address(link.address.clone());
+        let standing = self.suppressions.suppression(link.tenant.id, &which, now);
+        let is_for_ever =
+            |one: &Suppression| one.until.is_none() && one.stream != Some(Stream::Transactional);
+        if standing.await?.iter().any(is_for_ever) {
+            return Ok(link);
+        }
         let suppression = Suppression {
             id: SuppressionId::new(now, self.rng.bytes()),
             tenant: link.tenant.id,

@@ -40,6 +40,11 @@ impl SmtpPassword {
         (canonical.len() == CHARACTERS).then(|| Self(canonical.into()))
     }
 
+    /// Whether a text has the form of one.
+    pub fn is_one(text: &str) -> bool {
+        Self::parse(text).is_some()
+    }
+
     /// In groups of four, as it is shown the one time: `7F3K-Q2M9-…`.
     pub fn grouped(&self) -> String {
         let mut text = String::with_capacity(CHARACTERS + CHARACTERS / GROUP);

@@ -106,6 +106,10 @@ impl EventColumns {
     }
 }
 
+/// A recipient with so many events gets no notes any more: what a client repeats for ever costs no
+/// quota, and must not fill the disk.
+const NOTED_MOST: i64 = 50;
+
 /// Adds an event about each recipient of a message; false where its tenant has none of that id.
 pub(crate) async fn note(
     connection: &mut PgConnection,
@@ -129,7 +133,7 @@ pub(crate) async fn note(
         .await?;
     sqlx::query(
         "WITH r AS (
-             UPDATE recipients SET events = events + 1 WHERE message = $1
+             UPDATE recipients SET events = events + 1 WHERE message = $1 AND events < $5
              RETURNING id, events, attempts)
          INSERT INTO events (recipient, seq, epoch, at, kind, attempt, note)
          SELECT r.id, r.events, 0, $2, $3, r.attempts, $4 FROM r",
@@ -138,6 +142,7 @@ pub(crate) async fn note(
     .bind(note.at.as_micros())
     .bind(note.kind.as_str())
     .bind(note.note.as_deref().map(text))
+    .bind(NOTED_MOST)
     .execute(connection)
     .await?;
     Ok(true)

@@ -93,6 +93,10 @@ pub(crate) async fn insert(
     Ok(())
 }
 
+/// A recipient with so many events gets no notes any more: what a client repeats for ever costs no
+/// quota, and must not fill the disk.
+const NOTED_MOST: i64 = 50;
+
 /// Adds an event about each recipient of a message; false where its tenant has none of that id.
 pub(crate) async fn note(
     connection: &mut SqliteConnection,
@@ -100,28 +104,33 @@ pub(crate) async fn note(
     note: &Note,
 ) -> Result<bool, Fault> {
     // Indexes messages and recipients (primary keys).
-    let noted = sqlx::query(
-        "UPDATE recipients SET events = events + 1
-         WHERE message = (SELECT id FROM messages WHERE tenant = ?1 AND id = ?2)",
-    )
-    .bind(tenant.as_bytes().as_slice())
-    .bind(message.as_bytes().as_slice())
-    .execute(&mut *connection)
-    .await?;
-    if noted.rows_affected() == 0 {
+    let there: Option<i64> =
+        sqlx::query_scalar("SELECT 1 FROM messages WHERE tenant = ?1 AND id = ?2")
+            .bind(tenant.as_bytes().as_slice())
+            .bind(message.as_bytes().as_slice())
+            .fetch_optional(&mut *connection)
+            .await?;
+    if there.is_none() {
         return Ok(false);
     }
-    // Index recipients (primary key).
+    // Index recipients (primary key). The number first: the same rows are counted up behind it.
     sqlx::query(
         "INSERT INTO events (recipient, seq, epoch, at, kind, attempt, note)
-         SELECT id, events, 0, ?2, ?3, attempts, ?4 FROM recipients WHERE message = ?1",
+         SELECT id, events + 1, 0, ?2, ?3, attempts, ?4 FROM recipients
+         WHERE message = ?1 AND events < ?5",
     )
     .bind(message.as_bytes().as_slice())
     .bind(note.at.as_micros())
     .bind(note.kind.as_str())
     .bind(&note.note)
-    .execute(connection)
+    .bind(NOTED_MOST)
+    .execute(&mut *connection)
     .await?;
+    sqlx::query("UPDATE recipients SET events = events + 1 WHERE message = ?1 AND events < ?2")
+        .bind(message.as_bytes().as_slice())
+        .bind(NOTED_MOST)
+        .execute(connection)
+        .await?;
     Ok(true)
 }
 

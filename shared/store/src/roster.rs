@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use postrider_model::{
-    Credential, DkimKey, Domain, EmailAddress, KeyStatus, ReplyAddress, ReplyStatus, Tenant,
-    TenantId,
+    Credential, DkimKey, Domain, EmailAddress, KeyStatus, ReplyAddress, ReplySource, ReplyStatus,
+    Tenant, TenantId,
 };
 
 use crate::{Directory, DirectorySnapshot, StoreError};
@@ -117,7 +117,9 @@ impl Index {
                 .into_iter()
                 .map(|c| (c.hash, Arc::new(c)))
                 .collect(),
+            // What stands by its domain alone confirms nothing of others there.
             confirmed_at: confirmed
+                .filter(|a| a.source != ReplySource::Domain)
                 .map(|a| (a.tenant, a.address.domain().clone()))
                 .collect(),
             reply_addresses: addresses

@@ -1,10 +1,17 @@
-//! Who is connected to the submission ports: so many in all, and so many from one address.
+//! Who is connected to the submission ports: so many in all, and so many from one address. Where
+//! there is no seat for another, whoever has not signed in for the longest gives way.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// A client that wants to sign in has done it in this time, as a rule; before it nobody gives way.
+const TIME_TO_SIGN_IN: Duration = Duration::from_secs(5);
 
 /// The connections of all ports.
 pub(crate) struct Crowd {
@@ -17,12 +24,23 @@ pub(crate) struct Crowd {
 struct Seats {
     taken: usize,
     by_client: HashMap<IpAddr, usize>,
+    next: u64,
+    /// Who has not signed in, in the order in which they came.
+    strangers: BTreeMap<u64, Stranger>,
+}
+
+struct Stranger {
+    client: IpAddr,
+    since: Instant,
+    leave: CancellationToken,
 }
 
 /// A connection's seat; free when this is dropped.
 pub(crate) struct Seat {
     crowd: Arc<Crowd>,
     client: IpAddr,
+    number: u64,
+    leave: CancellationToken,
 }
 
 /// Why there is no seat.
@@ -45,17 +63,57 @@ impl Crowd {
     pub(crate) fn enter(self: &Arc<Self>, ip: IpAddr) -> Result<Seat, Full> {
         let client = client_of(ip);
         let mut seats = self.seats.lock();
-        if seats.taken >= self.most {
-            return Err(Full::All);
-        }
-        let of_client = seats.by_client.entry(client).or_default();
-        if *of_client >= self.most_of_one {
+        let of_client = seats.by_client.get(&client).copied().unwrap_or(0);
+        if of_client >= self.most_of_one && !seats.make_room(|stranger| stranger == client) {
             return Err(Full::OfOne);
         }
-        *of_client += 1;
+        if seats.taken >= self.most && !seats.make_room(|_| true) {
+            return Err(Full::All);
+        }
+        *seats.by_client.entry(client).or_default() += 1;
         seats.taken += 1;
-        let crowd = Arc::clone(self);
-        Ok(Seat { crowd, client })
+        seats.next += 1;
+        let (number, leave) = (seats.next, CancellationToken::new());
+        let stranger = Stranger {
+            client,
+            since: Instant::now(),
+            leave: leave.clone(),
+        };
+        seats.strangers.insert(number, stranger);
+        Ok(Seat {
+            crowd: Arc::clone(self),
+            client,
+            number,
+            leave,
+        })
+    }
+}
+
+impl Seats {
+    /// Asks the one of these to leave that has not signed in for the longest; false where there is
+    /// none who had the time to. Its seat is free a moment later than it is given.
+    fn make_room(&mut self, among: impl Fn(IpAddr) -> bool) -> bool {
+        let late = |stranger: &Stranger| stranger.since.elapsed() >= TIME_TO_SIGN_IN;
+        let mut waiting = self.strangers.iter().take_while(|(_, one)| late(one));
+        let Some(number) = waiting.find(|(_, one)| among(one.client)).map(|(n, _)| *n) else {
+            return false;
+        };
+        if let Some(stranger) = self.strangers.remove(&number) {
+            stranger.leave.cancel();
+        }
+        true
+    }
+}
+
+impl Seat {
+    /// Its client signed in: it gives way to nobody any more.
+    pub(crate) fn is_known(&self) {
+        self.crowd.seats.lock().strangers.remove(&self.number);
+    }
+
+    /// Returns when its client is to go.
+    pub(crate) async fn asked_to_leave(&self) {
+        self.leave.cancelled().await;
     }
 }
 
@@ -63,6 +121,7 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let mut seats = self.crowd.seats.lock();
         seats.taken -= 1;
+        seats.strangers.remove(&self.number);
         if let Some(count) = seats.by_client.get_mut(&self.client) {
             *count -= 1;
             if *count == 0 {
@@ -96,5 +155,28 @@ mod tests {
         let _fourth = enter("192.0.2.1").unwrap();
         let _fifth = enter("::ffff:192.0.2.1").unwrap();
         assert_eq!(enter("192.0.2.9").err(), Some(Full::All));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_sign_in_gives_way_to_a_newcomer() {
+        let crowd = Crowd::new(3, 2);
+        let enter = |ip: &str| crowd.enter(ip.parse().unwrap()).ok();
+        let signed_in = enter("192.0.2.1").unwrap();
+        signed_in.is_known();
+        let silent = enter("192.0.2.2").unwrap();
+        let later = enter("192.0.2.2").unwrap();
+        assert!(enter("192.0.2.3").is_none(), "they had no time yet");
+        tokio::time::advance(TIME_TO_SIGN_IN).await;
+        let newcomer = enter("192.0.2.3").unwrap();
+        silent.asked_to_leave().await;
+        assert!(!later.leave.is_cancelled() && !signed_in.leave.is_cancelled());
+        drop(silent);
+        let _of_the_same = enter("192.0.2.2").unwrap();
+        later.asked_to_leave().await;
+        drop(later);
+        newcomer.is_known();
+        tokio::time::advance(TIME_TO_SIGN_IN).await;
+        let _next = enter("192.0.2.4").unwrap();
+        assert!(enter("192.0.2.5").is_none(), "nobody waits any more");
     }
 }

@@ -94,11 +94,16 @@ impl Patience {
                 let at = content.began + config.data_grace + Duration::from_secs(earned);
                 sooner(idle, at, Entry::TOO_SLOW)
             }
+            // Who keeps a message open with NOOP has an end too, a later one.
+            (Waiting::Command, _) => {
+                let at = self.began + config.session * 2;
+                sooner(idle, at, Entry::SESSION_TOO_LONG)
+            }
             // Not in the midst of a message.
             (Waiting::Message, _) => {
                 sooner(idle, self.began + config.session, Entry::SESSION_TOO_LONG)
             }
-            (Waiting::Command | Waiting::Content, _) => idle,
+            (Waiting::Content, _) => idle,
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use postrider_gate::Caller;
+use postrider_gate::{Caller, SmtpPassword};
 use postrider_model::{
     ApiToken, CredentialId, MessageId, Session, SessionCode, SessionLine, SessionTls, Side,
     TenantId, Timestamp,
@@ -183,11 +183,34 @@ fn seen(mut line: String) -> String {
         line.push_str("...");
     }
     let Some(at) = line.find(ApiToken::PREFIX) else {
-        return line;
+        return without_passwords(&line);
     };
     let (before, key) = line.split_at(at);
     let rest = key.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
+    let before = without_passwords(before);
     format!("{before}[a key]{}", seen(rest.to_owned()))
+}
+
+// Passwords for old forms, in groups or not: words of 24 of their characters. That a host's name
+// may look like one is no loss.
+fn without_passwords(line: &str) -> String {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let mut shown = String::with_capacity(line.len());
+    let mut rest = line;
+    while !rest.is_empty() {
+        let length = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(length);
+        shown.push_str(if SmtpPassword::is_one(word) {
+            "[a key]"
+        } else {
+            word
+        });
+        let next = after.chars().next().map_or(0, char::len_utf8);
+        let (between, after) = after.split_at(next);
+        shown.push_str(between);
+        rest = after;
+    }
+    shown
 }
 
 #[cfg(test)]
@@ -238,6 +261,15 @@ mod tests {
             ("EHLO pr_live_abc123", "EHLO [a key]"),
             ("a pr_live_x b pr_live_y", "a [a key] b [a key]"),
             ("MAIL FROM:<a@b>", "MAIL FROM:<a@b>"),
+            ("EHLO 7f3k-q2m9-0011-abcd-efgh-jkmn", "EHLO [a key]"),
+            (
+                "MAIL FROM:<7F3KQ2M90011ABCDEFGHJKMN@b>",
+                "MAIL FROM:<[a key]@b>",
+            ),
+            (
+                "queued as 0190aaaa-0000-7000-8000-0123456789ab",
+                "queued as 0190aaaa-0000-7000-8000-0123456789ab",
+            ),
         ] {
             assert_eq!(seen(given.to_owned()), want);
         }

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::catalogue::Entry;
 use crate::instruments::Matter;
+use crate::submission::crowd::Seat;
 use crate::submission::handing_over::Draft;
 use crate::submission::patience::{Patience, Waiting};
 use crate::submission::record::Record;
@@ -28,6 +29,7 @@ const LINGER: Duration = Duration::from_secs(1);
 pub(crate) struct Visit<'d> {
     pub(crate) door: &'d Arc<SmtpDoor>,
     pub(crate) guest: Guest,
+    pub(crate) seat: &'d Seat,
     pub(crate) talk: Session,
     pub(crate) record: Record,
     pub(crate) patience: Patience,
@@ -41,8 +43,8 @@ pub(crate) struct Visit<'d> {
 struct Over;
 
 /// Serves one client to its end, and puts its black box where it is found.
-pub(crate) async fn visit(door: &Arc<SmtpDoor>, tcp: TcpStream, guest: Guest) {
-    let mut visit = Visit::new(door, tcp, guest);
+pub(crate) async fn visit(door: &Arc<SmtpDoor>, from: (TcpStream, Guest), seat: &Seat) {
+    let mut visit = Visit::new(door, from, seat);
     if visit.open().await.is_ok() {
         visit.converse().await;
     }
@@ -56,7 +58,7 @@ pub(crate) async fn visit(door: &Arc<SmtpDoor>, tcp: TcpStream, guest: Guest) {
 }
 
 impl<'d> Visit<'d> {
-    fn new(door: &'d Arc<SmtpDoor>, tcp: TcpStream, guest: Guest) -> Self {
+    fn new(door: &'d Arc<SmtpDoor>, (tcp, guest): (TcpStream, Guest), seat: &'d Seat) -> Self {
         let code = SessionCode::new(door.ports.rng.bytes());
         let talk = match guest.port.tls {
             Some(_) => Arc::clone(&door.talk),
@@ -72,6 +74,7 @@ impl<'d> Visit<'d> {
             out: Vec::new(),
             door,
             guest,
+            seat,
         }
     }
 
