@@ -3,6 +3,7 @@
 //! Thin: where to go is `route`'s, what a reply means is `outcome`'s, when again is `retry`'s.
 
 mod open;
+mod suppressed;
 mod trouble;
 
 use std::net::{IpAddr, SocketAddr};
@@ -86,6 +87,15 @@ pub(crate) async fn run(shared: Arc<Shared>, order: Order) -> Ended {
             site: None,
         };
     };
+    let (ended, parties) = suppressed::without_them(&shared, parties, begun).await;
+    left.extend(ended);
+    if parties.is_empty() {
+        return Ended {
+            left,
+            health: Health::Nothing,
+            site: None,
+        };
+    }
     let attempt = Attempt {
         shared: &shared,
         content: &content,

@@ -60,7 +60,7 @@ use std::time::Duration;
 
 use postrider_dns::Resolver;
 use postrider_runtime::{Clock, Rng, Shutdown};
-use postrider_store::{Controls, Nodes, Queue, Roster};
+use postrider_store::{Controls, Nodes, Queue, Roster, Suppressions};
 use postrider_telemetry::Registry;
 use tokio::task::JoinSet;
 
@@ -89,6 +89,8 @@ pub struct Ports {
     pub queue: Arc<dyn Queue>,
     pub nodes: Arc<dyn Nodes>,
     pub controls: Arc<dyn Controls>,
+    /// Asked of mail that has waited.
+    pub suppressions: Arc<dyn Suppressions>,
     /// Seals what has waited for long; keys are not delivery's.
     pub seals: Arc<dyn Reseal>,
     /// Kept fresh by somebody else.
@@ -184,6 +186,7 @@ pub(crate) struct Shared {
     queue: Arc<dyn Queue>,
     nodes: Arc<dyn Nodes>,
     controls: Arc<dyn Controls>,
+    suppressions: Arc<dyn Suppressions>,
     seals: Arc<dyn Reseal>,
     roster: Roster,
     router: Router,
@@ -276,6 +279,7 @@ impl Shared {
             queue: ports.queue,
             nodes: ports.nodes,
             controls: ports.controls,
+            suppressions: ports.suppressions,
             seals: ports.seals,
             roster: ports.roster,
             router: Router {

@@ -67,6 +67,8 @@ pub(crate) enum Fate {
     Bounced,
     /// Its time ran out.
     Expired,
+    /// Its tenant's mail does not go there any more. Nobody was asked.
+    Suppressed,
     /// Tried again after the usual wait, or a shorter one.
     Deferred(Hint),
     /// No host could be talked to, or none wanted to talk to us.
@@ -96,8 +98,9 @@ pub(crate) struct Report {
 /// goes on trying, and the journal has the result meanwhile.
 pub(crate) async fn settle(shared: &Shared, party: &Party, fate: Fate, report: Report) -> Left {
     let at = shared.clock.now();
-    // Whose time had run out was not tried again.
-    let attempts = party.recipient.attempts + u32::from(fate != Fate::Expired);
+    // Whose time had run out, and who gets no mail any more, was not tried again.
+    let tried = !matches!(fate, Fate::Expired | Fate::Suppressed);
+    let attempts = party.recipient.attempts + u32::from(tried);
     let decided = decide(shared, party, fate, attempts, at);
     let events = events(party, &decided, &report, attempts, at);
     let mut waits = party.waits.clone();
@@ -171,6 +174,7 @@ fn decide(shared: &Shared, party: &Party, fate: Fate, attempts: u32, now: Timest
         Fate::Delivered => return ended(RecipientState::Delivered, EventKind::Delivered),
         Fate::Bounced => return ended(RecipientState::Failed, EventKind::Bounced),
         Fate::Expired => return ended(RecipientState::Expired, EventKind::Expired),
+        Fate::Suppressed => return ended(RecipientState::Suppressed, EventKind::Suppressed),
         Fate::Deferred(Hint::Greylist) => Wait::Greylist,
         Fate::Unreachable => Wait::Destination,
         Fate::NoRoute => Wait::NoRoute,

@@ -192,6 +192,7 @@ impl Relay {
             queue: Arc::clone(&core.database.queue),
             nodes: Arc::clone(&core.database.nodes),
             controls: Arc::clone(&core.database.controls),
+            suppressions: Arc::clone(&core.database.suppressions),
             seals: Arc::new(Seals(Arc::clone(&core.gate))),
             roster: core.roster.clone(),
             resolver,

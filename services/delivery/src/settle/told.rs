@@ -42,10 +42,10 @@ pub(super) fn count(
     }
 }
 
-/// Which kind of «no» it was; `None` for what was delivered.
+/// Which kind of «no» it was; `None` for what was delivered, and where nobody said one.
 fn class(fate: Fate, report: &Report) -> Option<Class> {
     match fate {
-        Fate::Delivered => None,
+        Fate::Delivered | Fate::Suppressed => None,
         Fate::Expired => Some(Class::TooLate),
         Fate::NoRoute => Some(Class::Dns),
         Fate::Ambiguous => Some(Class::Connection),

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use postrider_fakenet::{Act, Gate, Phase, Script};
-use postrider_model::{EventKind, RecipientState, TenantStatus, WaitCause};
+use postrider_model::{
+    EmailAddress, EventKind, RecipientState, Suppression, SuppressionId, SuppressionReason,
+    TenantStatus, WaitCause,
+};
+use postrider_store::Suppressions as _;
 
 use crate::place::Place;
 
@@ -36,6 +40,35 @@ async fn three_recipients_of_one_message_have_three_answers() {
             RecipientState::Queued
         ]
     );
+    place.stop().await;
+}
+
+#[tokio::test]
+async fn who_unsubscribes_while_mail_waits_does_not_get_it() {
+    let place = Place::start().await;
+    let host = place.net.domain("left.test").mx(Script::new());
+    let mut late = place.to(&["Ann@left.test", "bob@left.test"]);
+    late.accepted_at = late.accepted_at.before(Duration::from_hours(1));
+    let suppression = Suppression {
+        id: SuppressionId::from_bytes([7; 16]),
+        tenant: place.tenant,
+        address: EmailAddress::parse("ann@left.test").unwrap(),
+        stream: None,
+        reason: SuppressionReason::Unsubscribe,
+        source: "the page".to_owned(),
+        since: late.accepted_at,
+        until: None,
+    };
+    let written = place.store.suppress(place.tenant, vec![suppression]).await;
+    assert_eq!(written.unwrap().len(), 1);
+    let sent = place.commit(late).await;
+    let mut words = place.words(&sent, 2).await;
+    words.sort();
+    assert_eq!(words, ["Ann suppressed", "bob delivered 250"]);
+    let email = place.email(&sent).await;
+    let ann = &email.recipients[0];
+    assert_eq!((ann.state, ann.attempts), (RecipientState::Suppressed, 0));
+    assert_eq!(host.received().len(), 1);
     place.stop().await;
 }
 

@@ -304,6 +304,7 @@ fn start_node(
         queue: Arc::new(queue.clone()),
         nodes: Arc::new(beats.clone()),
         controls: Arc::new(store.clone()),
+        suppressions: Arc::new(store.clone()),
         seals: Arc::new(Seals(store.clone())),
         roster: roster.clone(),
         resolver: resolver.unwrap(),
