@@ -247,7 +247,7 @@ entries! {
 
     // ---- identity and policy
     "PR-601" UNCONFIRMED [550 5 7 1] (403 "validation_error")
-        "This account is not confirmed: until somebody presses the button behind the link we sent to its reply address, it may write to that only."
+        "This account is not confirmed: until somebody presses the button behind the link we sent to its reply address, it may send 20 messages, to that address only."
         "An unconfirmed account has 20 messages to its own reply address.";
     "PR-602" REPLY_UNKNOWN [550 5 7 1] (422 "invalid_from_address")
         "{address} is not confirmed for replies: put a confirmed address into the box for the sender or Reply-To."

@@ -57,6 +57,13 @@ impl Facts {
         self.reached > Reached::Nothing || self.refusals > 0 || self.broken.is_some()
     }
 
+    /// Whether the client has seen the code of its session nowhere: nothing was accepted, nothing
+    /// refused, and it was there all the same.
+    pub(crate) fn is_untold(&self) -> bool {
+        let heard = self.accepted > 0 || self.refusals > 0 || self.broken.is_some();
+        self.reached > Reached::Nothing && !heard
+    }
+
     /// The sentence, with the catalogue's id where it is about something that has one.
     pub(crate) fn verdict(&self, tls: &SessionTls) -> String {
         if let Some(told) = &self.broken {

@@ -52,7 +52,16 @@ pub(crate) async fn visit(door: &Arc<SmtpDoor>, from: (TcpStream, Guest), seat: 
         visit.record.facts.reach(Reached::Content);
     }
     if visit.record.facts.tells() {
-        door.keeper.keep(visit.record.at_end());
+        let session = visit.record.at_end();
+        if visit.record.facts.is_untold() {
+            tracing::info!(
+                session = %session.code,
+                client.ip = %visit.guest.peer.ip(),
+                "a submission session ended without a word of ours: {}",
+                session.verdict
+            );
+        }
+        door.keeper.keep(session);
     }
     visit.wire.close(LINGER).await;
 }
