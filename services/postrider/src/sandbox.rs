@@ -183,7 +183,7 @@ vouched = true
 requests_per_second = 10000
 
 [log]
-filter = "warn,postrider_ingest::submission=info"
+filter = "warn"
 
 [shutdown]
 drain_seconds = {DRAIN_SECONDS}
