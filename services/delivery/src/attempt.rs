@@ -3,6 +3,7 @@
 //! Thin: where to go is `route`'s, what a reply means is `outcome`'s, when again is `retry`'s.
 
 mod open;
+mod resting;
 mod suppressed;
 mod trouble;
 
@@ -13,10 +14,11 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use postrider_model::{Event, EventKind, Timestamp, WaitCause, Waits};
-use postrider_store::{Lease, Outcome, QueueRow, Settlement};
+use postrider_store::{Lease, Outcome, Settlement};
 use tokio::time::Instant;
 
 use self::open::Opened;
+use self::resting::{rest, untouched};
 use self::trouble::Trouble;
 use crate::Shared;
 use crate::bodies::Content;
@@ -54,6 +56,17 @@ pub(crate) struct Ended {
     pub(crate) site: Option<Site>,
 }
 
+impl Ended {
+    /// Before any host was asked.
+    fn early(left: Vec<Left>) -> Self {
+        Self {
+            left,
+            health: Health::Nothing,
+            site: None,
+        }
+    }
+}
+
 /// The hosts that take a domain's mail, as one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Site {
@@ -81,20 +94,12 @@ pub(crate) async fn run(shared: Arc<Shared>, order: Order) -> Ended {
     };
     let mut left = opened.left;
     let Some((content, parties)) = opened.ready else {
-        return Ended {
-            left,
-            health: Health::Nothing,
-            site: None,
-        };
+        return Ended::early(left);
     };
     let (ended, parties) = suppressed::without_them(&shared, parties, begun).await;
     left.extend(ended);
     if parties.is_empty() {
-        return Ended {
-            left,
-            health: Health::Nothing,
-            site: None,
-        };
+        return Ended::early(left);
     }
     let attempt = Attempt {
         shared: &shared,
@@ -116,26 +121,6 @@ pub(crate) async fn run(shared: Arc<Shared>, order: Order) -> Ended {
         health: attempt.health(),
         site: attempt.site.into_inner(),
     }
-}
-
-/// As they are: nothing was learned of them.
-fn untouched(rows: impl IntoIterator<Item = QueueRow>) -> Vec<Left> {
-    let rows = rows.into_iter();
-    rows.map(|row| Left::Back(Box::new(row))).collect()
-}
-
-/// Not before `due_at`, for this reason.
-fn rest(
-    rows: impl IntoIterator<Item = QueueRow>,
-    due_at: Timestamp,
-    cause: Option<WaitCause>,
-) -> Vec<Left> {
-    let rows = rows.into_iter().map(|row| QueueRow {
-        due_at,
-        cause: cause.unwrap_or(row.cause),
-        ..row
-    });
-    untouched(rows)
 }
 
 struct Attempt<'a> {
