@@ -52,7 +52,6 @@ use latecomers::Latecomers;
 use tarpit::Tarpit;
 
 pub use config::SmtpConfig;
-pub(crate) use crowd::client_of;
 
 /// A socket that is bound already, for submission.
 pub struct SmtpListener {

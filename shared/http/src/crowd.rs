@@ -3,11 +3,12 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
+use postrider_model::site_of;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -63,7 +64,7 @@ impl Crowd {
     /// Gives a newcomer a seat. Where there is none, or where one client has more than its share,
     /// another has to get up for it.
     pub(crate) fn enter(self: &Arc<Self>, ip: IpAddr) -> Place {
-        let client = client_of(ip);
+        let client = site_of(ip);
         let traffic = Arc::new(Traffic::new(self.begun, Arc::clone(&self.rested)));
         let mut seats = self.seats.lock();
         let of_client = seats.by_client.entry(client).or_default();
@@ -118,14 +119,6 @@ impl Seats {
         if let Some(seat) = longest {
             seat.traffic.leave.cancel();
         }
-    }
-}
-
-// One site has at least a /64 (RFC 6177 §2): it counts as one client.
-fn client_of(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => ip.into(),
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
     }
 }
 

@@ -34,7 +34,7 @@ pub use id::{
 };
 pub use key::{ApiToken, IdempotencyKey, KeyError};
 pub use mail::{Attachment, Stream, Tag};
-pub use network::{Network, NetworkError};
+pub use network::{Network, NetworkError, site_of};
 pub use reply::{EnhancedCode, Reply};
 pub use session::{Session, SessionCode, SessionCodeError, SessionLine, SessionTls, Side};
 pub use state::{RecipientState, UnknownWord, WaitCause};

@@ -22,6 +22,15 @@ pub enum NetworkError {
     Prefix,
 }
 
+/// What counts as one client where clients are counted: an IPv4 address, or the /64 that one site
+/// has at least (RFC 6177 §2), by its first address.
+pub fn site_of(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.into(),
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
+    }
+}
+
 impl Network {
     /// Takes `203.0.113.7` and `203.0.113.7/24`, of which it keeps `203.0.113.0/24`.
     pub fn parse(text: &str) -> Result<Self, NetworkError> {
@@ -108,6 +117,18 @@ impl<'de> serde::Deserialize<'de> for Network {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_site_is_an_address_or_the_64_bits_before_it() {
+        for (given, want) in [
+            ("192.0.2.1", "192.0.2.1"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+            ("2001:db8:0:1:2::3", "2001:db8:0:1::"),
+        ] {
+            let site = site_of(given.parse().unwrap());
+            assert_eq!(site.to_string(), want, "{given}");
+        }
+    }
 
     #[test]
     fn a_network_is_read_and_printed_in_one_form() {

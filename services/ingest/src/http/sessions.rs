@@ -2,13 +2,12 @@
 
 use postrider_http::{Answer, Problem, Request};
 use postrider_model::{
-    MessageId, Session, SessionCode, SessionLine, SessionTls, TenantId, Timestamp,
+    MessageId, Session, SessionCode, SessionLine, SessionTls, TenantId, Timestamp, site_of,
 };
 use postrider_store::StoreError;
 use serde::Serialize;
 
 use crate::http::{HttpDoor, fault};
-use crate::submission::client_of;
 
 #[derive(Serialize)]
 struct Shown<'a> {
@@ -37,7 +36,7 @@ impl HttpDoor {
         if matches!(found, Ok(None)) {
             let from_here = |session: &Session| {
                 let (there, here) = (session.peer.ip(), request.peer.ip());
-                session.tenant.is_none() && client_of(there) == client_of(here)
+                session.tenant.is_none() && site_of(there) == site_of(here)
             };
             found = sessions.any_session(code).await;
             found = found.map(|session| session.filter(from_here));

@@ -2,11 +2,13 @@
 //! there is no seat for another, whoever has not signed in for the longest gives way.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use postrider_model::site_of;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -41,6 +43,7 @@ pub(crate) struct Seat {
     client: IpAddr,
     number: u64,
     leave: CancellationToken,
+    is_known: AtomicBool,
 }
 
 /// Why there is no seat.
@@ -61,13 +64,15 @@ impl Crowd {
     }
 
     pub(crate) fn enter(self: &Arc<Self>, ip: IpAddr) -> Result<Seat, Full> {
-        let client = client_of(ip);
+        let client = site_of(ip);
         let mut seats = self.seats.lock();
         let of_client = seats.by_client.get(&client).copied().unwrap_or(0);
-        if of_client >= self.most_of_one && !seats.make_room(|stranger| stranger == client) {
+        let is_share_taken = of_client >= self.most_of_one;
+        if is_share_taken && !seats.make_room(|stranger| stranger == client) {
             return Err(Full::OfOne);
         }
-        if seats.taken >= self.most && !seats.make_room(|_| true) {
+        // One who leaves is enough for one who comes.
+        if !is_share_taken && seats.taken >= self.most && !seats.make_room(|_| true) {
             return Err(Full::All);
         }
         *seats.by_client.entry(client).or_default() += 1;
@@ -85,6 +90,7 @@ impl Crowd {
             client,
             number,
             leave,
+            is_known: AtomicBool::new(false),
         })
     }
 }
@@ -106,14 +112,19 @@ impl Seats {
 }
 
 impl Seat {
-    /// Its client signed in: it gives way to nobody any more.
-    pub(crate) fn is_known(&self) {
+    /// Its client signed in: it gives way to nobody any more, even if it was asked a moment ago. What
+    /// it hands over must not be broken off.
+    pub(crate) fn keep(&self) {
+        self.is_known.store(true, Ordering::Relaxed);
         self.crowd.seats.lock().strangers.remove(&self.number);
     }
 
-    /// Returns when its client is to go.
+    /// Returns when its client is to go. Waited for by the task that calls `keep`, and by no other.
     pub(crate) async fn asked_to_leave(&self) {
         self.leave.cancelled().await;
+        if self.is_known.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
     }
 }
 
@@ -128,14 +139,6 @@ impl Drop for Seat {
                 seats.by_client.remove(&self.client);
             }
         }
-    }
-}
-
-/// One site has at least a /64 (RFC 6177 §2): it counts as one client.
-pub(crate) fn client_of(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V4(ip) => ip.into(),
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
     }
 }
 
@@ -162,7 +165,7 @@ mod tests {
         let crowd = Crowd::new(3, 2);
         let enter = |ip: &str| crowd.enter(ip.parse().unwrap()).ok();
         let signed_in = enter("192.0.2.1").unwrap();
-        signed_in.is_known();
+        signed_in.keep();
         let silent = enter("192.0.2.2").unwrap();
         let later = enter("192.0.2.2").unwrap();
         assert!(enter("192.0.2.3").is_none(), "they had no time yet");
@@ -174,9 +177,32 @@ mod tests {
         let _of_the_same = enter("192.0.2.2").unwrap();
         later.asked_to_leave().await;
         drop(later);
-        newcomer.is_known();
+        newcomer.keep();
         tokio::time::advance(TIME_TO_SIGN_IN).await;
         let _next = enter("192.0.2.4").unwrap();
         assert!(enter("192.0.2.5").is_none(), "nobody waits any more");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_signs_in_while_it_is_asked_to_leave_stays() {
+        let crowd = Crowd::new(1, 1);
+        let enter = |ip: &str| crowd.enter(ip.parse().unwrap()).ok();
+        let slow = enter("192.0.2.1").unwrap();
+        tokio::time::advance(TIME_TO_SIGN_IN).await;
+        let _newcomer = enter("192.0.2.2").unwrap();
+        assert!(slow.leave.is_cancelled());
+        slow.keep();
+        let asked = tokio::time::timeout(TIME_TO_SIGN_IN, slow.asked_to_leave());
+        assert!(asked.await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_gives_way_to_one() {
+        let crowd = Crowd::new(2, 2);
+        let enter = || crowd.enter("192.0.2.1".parse().unwrap()).ok();
+        let (first, second) = (enter().unwrap(), enter().unwrap());
+        tokio::time::advance(TIME_TO_SIGN_IN).await;
+        let _newcomer = enter().unwrap();
+        assert!(first.leave.is_cancelled() && !second.leave.is_cancelled());
     }
 }

@@ -6,9 +6,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use postrider_model::site_of;
 use tokio::time::Instant;
-
-use super::crowd::client_of;
 
 /// Where they come from, and to which port.
 #[derive(Default)]
@@ -46,7 +45,7 @@ impl Latecomers {
 }
 
 fn place((ip, port): (IpAddr, u16)) -> (IpAddr, u16) {
-    (client_of(ip), port)
+    (site_of(ip), port)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ impl Visit<'_> {
         match door.ports.access.sign_in(password, ip) {
             Ok(caller) => {
                 door.instruments.sign_ins.add(SignInOutcome::Taken, 1);
-                self.seat.is_known();
+                self.seat.keep();
                 self.record.signed_in(&caller);
                 self.caller = Some(caller);
                 Reply::new(235, EnhancedCode(2, 7, 0), "Authentication successful")

@@ -7,9 +7,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use postrider_model::site_of;
 use tokio::time::Instant;
-
-use super::crowd::client_of;
 
 /// Counts failures by client and password, and forgets them after a while.
 pub(crate) struct Tarpit {
@@ -41,7 +40,7 @@ impl Tarpit {
         // Of the password only a number is kept that cannot be turned back.
         let mut hasher = DefaultHasher::new();
         password.hash(&mut hasher);
-        let key = (client_of(client), hasher.finish());
+        let key = (site_of(client), hasher.finish());
         let mut failures = self.failures.lock();
         if failures.len() >= REMEMBERED_MOST {
             failures.retain(|_, failure| now.duration_since(failure.last) < MEMORY);
