@@ -209,7 +209,8 @@ macro_rules! conformance_tests {
                 reply_addresses_are_told_apart_without_case,
                 a_verb_about_nothing_is_told_so,
                 signing_keys_are_added_all_or_none,
-                a_tenant_gets_the_limits_it_is_given;
+                a_tenant_gets_the_limits_it_is_given,
+                a_roster_shows_what_was_there_when_its_refresh_began;
             keys: a_key_comes_back_as_it_was_added,
                 a_key_is_changed_and_keeps_its_secret,
                 a_message_knows_the_key_it_came_with,

@@ -9,12 +9,18 @@ use postrider_model::{
     Tenant, TenantId,
 };
 
+use tokio::sync::Mutex;
+
 use crate::{Directory, DirectorySnapshot, StoreError};
 
 /// An indexed copy of the directory, shared by the doors and the queue. Cheap to clone; clones
 /// see the same copy. Reading takes no lock.
 #[derive(Clone, Default)]
-pub struct Roster(Arc<ArcSwap<Index>>);
+pub struct Roster {
+    index: Arc<ArcSwap<Index>>,
+    /// Held from the reading of the directory to its showing: an older copy never follows a newer.
+    reading: Arc<Mutex<()>>,
+}
 
 #[derive(Default)]
 struct Index {
@@ -36,37 +42,42 @@ impl Roster {
 
     /// The directory as it was at one moment.
     pub fn of(snapshot: DirectorySnapshot) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(Index::of(snapshot))))
+        Self {
+            index: Arc::new(ArcSwap::from_pointee(Index::of(snapshot))),
+            reading: Arc::default(),
+        }
     }
 
-    /// Reads the directory anew if it has changed. True where it had.
+    /// Reads the directory anew if it has changed. True where it had. What was in the directory
+    /// when this began is seen when it returns, whoever else refreshes meanwhile.
     pub async fn refresh(&self, directory: &dyn Directory) -> Result<bool, StoreError> {
-        let known = self.0.load().generation;
+        let _alone = self.reading.lock().await;
+        let known = self.index.load().generation;
         if directory.generation().await? == known {
             return Ok(false);
         }
-        self.0
-            .store(Arc::new(Index::of(directory.snapshot().await?)));
+        let read = Index::of(directory.snapshot().await?);
+        self.index.store(Arc::new(read));
         Ok(true)
     }
 
     /// The generation this copy is of; 0 before the first `refresh`.
     pub fn generation(&self) -> u64 {
-        self.0.load().generation
+        self.index.load().generation
     }
 
     pub fn tenant(&self, id: TenantId) -> Option<Arc<Tenant>> {
-        self.0.load().tenants.get(&id).cloned()
+        self.index.load().tenants.get(&id).cloned()
     }
 
     /// The credential whose token has this SHA-256, revoked ones included.
     pub fn credential(&self, hash: &[u8; 32]) -> Option<Arc<Credential>> {
-        self.0.load().credentials.get(hash).cloned()
+        self.index.load().credentials.get(hash).cloned()
     }
 
     /// The tenant that Postrider writes its own mail as.
     pub fn house(&self) -> Option<Arc<Tenant>> {
-        self.0.load().house.clone()
+        self.index.load().house.clone()
     }
 
     /// What is known of an address as a reply address of this tenant, whatever its status.
@@ -76,7 +87,7 @@ impl Roster {
         address: &EmailAddress,
     ) -> Option<Arc<ReplyAddress>> {
         let key = (tenant, address.folded());
-        self.0.load().reply_addresses.get(&key).cloned()
+        self.index.load().reply_addresses.get(&key).cloned()
     }
 
     /// Whether mail of this tenant may carry this address as Reply-To.
@@ -88,12 +99,12 @@ impl Roster {
     /// Whether a reply address of this tenant at exactly this domain is confirmed.
     pub fn is_confirmed_at(&self, tenant: TenantId, domain: &Domain) -> bool {
         let key = (tenant, domain.clone());
-        self.0.load().confirmed_at.contains(&key)
+        self.index.load().confirmed_at.contains(&key)
     }
 
     /// The active signing keys, oldest first.
     pub fn dkim_keys(&self) -> Arc<Vec<DkimKey>> {
-        Arc::clone(&self.0.load().dkim_keys)
+        Arc::clone(&self.index.load().dkim_keys)
     }
 }
 

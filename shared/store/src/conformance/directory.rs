@@ -7,7 +7,9 @@ use postrider_model::{
 
 use super::Ports;
 use super::fixture::{add_tenant, address, at, credential, new_tenant, number};
-use crate::{DirectorySnapshot, StoreError};
+use crate::{DirectorySnapshot, Roster, StoreError};
+
+const CHANGES: u32 = 100;
 
 async fn snapshot(ports: &Ports) -> DirectorySnapshot {
     ports.directory.snapshot().await.expect("the directory")
@@ -248,4 +250,34 @@ pub async fn a_tenant_gets_the_limits_it_is_given(ports: &Ports) {
         assert_eq!(*now, want);
     }
     assert_ne!(tenant, other);
+}
+
+// Somebody else reads it all the time; what this reader's own change made must be seen at once, and
+// an older reading must not come after a newer one.
+pub async fn a_roster_shows_what_was_there_when_its_refresh_began(ports: &Ports) {
+    let tenant = add_tenant(ports).await;
+    let roster = Roster::new();
+    let directory = ports.directory.as_ref();
+    let changes = async {
+        for turn in 1..=CHANGES {
+            let limits = Limits {
+                per_minute: turn,
+                ..Limits::default()
+            };
+            let changed = directory.set_limits(tenant, limits).await;
+            changed.expect("a change");
+            roster.refresh(directory).await.expect("the directory");
+            let shown = roster.tenant(tenant).expect("the tenant");
+            assert_eq!(shown.limits.per_minute, turn);
+        }
+    };
+    let others = futures_util::future::join_all((0..3).map(async |_| {
+        loop {
+            roster.refresh(directory).await.expect("the directory");
+        }
+    }));
+    tokio::select! {
+        () = changes => {}
+        _ = others => {}
+    }
 }
