@@ -6,6 +6,7 @@ use postrider_model::{MessageId, RecipientId};
 use postrider_store::{Committed, NewMessage, Settled, Settlement};
 
 use crate::fault::Fault;
+use crate::spool::ROW_MOST;
 use crate::writer::{Ask, Command};
 
 const MESSAGES_MOST: usize = 256;
@@ -18,7 +19,15 @@ pub(crate) struct Batch {
     pub(crate) settles: Vec<Ask<Settlement, Settled>>,
     /// Of all bodies.
     pub(crate) bytes: usize,
+    /// Of those that go through the log.
+    pub(crate) bytes_in_log: usize,
     settling: HashSet<RecipientId>,
+}
+
+/// Bytes of its body that go through the log: a large one is written beside it.
+pub(crate) fn bytes_in_log(message: &NewMessage) -> usize {
+    let bytes = message.body.len();
+    if bytes > ROW_MOST { 0 } else { bytes }
 }
 
 /// The outcomes of a batch, in its order.
@@ -40,6 +49,7 @@ impl Batch {
         match command {
             Command::Intake(ask) if self.fits(&ask.work) => {
                 self.bytes += ask.work.body.len();
+                self.bytes_in_log += bytes_in_log(&ask.work);
                 self.intakes.push(*ask);
                 Ok(())
             }

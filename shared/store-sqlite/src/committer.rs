@@ -99,7 +99,7 @@ impl Committer {
         while let Some(batch) = parts.pop() {
             match self.perform_patiently(&batch).await {
                 Ok(answers) => {
-                    let (items, bytes) = (batch.len(), batch.bytes);
+                    let (items, bytes) = (batch.len(), batch.bytes_in_log);
                     batch.answer(answers);
                     self.log.wrote(items, bytes).await;
                 }
@@ -129,11 +129,12 @@ impl Committer {
     /// One transaction. All of it is on disk when it returns `Ok`, none of it is there when not
     /// (but for a fault of the disk: then only a restart tells).
     async fn perform(&mut self, batch: &Batch) -> Result<Answers, Fault> {
-        let before = self.desk.seq;
+        let (before, mark) = (self.desk.seq, self.desk.spool.mark());
         let done = self.transact(batch).await;
         if done.is_err() {
             // A number that no row has would be waited for again and again.
             self.desk.seq = before;
+            self.desk.spool.back_to(mark);
         }
         done
     }
@@ -168,10 +169,11 @@ impl Committer {
             connection,
             seq,
             suspects,
+            spool,
         } = &mut self.desk;
         let messages: Vec<_> = batch.intakes.iter().map(|ask| &ask.work).collect();
         let settlements: Vec<_> = batch.settles.iter().map(|ask| &ask.work).collect();
-        let accepted = intake::store(connection, &messages, seq).await?;
+        let accepted = intake::store(connection, &messages, (&mut *seq, spool)).await?;
         let recorded = settle::record(connection, &settlements, seq, suspects).await?;
         let all = [accepted.events, recorded.events].concat();
         events::insert(connection, &all).await?;

@@ -2,6 +2,7 @@
 //!
 //! Codes: <https://www.sqlite.org/rescode.html>. The low byte is the primary code.
 
+use std::io;
 use std::sync::Arc;
 
 use postrider_store::StoreError;
@@ -10,6 +11,8 @@ use postrider_store::StoreError;
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
     Sql(Arc<sqlx::Error>),
+    /// A file beside the database.
+    File(Arc<io::Error>),
     Rejected(String),
     Taken(&'static str),
     NotFound(&'static str),
@@ -40,6 +43,7 @@ impl Fault {
     pub(crate) fn meaning(&self) -> Meaning {
         match self {
             Self::Sql(error) => meaning(error),
+            Self::File(error) => of_file(error),
             _ => Meaning::Row,
         }
     }
@@ -58,6 +62,12 @@ impl From<sqlx::Error> for Fault {
     }
 }
 
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Self {
+        Self::File(Arc::new(error))
+    }
+}
+
 impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
         let meaning = fault.meaning();
@@ -67,6 +77,8 @@ impl From<Fault> for StoreError {
                 reason: error.to_string(),
             },
             Fault::Sql(error) => Self::Unavailable(Box::new(error)),
+            Fault::File(error) if meaning == Meaning::Full => Self::Full(Box::new(error)),
+            Fault::File(error) => Self::Unavailable(Box::new(error)),
             Fault::Rejected(reason) => Self::Rejected { reason },
             Fault::Taken(what) => Self::Taken { what },
             Fault::NotFound(what) => Self::NotFound { what },
@@ -102,9 +114,35 @@ fn of_code(code: i32) -> Meaning {
     }
 }
 
+fn of_file(error: &io::Error) -> Meaning {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            Meaning::Full
+        }
+        // EMFILE, ENFILE: no file can be opened now; nothing is wrong with those there are.
+        _ if matches!(error.raw_os_error(), Some(23 | 24)) => Meaning::Away,
+        _ => Meaning::Broken,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_cannot_grow_is_full_and_one_that_cannot_be_written_is_broken() {
+        for (code, want) in [
+            (28, Meaning::Full),   // ENOSPC
+            (122, Meaning::Full),  // EDQUOT
+            (27, Meaning::Full),   // EFBIG
+            (24, Meaning::Away),   // EMFILE
+            (5, Meaning::Broken),  // EIO
+            (30, Meaning::Broken), // EROFS
+        ] {
+            let error = io::Error::from_raw_os_error(code);
+            assert_eq!(Fault::from(error).meaning(), want, "{code}");
+        }
+    }
 
     #[test]
     fn an_error_of_the_disk_is_never_taken_for_a_bad_row() {

@@ -5,9 +5,10 @@ use std::time::Instant;
 use postrider_runtime::failpoint;
 use postrider_store::{Committed, NewMessage};
 
+use crate::batch::bytes_in_log;
 use crate::committer::{Committer, TRIES};
 use crate::fault::{Fault, Meaning};
-use crate::writer::Ask;
+use crate::writer::{Ask, Desk};
 use crate::{events, intake, transaction};
 
 impl Committer {
@@ -20,18 +21,19 @@ impl Committer {
         }
         // Who does not wait any more need not be told.
         let _gone = answer.send(done);
-        let bytes = work.iter().map(|message| message.body.len()).sum();
+        let bytes = work.iter().map(bytes_in_log).sum();
         self.log.wrote(work.len(), bytes).await;
     }
 
     async fn perform_group(&mut self, messages: &[&NewMessage]) -> Result<Committed, Fault> {
         let mut tries = 1;
         loop {
-            let before = self.desk.seq;
+            let (before, mark) = (self.desk.seq, self.desk.spool.mark());
             let done = self.transact_group(messages).await;
             if !matches!(done, Ok(Committed::Stored)) {
                 // A number that no row has would be waited for again and again.
                 self.desk.seq = before;
+                self.desk.spool.back_to(mark);
             }
             match done {
                 Err(fault) if fault.meaning() == Meaning::Busy && tries < TRIES => tries += 1,
@@ -68,8 +70,13 @@ impl Committer {
         &mut self,
         messages: &[&'m NewMessage],
     ) -> Result<Result<Vec<&'m NewMessage>, Committed>, Fault> {
-        let (connection, seq) = (&mut self.desk.connection, &mut self.desk.seq);
-        let accepted = intake::store(connection, messages, seq).await?;
+        let Desk {
+            connection,
+            seq,
+            spool,
+            ..
+        } = &mut self.desk;
+        let accepted = intake::store(connection, messages, (seq, spool)).await?;
         let outcomes = accepted.outcomes.into_iter().zip(messages).enumerate();
         for (at, (outcome, message)) in outcomes {
             match outcome {

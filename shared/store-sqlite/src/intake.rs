@@ -13,7 +13,8 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use crate::fault::Fault;
 use crate::quota::Meter;
 use crate::rows::{Place, json_ids};
-use crate::{SqliteStore, arrival, claims, quota, reschedule, reseal, tags};
+use crate::spool::{ROW_MOST, Spool};
+use crate::{SqliteStore, arrival, claims, quota, reschedule, reseal, spooled, tags};
 
 #[async_trait]
 impl Intake for SqliteStore {
@@ -37,7 +38,9 @@ impl Intake for SqliteStore {
 
     async fn reseal(&self, message: Resealed) -> Result<bool, StoreError> {
         let fresh = self.fresh().clone();
-        self.writer()
+        let was = self.lies_at(message.id).await?;
+        let done = self
+            .writer()
             .alone(move |connection| {
                 Box::pin(async move {
                     // Before the commit: `open` fills nothing in again.
@@ -45,11 +48,16 @@ impl Intake for SqliteStore {
                     reseal::reseal(connection, &message).await
                 })
             })
-            .await
+            .await?;
+        if done {
+            self.give_back(was).await;
+        }
+        Ok(done)
     }
 
     async fn reschedule(&self, message: Rescheduled) -> Result<Rescheduling, StoreError> {
         let fresh = self.fresh().clone();
+        let was = self.lies_at(message.sealed.id).await?;
         let done = self
             .writer()
             .numbering(move |desk| {
@@ -62,6 +70,7 @@ impl Intake for SqliteStore {
             .await?;
         if done == Rescheduling::Done {
             self.ticker().look();
+            self.give_back(was).await;
         }
         Ok(done)
     }
@@ -124,7 +133,7 @@ pub(crate) struct Accepted<'m> {
 pub(crate) async fn store<'m>(
     connection: &mut SqliteConnection,
     messages: &[&'m NewMessage],
-    seq: &mut i64,
+    (seq, spool): (&mut i64, &mut Spool),
 ) -> Result<Accepted<'m>, Fault> {
     if messages.is_empty() {
         return Ok(Accepted::default());
@@ -158,11 +167,19 @@ pub(crate) async fn store<'m>(
         claims.win(at, message);
         outcomes.push(Committed::Stored);
     }
-    claims.insert(connection, messages).await?;
-    arrival::insert(connection, &new, seq).await?;
-    tags::insert(connection, &new).await?;
-    insert_bodies(connection, &new).await?;
-    quota::note(connection, &new).await?;
+    let placed = spool.place(&new)?;
+    let extents = placed.in_order();
+    let rows = async {
+        claims.insert(connection, messages).await?;
+        arrival::insert(connection, &new, seq).await?;
+        tags::insert(connection, &new).await?;
+        insert_bodies(connection, &new).await?;
+        spooled::insert(connection, &extents).await?;
+        quota::note(connection, &new).await
+    };
+    // Both end, whatever becomes of the other: nothing is written behind a transaction's back.
+    let (written, told) = futures_util::join!(placed.write(), rows);
+    written.and(told)?;
     Ok(Accepted {
         events: arrival::events(&new),
         outcomes,
@@ -199,7 +216,9 @@ async fn insert_bodies(
     connection: &mut SqliteConnection,
     messages: &[&NewMessage],
 ) -> Result<(), Fault> {
-    for chunk in chunks(messages, |message| message.body.len()) {
+    let in_rows = messages.iter().filter(|m| m.body.len() <= ROW_MOST);
+    let in_rows: Vec<&NewMessage> = in_rows.copied().collect();
+    for chunk in chunks(&in_rows, |message| message.body.len()) {
         let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO bodies (message, bytes) ");
         insert.push_values(chunk, |mut row, message| {
             row.push_bind(message.id.as_bytes().as_slice())

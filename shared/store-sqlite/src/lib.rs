@@ -38,6 +38,8 @@ mod rows;
 mod sessions;
 mod settle;
 mod snapshot;
+mod spool;
+mod spooled;
 mod standing;
 mod store;
 mod subjects;

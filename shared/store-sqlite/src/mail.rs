@@ -14,6 +14,7 @@ use sqlx::{Sqlite, Transaction};
 use crate::events::StoredEventRow;
 use crate::fault::Fault;
 use crate::rows::{Place, ReplyCells};
+use crate::spooled::BodyRow;
 use crate::{SqliteStore, cancel, events, quota};
 
 #[async_trait]
@@ -183,15 +184,19 @@ impl SqliteStore {
 
     async fn read_body(&self, tenant: TenantId, id: MessageId) -> Result<Option<Bytes>, Fault> {
         // Indexes messages and bodies (primary keys).
-        let bytes: Option<Vec<u8>> = sqlx::query_scalar(
-            "SELECT b.bytes FROM messages AS m JOIN bodies AS b ON b.message = m.id
+        let row: Option<BodyRow> = sqlx::query_as(
+            "SELECT b.bytes, b.segment, b.start, b.length
+             FROM messages AS m JOIN bodies AS b ON b.message = m.id
              WHERE m.tenant = ?1 AND m.id = ?2",
         )
         .bind(tenant.as_bytes().as_slice())
         .bind(id.as_bytes().as_slice())
         .fetch_optional(self.readers())
         .await?;
-        Ok(bytes.map(Bytes::from))
+        match row {
+            Some(row) => self.resolve(id, row).await,
+            None => Ok(None),
+        }
     }
 }
 

@@ -21,10 +21,11 @@ use crate::controls::Enacting;
 use crate::fault::{Meaning, meaning};
 use crate::instruments::{self, Instruments};
 use crate::news::Ticker;
+use crate::spool::{Segments, Spool};
 use crate::store::Parts;
 use crate::suspects::Suspects;
 use crate::writer::{Desk, Writer};
-use crate::{SqliteStore, nodes};
+use crate::{SqliteStore, nodes, spooled};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/sqlite");
 
@@ -131,20 +132,34 @@ impl SqliteStore {
         let suspects = Suspects::read(&mut connection)
             .await
             .map_err(|error| failed(path, error))?;
+        let newest = spooled::newest(&mut connection).await;
+        let newest = newest.map_err(|error| failed(path, error))?;
+        let segments = Segments::beside(path);
+        let is_synced = options.synchronous == Synchronous::Full;
+        let spool = Spool::new(segments.clone(), newest, is_synced).map_err(|source| {
+            let path = path.to_owned();
+            OpenError::File { path, source }
+        })?;
         let readers = pool(reading(path, &options), options.readers, path).await?;
         let checkpoints = pool(settings(path, &options), 1, path).await?;
         instruments::show_pool(&options.registry, &readers);
-        Ok(start(Opened {
+        let store = start(Opened {
             connection,
             seq,
             suspects,
+            segments,
+            spool,
             readers,
             checkpoints,
             lock,
             folder: path.parent().unwrap_or(Path::new("")).to_owned(),
             fresh: Fresh::new(options.fresh_bytes),
             instruments: Instruments::new(&options.registry),
-        }))
+        });
+        if let Err(fault) = store.remove_unused().await {
+            tracing::warn!(error = ?fault, "segments of bodies that nothing refers to could not be removed");
+        }
+        Ok(store)
     }
 }
 
@@ -152,6 +167,8 @@ struct Opened {
     connection: SqliteConnection,
     seq: i64,
     suspects: Suspects,
+    segments: Segments,
+    spool: Spool,
     readers: SqlitePool,
     checkpoints: SqlitePool,
     lock: Arc<File>,
@@ -175,6 +192,7 @@ fn start(opened: Opened) -> SqliteStore {
             connection: opened.connection,
             seq: opened.seq,
             suspects: opened.suspects.clone(),
+            spool: opened.spool,
         },
         commands,
         held_back: None,
@@ -198,6 +216,7 @@ fn start(opened: Opened) -> SqliteStore {
         checkpoints: opened.checkpoints,
         fresh: opened.fresh,
         suspects: opened.suspects,
+        segments: opened.segments,
         ticker,
         enacting: Enacting::default(),
         failed,

@@ -14,6 +14,7 @@ use tokio::sync::Semaphore;
 
 use crate::fault::Fault;
 use crate::rows::{Place, json_ids};
+use crate::spooled::BodyRow;
 use crate::{SqliteStore, pages};
 
 #[async_trait]
@@ -130,7 +131,8 @@ struct MessageRow {
     selectors: String,
     sealed_until: i64,
     size: i64,
-    bytes: Option<Vec<u8>>,
+    #[sqlx(flatten)]
+    body: BodyRow,
 }
 
 /// Large bodies are read one at a time.
@@ -146,7 +148,8 @@ impl SqliteStore {
         // Indexes messages and bodies (primary keys).
         let found: Option<MessageRow> = sqlx::query_as(
             "SELECT m.tenant, m.smtputf8, m.accepted_at, m.expires_at, m.selectors, m.sealed_until,
-                 m.size, CASE WHEN m.size <= ?2 THEN b.bytes END AS bytes
+                 m.size, CASE WHEN m.size <= ?2 THEN b.bytes ELSE x'' END AS bytes,
+                 b.segment, b.start, b.length
              FROM messages AS m JOIN bodies AS b ON b.message = m.id WHERE m.id = ?1",
         )
         .bind(id)
@@ -160,11 +163,20 @@ impl SqliteStore {
             table: "messages",
             id,
         };
+        let size: u64 = place.number("size", row.size)?;
+        let body = if size <= OpenMessage::SMALL_MOST {
+            let Some(body) = self.resolve(message, row.body).await? else {
+                return Ok(None);
+            };
+            Some(body)
+        } else {
+            None
+        };
         Ok(Some(OpenMessage {
             id: message,
             tenant: place.id("tenant", &row.tenant)?,
-            size: place.number("size", row.size)?,
-            body: row.bytes.map(Bytes::from),
+            size,
+            body,
             smtputf8: row.smtputf8,
             accepted_at: Timestamp::from_micros(row.accepted_at),
             expires_at: Timestamp::from_micros(row.expires_at),
@@ -176,12 +188,15 @@ impl SqliteStore {
 
     async fn body_of(&self, message: MessageId) -> Result<Option<Bytes>, Fault> {
         // Index bodies (primary key).
-        let bytes: Option<Vec<u8>> =
-            sqlx::query_scalar("SELECT bytes FROM bodies WHERE message = ?1")
+        let row: Option<BodyRow> =
+            sqlx::query_as("SELECT bytes, segment, start, length FROM bodies WHERE message = ?1")
                 .bind(message.as_bytes().as_slice())
                 .fetch_optional(self.readers())
                 .await?;
-        Ok(bytes.map(Bytes::from))
+        match row {
+            Some(row) => self.resolve(message, row).await,
+            None => Ok(None),
+        }
     }
 
     async fn open_recipients(

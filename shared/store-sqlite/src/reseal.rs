@@ -28,10 +28,14 @@ pub(crate) async fn reseal(
     if changed.rows_affected() == 0 {
         return Ok(false);
     }
-    sqlx::query("UPDATE bodies SET bytes = ?2 WHERE message = ?1")
-        .bind(id)
-        .bind(&message.body[..])
-        .execute(connection)
-        .await?;
+    // Seldom, so that even a large one goes into its row.
+    sqlx::query(
+        "UPDATE bodies SET bytes = ?2, segment = NULL, start = NULL, length = NULL
+         WHERE message = ?1",
+    )
+    .bind(id)
+    .bind(&message.body[..])
+    .execute(connection)
+    .await?;
     Ok(true)
 }

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::controls::Enacting;
 use crate::news::Ticker;
+use crate::spool::Segments;
 use crate::suspects::Suspects;
 use crate::writer::Writer;
 
@@ -24,6 +25,7 @@ pub(crate) struct Parts {
     pub(crate) checkpoints: SqlitePool,
     pub(crate) fresh: Fresh,
     pub(crate) suspects: Suspects,
+    pub(crate) segments: Segments,
     pub(crate) ticker: Ticker,
     pub(crate) enacting: Enacting,
     pub(crate) failed: CancellationToken,
@@ -81,6 +83,10 @@ impl SqliteStore {
 
     pub(crate) fn suspects(&self) -> &Suspects {
         &self.0.suspects
+    }
+
+    pub(crate) fn segments(&self) -> &Segments {
+        &self.0.segments
     }
 
     pub(crate) fn folder(&self) -> &Path {

@@ -14,7 +14,7 @@ use sqlx::SqliteConnection;
 use crate::directory::raise_generation;
 use crate::fault::Fault;
 use crate::rows::{Place, json_ids};
-use crate::{SqliteStore, past};
+use crate::{SqliteStore, past, spooled};
 
 /// What one batch removes at most, so that the writer is held no longer than about 50 ms.
 const BODIES_MOST: u32 = 200;
@@ -52,29 +52,39 @@ impl Upkeep for SqliteStore {
     ) -> Result<Removed, StoreError> {
         let bodies = self.old_bodies(now.before(body_life)).await?;
         let messages = self.old_messages(now.before(message_life)).await?;
-        self.writer()
+        let (removed, freed) = self
+            .writer()
             .alone(move |connection| {
                 Box::pin(async move {
-                    Ok(Removed {
+                    let all = [bodies.as_slice(), &messages].concat();
+                    let freed = spooled::extents(connection, &all).await?;
+                    let removed = Removed {
                         bodies: remove_bodies(connection, &bodies).await?,
                         messages: remove_messages(connection, &messages).await?,
                         claims: remove_claims(connection, now).await?,
                         ..past::remove(connection, now).await?
-                    })
+                    };
+                    Ok((removed, freed))
                 })
             })
-            .await
+            .await?;
+        self.give_back(freed).await;
+        Ok(removed)
     }
 
     async fn erase(&self, tenant: TenantId) -> Result<Removed, StoreError> {
         let messages = self.messages_of(tenant).await?;
-        let removed = self
+        let (removed, freed) = self
             .writer()
             .alone(move |connection| {
-                Box::pin(async move { erase(connection, tenant, &messages).await })
+                Box::pin(async move {
+                    let freed = spooled::extents(connection, &messages).await?;
+                    Ok((erase(connection, tenant, &messages).await?, freed))
+                })
             })
             .await?;
         self.fresh().clear();
+        self.give_back(freed).await;
         Ok(removed)
     }
 

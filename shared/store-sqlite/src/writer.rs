@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::fault::Fault;
+use crate::spool::Spool;
 use crate::suspects::Suspects;
 
 /// A piece of work and who waits for its outcome.
@@ -38,6 +39,8 @@ pub(crate) struct Desk {
     pub(crate) seq: i64,
     /// Grows with what is suppressed.
     pub(crate) suspects: Suspects,
+    /// Where large bodies go.
+    pub(crate) spool: Spool,
 }
 
 #[derive(Clone)]

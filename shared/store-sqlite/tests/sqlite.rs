@@ -162,7 +162,7 @@ async fn a_full_database_refuses_mail_keeps_what_it_has_and_recovers() {
     let tenant = add_tenant(ports).await;
     let large = || {
         let mut large = message(tenant);
-        large.body = vec![b'x'; 200_000].into();
+        large.body = vec![b'x'; 30_000].into();
         large
     };
     let old = large();

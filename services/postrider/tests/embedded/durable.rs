@@ -34,7 +34,19 @@ async fn each_message_is_synced_before_its_answer_is_written() {
         return;
     };
     let sandbox = Sandbox::prepared_on(Database::file()).await;
-    let trace = traced(sandbox, strace).await;
+    let trace = traced(sandbox, strace, MESSAGES, 0).await;
+    assert_eq!(trace.violations(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_large_body_is_synced_before_the_commit_that_refers_to_it() {
+    let Some(strace) = strace("the order of write, sync and commit of large bodies") else {
+        return;
+    };
+    let sandbox = Sandbox::prepared_on(Database::file()).await;
+    let trace = traced(sandbox, strace, 20, 100_000).await;
+    let is_body = |call: &Call| call.name() == "pwrite64" && call.text.contains(".db.bodies/");
+    assert!(trace.calls().iter().any(is_body));
     assert_eq!(trace.violations(), Vec::<String>::new());
 }
 
@@ -46,7 +58,7 @@ async fn the_same_look_finds_that_a_weaker_setting_does_not_sync() {
     let sandbox = Sandbox::prepared_on(Database::file()).await;
     let url = "sqlite://postrider.db";
     sandbox.configure(url, &format!("{url}?synchronous=normal"));
-    let trace = traced(sandbox, strace).await;
+    let trace = traced(sandbox, strace, MESSAGES, 0).await;
     let violations = trace.violations();
     assert!(violations.len() > MESSAGES / 2, "{violations:?}");
 }
@@ -58,7 +70,13 @@ struct Trace {
     messages: Vec<(String, String)>,
 }
 
-async fn traced(mut sandbox: Sandbox, mut strace: Vec<String>) -> Trace {
+// `more` bytes stand behind the marker in each.
+async fn traced(
+    mut sandbox: Sandbox,
+    mut strace: Vec<String>,
+    messages: usize,
+    more: usize,
+) -> Trace {
     let path = sandbox.folder().join("strace.txt");
     let calls = "trace=write,writev,sendto,sendmsg,pwrite64,pwritev,fsync,fdatasync";
     // A page and what stands around it is printed whole; -y names the files.
@@ -72,10 +90,11 @@ async fn traced(mut sandbox: Sandbox, mut strace: Vec<String>) -> Trace {
         let place = sandbox.place.clone();
         all.spawn(async move {
             let mut sent = Vec::new();
-            for n in 0..MESSAGES / 4 {
+            for n in 0..messages / 4 {
                 let marker = format!("Marker{lane}x{n}x{}Marker", unique());
                 // Some of them stand whole on one page, wherever its end falls.
-                let text = format!("{marker}\r\n").repeat(8);
+                let filling = "filling\r\n".repeat(more / 9);
+                let text = format!("{}{filling}", format!("{marker}\r\n").repeat(8));
                 // Nobody is dialled for it: the trace is of the door and the store.
                 let message = json!({
                     "to": "ann@example.org", "subject": "x", "text": text, "scheduled_at": "in 1 hour",
@@ -85,28 +104,31 @@ async fn traced(mut sandbox: Sandbox, mut strace: Vec<String>) -> Trace {
             sent
         });
     }
-    let messages = all.join_all().await.concat();
-    assert_eq!(messages.len(), MESSAGES);
+    let sent = all.join_all().await.concat();
+    assert_eq!(sent.len(), messages);
     sandbox.relay.take().unwrap().stop().await;
     let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
     Trace {
         lines: text.lines().map(str::to_owned).collect(),
-        messages,
+        messages: sent,
     }
 }
 
 impl Trace {
     /// The messages for which «write of the data < return of a sync of that file that began after
-    /// it < begin of the answer» was not seen.
+    /// it < begin of the answer» was not seen; with data beside the database, a sync of the log
+    /// has to begin after that.
     fn violations(&self) -> Vec<String> {
         let calls = self.calls();
         let mut found = Vec::new();
         for (marker, id) in &self.messages {
-            let of_log = |call: &&Call| call.text.contains("postrider.db-wal");
+            let is_data = |call: &&Call| {
+                (call.is_of(LOG) || call.is_of(BODIES)) && call.text.contains(marker)
+            };
             let written = calls
                 .iter()
-                .filter(of_log)
-                .find(|call| call.text.contains("pwrite") && call.text.contains(marker));
+                .filter(is_data)
+                .find(|call| call.text.contains("pwrite"));
             let answered = calls
                 .iter()
                 .find(|call| call.text.contains("HTTP/1.1 200") && call.text.contains(id.as_str()));
@@ -117,13 +139,19 @@ impl Trace {
                 ));
                 continue;
             };
-            let is_between = |call: &Call| {
-                (call.name() == "fdatasync" || call.name() == "fsync")
-                    && call.text.ends_with("= 0")
-                    && written.end < call.begin
-                    && call.end < answered.begin
+            let synced = |file: &str, after: usize| {
+                let mut syncs = calls
+                    .iter()
+                    .filter(|call| call.is_of(file) && call.is_sync());
+                let found = syncs.find(|call| after < call.begin && call.end < answered.begin);
+                found.map(|call| call.end)
             };
-            if !calls.iter().filter(of_log).any(is_between) {
+            let done = if written.is_of(BODIES) {
+                synced(BODIES, written.end).and_then(|end| synced(LOG, end))
+            } else {
+                synced(LOG, written.end)
+            };
+            if done.is_none() {
                 found.push(format!(
                     "{marker}: no sync between lines {} and {}",
                     written.end, answered.begin
@@ -174,10 +202,22 @@ struct Call {
 }
 
 impl Call {
+    fn is_of(&self, file: &str) -> bool {
+        self.text.contains(file)
+    }
+
+    fn is_sync(&self) -> bool {
+        matches!(self.name(), "fdatasync" | "fsync") && self.text.ends_with("= 0")
+    }
+
     fn name(&self) -> &str {
         self.text.split('(').next().unwrap_or_default()
     }
 }
+
+/// The files that a promise is written to.
+const LOG: &str = "postrider.db-wal>";
+const BODIES: &str = "postrider.db.bodies/";
 
 const WRITE: &str = r#"1 pwrite64(9</d/postrider.db-wal>, "..Marker1..", 16384, 0) = 16384"#;
 const SYNC: &str = "1 fdatasync(9</d/postrider.db-wal>) = 0";
@@ -185,6 +225,9 @@ const SYNC_BEGINS: &str = "1 fdatasync(9</d/postrider.db-wal> <unfinished ...>";
 const SYNC_ENDS: &str = "1 <... fdatasync resumed>) = 0";
 const SYNC_FAILS: &str = "1 fdatasync(9</d/postrider.db-wal>) = -1 EIO (Input/output error)";
 const OTHER_FILE: &str = "1 fdatasync(8</d/postrider.db>) = 0";
+const WRITE_BODY: &str =
+    r#"1 pwrite64(10</d/postrider.db.bodies/01.spool>, "..Marker1..", 99999, 0) = 99999"#;
+const SYNC_BODY: &str = "1 fdatasync(10</d/postrider.db.bodies/01.spool>) = 0";
 const ANSWER: &str = r#"2 sendto(5<socket:[1]>, "HTTP/1.1 200 OK\r\n{\"id\":\"id-1\"}", 99) = 99"#;
 
 #[test]
@@ -201,6 +244,10 @@ fn the_look_at_a_trace_sees_what_is_wrong_with_it() {
         // The answer began before the sync returned, or the sync before the write did.
         (&[WRITE, SYNC_BEGINS, ANSWER, SYNC_ENDS], false),
         (&[SYNC_BEGINS, WRITE, SYNC_ENDS, ANSWER], false),
+        (&[WRITE_BODY, SYNC_BODY, SYNC, ANSWER], true),
+        (&[WRITE_BODY, SYNC, ANSWER], false),
+        (&[WRITE_BODY, SYNC_BODY, ANSWER], false),
+        (&[WRITE_BODY, SYNC, SYNC_BODY, ANSWER], false),
     ] {
         let trace = Trace {
             lines: lines.iter().map(|line| (*line).to_owned()).collect(),

@@ -53,10 +53,11 @@ async fn below_the_free_space_mark_the_doors_are_closed_and_open_again_above_it(
 }
 
 /// Sends until something else than a 2xx comes; gives the ids of the acknowledged.
-async fn acknowledged(sandbox: &Sandbox, most: usize) -> (Vec<String>, Option<u16>) {
+async fn acknowledged(sandbox: &Sandbox, most: usize, bytes: usize) -> (Vec<String>, Option<u16>) {
     let mut ids = Vec::new();
+    let body = "y".repeat(bytes);
     for n in 0..most {
-        let text = format!(r#"{{"to":"ann{n}@example.org","subject":"x","text":"y"}}"#);
+        let text = format!(r#"{{"to":"ann{n}@example.org","subject":"x","text":"{body}"}}"#);
         let fields = [("authorization", format!("Bearer {}", sandbox.place.key))];
         let fields: Vec<_> = fields
             .iter()
@@ -80,8 +81,17 @@ async fn all_are_there(sandbox: &Sandbox, ids: &[String]) {
     }
 }
 
+/// One that goes into its row, and one that lies beside the database.
+const SIZES: [usize; 2] = [1, 60_000];
+
 #[tokio::test]
 async fn a_disk_whose_sync_fails_acknowledges_nothing_more_and_ends_the_process() {
+    for bytes in SIZES {
+        a_sync_fails(bytes).await;
+    }
+}
+
+async fn a_sync_fails(bytes: usize) {
     let Some(mut strace) = strace("a disk whose sync fails") else {
         return;
     };
@@ -89,7 +99,7 @@ async fn a_disk_whose_sync_fails_acknowledges_nothing_more_and_ends_the_process(
     strace.extend(["-e".into(), "trace=fdatasync".into()]);
     strace.extend(["-e".into(), "inject=fdatasync:error=EIO:when=40+".into()]);
     sandbox.serve_under("strace", &strace).await;
-    let (ids, answered) = acknowledged(&sandbox, 200).await;
+    let (ids, answered) = acknowledged(&sandbox, 200, bytes).await;
     assert!(
         answered.is_none_or(|status| status == 503 || status == 500),
         "{answered:?}"
@@ -104,6 +114,12 @@ async fn a_disk_whose_sync_fails_acknowledges_nothing_more_and_ends_the_process(
 
 #[tokio::test]
 async fn a_full_disk_is_a_503_and_what_was_taken_stays() {
+    for bytes in SIZES {
+        a_disk_is_full(bytes).await;
+    }
+}
+
+async fn a_disk_is_full(bytes: usize) {
     let Some(mut strace) = strace("a full disk") else {
         return;
     };
@@ -111,7 +127,7 @@ async fn a_full_disk_is_a_503_and_what_was_taken_stays() {
     strace.extend(["-e".into(), "trace=pwrite64".into()]);
     strace.extend(["-e".into(), "inject=pwrite64:error=ENOSPC:when=400+".into()]);
     sandbox.serve_under("strace", &strace).await;
-    let (ids, answered) = acknowledged(&sandbox, 500).await;
+    let (ids, answered) = acknowledged(&sandbox, 500, bytes).await;
     assert_eq!(answered, Some(503));
     let place = sandbox.place.clone();
     let answer = place

@@ -1,0 +1,1 @@
+-- Nothing: on PostgreSQL, which several processes share, all bodies are rows.
