@@ -27,6 +27,7 @@ mod mail;
 mod news;
 mod nodes;
 mod open;
+mod output;
 mod pages;
 mod past;
 mod queue;

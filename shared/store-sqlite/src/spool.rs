@@ -6,12 +6,14 @@
 //! row refers to. Space goes back as bodies are removed; a segment goes when no row refers to it.
 //!
 //! Each body stands behind a header of 32 bytes: `MAGIC`, the message's id, the body's length
-//! (big-endian). A reader takes nothing that does not begin so.
+//! (big-endian). A reader takes nothing that does not begin so. Both begin and end on a block of
+//! 4 KB: what is written goes past the page cache, whose copies would be the larger part of the work,
+//! for bytes that lie in memory for their delivery anyway.
 
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -22,13 +24,14 @@ use postrider_store::NewMessage;
 use rustix::fs::{FallocateFlags, fallocate};
 
 use crate::fault::Fault;
+use crate::output::{BLOCK, Output};
 
 /// A body of more bytes is spooled: more than two pages of the database.
 pub(crate) const ROW_MOST: usize = 32 << 10;
 /// Bytes past which a segment takes no further batch.
 const SEGMENT_MOST: u64 = 256 << 20;
 const MAGIC: [u8; 8] = *b"PRbody1\n";
-const HEADER: usize = 32;
+pub(crate) const HEADER: usize = 32;
 
 /// Where a body lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +61,7 @@ pub(crate) struct Spool {
 
 struct Segment {
     number: i64,
-    file: Arc<File>,
+    output: Arc<Output>,
     end: u64,
 }
 
@@ -66,7 +69,7 @@ struct Segment {
 #[derive(Default)]
 pub(crate) struct Placed {
     pub(crate) extents: HashMap<MessageId, Extent>,
-    file: Option<Arc<File>>,
+    output: Option<Arc<Output>>,
     bodies: Vec<(MessageId, u64, Bytes)>,
     is_synced: bool,
 }
@@ -139,7 +142,7 @@ impl Segments {
         let start = u64::try_from(extent.start).map_err(io::Error::other)?;
         let length = u64::try_from(extent.length).map_err(io::Error::other)?;
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        Ok(fallocate(&file, flags, start, HEADER as u64 + length)?)
+        Ok(fallocate(&file, flags, start, room(length))?)
     }
 
     /// Removes a segment that no row refers to, unless it is the one that is written. Blocks.
@@ -181,7 +184,7 @@ impl Spool {
         let is_synced = self.is_synced;
         let segment = self.segment()?;
         let mut placed = Placed {
-            file: Some(Arc::clone(&segment.file)),
+            output: Some(Arc::clone(&segment.output)),
             is_synced,
             ..Placed::default()
         };
@@ -196,7 +199,7 @@ impl Spool {
             placed
                 .bodies
                 .push((message.id, segment.end, message.body.clone()));
-            segment.end += HEADER as u64 + length;
+            segment.end += room(length);
         }
         Ok(placed)
     }
@@ -236,18 +239,13 @@ impl Spool {
             Ok(()) => sync_folder(folder.parent())?,
             Err(_) => {}
         }
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(self.segments.path(number))?;
+        let output = Output::create(&self.segments.path(number))?;
         // A file whose name is lost is lost.
         sync_folder(Some(folder))?;
         newest.store(number, Ordering::Release);
         Ok(Segment {
             number,
-            file: Arc::new(file),
+            output: Arc::new(output),
             end: 0,
         })
     }
@@ -256,22 +254,21 @@ impl Spool {
 impl Placed {
     /// Returns when all bodies are on disk. Cancelled, it may go on by itself.
     pub(crate) async fn write(self) -> Result<(), Fault> {
-        let Some(file) = self.file else {
+        let Some(output) = self.output else {
             return Ok(());
         };
         let (bodies, is_synced) = (self.bodies, self.is_synced);
-        let work = tokio::task::spawn_blocking(move || {
-            for (message, start, body) in &bodies {
-                file.write_all_at(&header(*message, body.len()), *start)?;
-                file.write_all_at(body, start + HEADER as u64)?;
-            }
-            if is_synced { file.sync_data() } else { Ok(()) }
-        });
+        let work = tokio::task::spawn_blocking(move || output.write(&bodies, is_synced));
         Ok(work.await.map_err(io::Error::other)??)
     }
 }
 
-fn header(message: MessageId, length: usize) -> [u8; HEADER] {
+/// What a body takes of a segment, in bytes.
+const fn room(length: u64) -> u64 {
+    (HEADER as u64 + length).next_multiple_of(BLOCK as u64)
+}
+
+pub(crate) fn header(message: MessageId, length: usize) -> [u8; HEADER] {
     let mut header = [0; HEADER];
     let length = (length as u64).to_be_bytes();
     let parts = MAGIC.iter().chain(message.as_bytes()).chain(&length);

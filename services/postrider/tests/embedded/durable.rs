@@ -79,8 +79,9 @@ async fn traced(
 ) -> Trace {
     let path = sandbox.folder().join("strace.txt");
     let calls = "trace=write,writev,sendto,sendmsg,pwrite64,pwritev,fsync,fdatasync";
-    // A page and what stands around it is printed whole; -y names the files.
-    for word in ["-y", "-s", "20000", "-e", calls, "-o"] {
+    // A page and what stands around it is printed whole, or a piece of a segment; -y names the files.
+    let printed = if more == 0 { "20000" } else { "1100000" };
+    for word in ["-y", "-s", printed, "-e", calls, "-o"] {
         strace.push(word.to_owned());
     }
     strace.push(path.to_str().unwrap().to_owned());
