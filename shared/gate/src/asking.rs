@@ -1,15 +1,16 @@
 //! Writing to reply addresses: each is asked once whether it is the tenant's. Whoever writes to
 //! strangers because a stolen key made it must do so seldom: caps stand in the directory.
 
+mod waiting;
+
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use postrider_model::{
-    EmailAddress, ReplyAddress, ReplyAddressId, ReplySource, ReplyStatus, Stream, Tenant, TenantId,
-    TenantStatus, Timestamp,
+    ReplyAddress, ReplyAddressId, ReplySource, ReplyStatus, Stream, Tenant, TenantStatus, Timestamp,
 };
 use postrider_store::{AskCaps, Observed, StoreError};
-use tokio::sync::mpsc;
+
+pub(crate) use waiting::{Unknown, UnknownQueue};
 
 use crate::accept::{AcceptError, Gate};
 use crate::access::vouched;
@@ -17,79 +18,6 @@ use crate::admit::Submission;
 use crate::instruments::Door;
 use crate::letter::{self, Letter, LetterKind};
 use crate::link::ReplyToken;
-
-/// How many addresses may wait for their letter. More are forgotten: the next message that names
-/// one brings it back.
-const WAITING_MOST: usize = 1_024;
-
-/// An address that a tenant's mail named.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Unknown {
-    pub(crate) tenant: TenantId,
-    pub(crate) address: EmailAddress,
-    pub(crate) source: ReplySource,
-}
-
-impl Unknown {
-    /// It may be used once its owner confirms it.
-    pub(crate) fn observed(tenant: TenantId, address: EmailAddress) -> Self {
-        Self {
-            tenant,
-            address,
-            source: ReplySource::Observed,
-        }
-    }
-
-    /// It is used already; its owner is told.
-    pub(crate) fn of_own_domain(tenant: TenantId, address: EmailAddress) -> Self {
-        Self {
-            tenant,
-            address,
-            source: ReplySource::Domain,
-        }
-    }
-
-    fn status(&self) -> ReplyStatus {
-        match self.source {
-            ReplySource::Domain => ReplyStatus::Confirmed,
-            ReplySource::Operator | ReplySource::Tenant | ReplySource::Observed => {
-                ReplyStatus::Unconfirmed
-            }
-        }
-    }
-}
-
-/// Those who wait for their letter.
-pub(crate) struct UnknownQueue {
-    sender: mpsc::Sender<Unknown>,
-    receiver: Mutex<Option<mpsc::Receiver<Unknown>>>,
-}
-
-impl Default for UnknownQueue {
-    fn default() -> Self {
-        let (sender, receiver) = mpsc::channel(WAITING_MOST);
-        Self {
-            sender,
-            receiver: Mutex::new(Some(receiver)),
-        }
-    }
-}
-
-impl UnknownQueue {
-    /// Never holds anything up.
-    pub(crate) fn put(&self, unknown: Vec<Unknown>) {
-        for one in unknown {
-            if self.sender.try_send(one).is_err() {
-                tracing::debug!("a reply address is not asked now: too many wait");
-            }
-        }
-    }
-
-    /// The other end; once.
-    pub(crate) fn take(&self) -> Option<mpsc::Receiver<Unknown>> {
-        self.receiver.lock().take()
-    }
-}
 
 /// What became of the wish that an address be written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,8 +82,24 @@ impl Gate {
                 status => AskOutcome::Settled(status),
             });
         };
-        self.send_letter((&house, &tenant), &entry, kind).await?;
-        Ok(AskOutcome::Asked)
+        let sent = self.send_letter((&house, &tenant), &entry, kind).await;
+        if sent.is_err() {
+            self.take_back(&entry).await;
+        }
+        sent.map(|()| AskOutcome::Asked)
+    }
+
+    // Nobody was written to: the next who names it may have it asked, not only after the pause.
+    async fn take_back(&self, entry: &ReplyAddress) {
+        let Some(at) = entry.asked_at else { return };
+        let taken = self.directory.take_back_asking(&entry.address, at).await;
+        if let Err(fault) = taken {
+            tracing::warn!(
+                tenant.id = %entry.tenant,
+                error = &fault as &dyn std::error::Error,
+                "a reply address counts as asked and was not: `postrider reply ask` writes to it"
+            );
+        }
     }
 
     // What is known in memory saves the question to the directory.

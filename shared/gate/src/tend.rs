@@ -18,6 +18,8 @@ use crate::asking::Unknown;
 
 /// Between two rounds.
 const ROUND: Duration = Duration::from_secs(2);
+/// After a letter that could not be written: nothing of ours may be accepted for a while.
+const PAUSE: Duration = Duration::from_mins(1);
 /// Bounces of our own letters that are looked at in one round.
 const BOUNCES_MOST: u8 = 100;
 /// Days without us that a ramp is decided for afterwards.
@@ -29,6 +31,8 @@ struct Seen {
     generation: u64,
     /// UTC.
     day: i64,
+    /// A letter failed: the round is made again then, whatever was seen.
+    again_at: Option<Timestamp>,
 }
 
 impl Gate {
@@ -45,7 +49,9 @@ impl Gate {
             tokio::select! {
                 biased;
                 () = shutdown.begun() => break,
-                Some(one) = unknown.recv() => self.write(&one).await,
+                Some(one) = unknown.recv() => {
+                    self.write(&one).await;
+                }
                 _ = round.tick() => {
                     if let Err(fault) = self.tend(&mut seen).await {
                         tracing::warn!(
@@ -58,8 +64,10 @@ impl Gate {
         }
     }
 
-    async fn write(&self, unknown: &Unknown) {
-        match self.write_to(unknown).await {
+    // False where it is to be tried again.
+    async fn write(&self, unknown: &Unknown) -> bool {
+        let written = self.write_to(unknown).await;
+        match &written {
             Ok(outcome) => tracing::debug!(
                 tenant.id = %unknown.tenant,
                 outcome = ?outcome,
@@ -67,19 +75,23 @@ impl Gate {
             ),
             Err(fault) => tracing::warn!(
                 tenant.id = %unknown.tenant,
-                error = &fault as &dyn std::error::Error,
+                error = fault as &dyn std::error::Error,
                 "a reply address could not be asked"
             ),
         }
+        written.is_ok()
     }
 
     async fn tend(&self, seen: &mut Seen) -> Result<(), StoreError> {
         self.break_bounced().await?;
-        let current = Seen {
+        let now = self.clock.now();
+        let mut current = Seen {
             generation: self.roster.generation(),
-            day: self.clock.now().day(),
+            day: now.day(),
+            again_at: None,
         };
-        if current == *seen || self.roster.house().is_none() {
+        let waits = seen.again_at.is_some_and(|at| now < at);
+        if waits || current == *seen || self.roster.house().is_none() {
             return Ok(());
         }
         let directory = self.directory.snapshot().await?;
@@ -87,7 +99,9 @@ impl Gate {
             self.decide_ramp(tenant, current.day).await?;
         }
         for unknown in never_asked(&directory) {
-            self.write(&unknown).await;
+            if !self.write(&unknown).await {
+                current.again_at = Some(now.after(PAUSE));
+            }
         }
         *seen = current;
         Ok(())

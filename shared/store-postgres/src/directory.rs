@@ -107,6 +107,20 @@ impl Directory for PostgresStore {
         .await
     }
 
+    async fn take_back_asking(
+        &self,
+        address: &EmailAddress,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let folded = address.folded();
+        self.alone(move |connection| {
+            Box::pin(
+                async move { reply_addresses::take_back_asking(connection, &folded, at).await },
+            )
+        })
+        .await
+    }
+
     async fn set_reply_status(
         &self,
         tenant: TenantId,

@@ -103,6 +103,21 @@ impl Directory for SqliteStore {
             .await
     }
 
+    async fn take_back_asking(
+        &self,
+        address: &EmailAddress,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let folded = address.folded();
+        self.writer()
+            .alone(move |connection| {
+                Box::pin(
+                    async move { reply_addresses::take_back_asking(connection, &folded, at).await },
+                )
+            })
+            .await
+    }
+
     async fn set_reply_status(
         &self,
         tenant: TenantId,

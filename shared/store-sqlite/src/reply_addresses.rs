@@ -148,6 +148,32 @@ async fn note_asked(
     found(changed.rows_affected(), "reply address")
 }
 
+/// Nobody was written to at `at` after all.
+pub(crate) async fn take_back_asking(
+    connection: &mut SqliteConnection,
+    folded: &str,
+    at: Timestamp,
+) -> Result<(), Fault> {
+    // Index asked (primary key).
+    sqlx::query("DELETE FROM asked WHERE address = ?1 AND at = ?2")
+        .bind(folded)
+        .bind(at.as_micros())
+        .execute(&mut *connection)
+        .await?;
+    // Index reply_addresses_folded.
+    let changed = sqlx::query(
+        "UPDATE reply_addresses SET asked_at = NULL WHERE folded = ?1 AND asked_at = ?2",
+    )
+    .bind(folded)
+    .bind(at.as_micros())
+    .execute(&mut *connection)
+    .await?;
+    if changed.rows_affected() > 0 {
+        raise_generation(connection).await?;
+    }
+    Ok(())
+}
+
 /// Gives one of a tenant's addresses another status. «Not ours» counts against the tenant, once.
 pub(crate) async fn set_status(
     connection: &mut SqliteConnection,

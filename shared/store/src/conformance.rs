@@ -224,6 +224,7 @@ macro_rules! conformance_tests {
                 a_group_of_too_many_strangers_is_refused_whole;
             replies: an_address_in_a_tenants_mail_is_asked_once,
                 a_mailbox_is_asked_once_over_all_tenants,
+                a_letter_that_did_not_come_to_be_may_be_tried_again,
                 a_key_brings_in_five_addresses_a_day,
                 a_colleague_at_its_own_domain_is_told_once,
                 who_says_not_ours_is_left_in_peace_and_counts,

@@ -55,6 +55,14 @@ pub trait Directory: Send + Sync {
         caps: AskCaps,
     ) -> Result<Observed, StoreError>;
 
+    /// The letter to a mailbox that was to be written to at `at` did not come to be: it counts as
+    /// not asked then, with any tenant. Of another time nothing changes.
+    async fn take_back_asking(
+        &self,
+        address: &EmailAddress,
+        at: Timestamp,
+    ) -> Result<(), StoreError>;
+
     /// Gives a reply address another status. With `Confirmed` its `confirmed_at` is `at`; with
     /// `Refused` a complaint is counted against the tenant on that day, once.
     async fn set_reply_status(

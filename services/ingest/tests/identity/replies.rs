@@ -70,6 +70,46 @@ async fn an_unknown_address_is_asked_and_used_once_it_says_yes() {
     ));
 }
 
+// Once a letter to it could not be accepted and that is over.
+async fn failed(house: &House, tenant: &Tenant, text: &str) {
+    for _ in 0..500 {
+        house.refresh().await;
+        let known = house.roster.reply_address(tenant.id, &address(text));
+        if known.is_some_and(|known| known.asked_at.is_none()) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{text} was not entered, or counts as asked");
+}
+
+#[tokio::test]
+async fn an_address_whose_letter_failed_is_asked_as_soon_as_that_is_possible() {
+    let mut house = House::start().await;
+    let tenant = house.tenant("joe@joesgarage.example").await;
+    let caller = house.caller(&tenant).await;
+    send_from(&house, &caller, "ann@elsewhere.example").await;
+    let added = house.provision.reply_address(
+        tenant.id,
+        address("bob@elsewhere.example"),
+        ReplyStatus::Unconfirmed,
+    );
+    added.await.unwrap();
+    house.refresh().await;
+    house.gate.set_space_is_short(true);
+    house.run();
+    failed(&house, &tenant, "ann@elsewhere.example").await;
+    failed(&house, &tenant, "bob@elsewhere.example").await;
+    house.gate.set_space_is_short(false);
+    // What was entered by hand is tried again by itself, the other when mail names it.
+    send_from(&house, &caller, "ann@elsewhere.example").await;
+    house.clock.advance(Duration::from_mins(2));
+    let mut letters = house.letters(2).await;
+    letters.sort();
+    let to: Vec<_> = letters.iter().map(|(to, _)| to.as_str()).collect();
+    assert_eq!(to, ["ann@elsewhere.example", "bob@elsewhere.example"]);
+}
+
 #[tokio::test]
 async fn who_does_not_know_the_tenant_is_left_alone() {
     let mut house = House::start().await;

@@ -86,6 +86,29 @@ pub async fn a_mailbox_is_asked_once_over_all_tenants(ports: &Ports) {
     }
 }
 
+pub async fn a_letter_that_did_not_come_to_be_may_be_tried_again(ports: &Ports) {
+    let (tenant, other) = (add_tenant(ports).await, add_tenant(ports).await);
+    let (text, mailbox) = ("zoe@example.org", address("ZOE@example.org"));
+    observe(ports, seen(tenant, text, at(0))).await;
+    observe(ports, seen(other, text, at(1))).await;
+    let take_back = |at| ports.directory.take_back_asking(&mailbox, at);
+    // What was noted at another time stands.
+    let before = generation(ports).await;
+    take_back(at(1)).await.expect("an answer");
+    assert_eq!(generation(ports).await, before);
+    assert!(!observe(ports, seen(tenant, text, at(2))).await.ask);
+    take_back(at(0)).await.expect("an answer");
+    assert!(generation(ports).await > before);
+    for tenant in [tenant, other] {
+        let found = known(ports, tenant, text).await.expect("the address");
+        assert_eq!(found.asked_at, None);
+    }
+    let again = observe(ports, seen(other, text, at(3))).await;
+    assert!(again.ask, "whoever is first");
+    assert_eq!(again.address.and_then(|a| a.asked_at), Some(at(3)));
+    assert!(!observe(ports, seen(tenant, text, at(4))).await.ask);
+}
+
 pub async fn a_key_brings_in_five_addresses_a_day(ports: &Ports) {
     let (tenant, other) = (add_tenant(ports).await, add_tenant(ports).await);
     let texts: Vec<String> = (0..12).map(|n| format!("s{n}@example.org")).collect();
