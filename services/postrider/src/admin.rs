@@ -102,6 +102,7 @@ impl Office {
             }
             Verb::ReplyToList { tenant } => self.list_reply_to(&tenant).await,
             Verb::ReplyToAdd { tenant, address } => self.add_reply_to(&tenant, address).await,
+            Verb::ReplyToAsk { tenant, address } => self.ask_reply_to(&tenant, &address).await,
             Verb::ReplyToConfirm { tenant, address } => self.confirm(&tenant, &address).await,
             Verb::ReplyToRemove { tenant, address } => self.remove(&tenant, &address).await,
             Verb::KeyCreate { tenant, key } => self.create_key(&tenant, key).await,

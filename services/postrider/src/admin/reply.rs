@@ -1,7 +1,9 @@
 //! Verbs about reply addresses.
 
 use anyhow::bail;
-use postrider_model::{EmailAddress, ReplyStatus};
+use postrider_gate::AskOutcome;
+use postrider_model::{EmailAddress, ReplyAddress, ReplyStatus, Tenant};
+use postrider_store::DirectorySnapshot;
 use serde_json::{Value, json};
 
 use super::{Office, show};
@@ -17,12 +19,57 @@ impl Office {
         tenant: &str,
         address: EmailAddress,
     ) -> anyhow::Result<Value> {
-        let (_, tenant) = self.find(tenant).await?;
+        let (snapshot, tenant) = self.find(tenant).await?;
+        if let Some(known) = known(&snapshot, &tenant, &address) {
+            bail!(
+                "{} is a reply address of {} already: {}",
+                known.address,
+                tenant.slug,
+                standing(known, &tenant)
+            );
+        }
         let new = self
             .provision
             .reply_address(tenant.id, address, ReplyStatus::Unconfirmed)
             .await?;
         Ok(show::reply_address(&new))
+    }
+
+    pub(super) async fn ask_reply_to(
+        &self,
+        tenant: &str,
+        address: &EmailAddress,
+    ) -> anyhow::Result<Value> {
+        let (snapshot, tenant) = self.find(tenant).await?;
+        let Some(known) = known(&snapshot, &tenant, address) else {
+            bail!(
+                "{address} is no reply address of {slug}: `postrider reply add {slug} {address}` enters and asks it",
+                slug = tenant.slug
+            );
+        };
+        // The gate asks in the name of tenants as it knows them: others may have changed since.
+        self.roster.refresh(&*self.database.directory).await?;
+        let address = &known.address;
+        match self.gate.ask_again(tenant.id, address).await? {
+            AskOutcome::Asked => Ok(json!({"address": address, "status": "asked"})),
+            AskOutcome::Lately => bail!(
+                "{address} was written to less than ten minutes ago, for this tenant or another: look whether that mail arrives, and ask again then"
+            ),
+            AskOutcome::Settled(ReplyStatus::Refused) if known.status != ReplyStatus::Refused => {
+                bail!("{address} is at a domain of this service: no reply address can be there")
+            }
+            AskOutcome::Settled(_) => bail!("{address} is not asked: {}", standing(known, &tenant)),
+            AskOutcome::TooManyToday => {
+                bail!("{address} was removed meanwhile: add it again tomorrow, UTC")
+            }
+            AskOutcome::NoHouse => bail!(
+                "there is nobody to write as: the tenant \"postrider\", which our own mail comes from, is made when the relay first serves, and must not be suspended"
+            ),
+            AskOutcome::Suspended => bail!(
+                "{slug} is suspended, and nobody is asked for it: `postrider tenant resume {slug}` first",
+                slug = tenant.slug
+            ),
+        }
     }
 
     pub(super) async fn confirm(
@@ -56,5 +103,34 @@ impl Office {
             .remove_reply_address(tenant.id, address)
             .await?;
         Ok(json!({"address": address, "status": "removed"}))
+    }
+}
+
+fn known<'a>(
+    snapshot: &'a DirectorySnapshot,
+    tenant: &Tenant,
+    address: &EmailAddress,
+) -> Option<&'a ReplyAddress> {
+    let mut all = snapshot.reply_addresses.iter();
+    all.find(|one| one.tenant == tenant.id && one.address.folded() == address.folded())
+}
+
+/// How an address stands, and what can be done about it.
+fn standing(known: &ReplyAddress, tenant: &Tenant) -> String {
+    let (address, slug) = (&known.address, &tenant.slug);
+    match (known.status, known.asked_at) {
+        (ReplyStatus::Confirmed, _) => "it is confirmed, and there is nothing to do".to_owned(),
+        (ReplyStatus::Unconfirmed, Some(at)) => format!(
+            "it was asked at {at} and has not answered; `postrider reply ask {slug} {address}` writes to it again, `postrider reply confirm {slug} {address}` does without its answer"
+        ),
+        (ReplyStatus::Unconfirmed, None) => {
+            "it is asked as soon as the relay serves, and counts once it says yes".to_owned()
+        }
+        (ReplyStatus::Refused, _) => format!(
+            "its owner has said that they do not know {slug}; if that was a mistake, `postrider reply confirm {slug} {address}`"
+        ),
+        (ReplyStatus::Broken, _) => format!(
+            "it took no mail when it was last tried; once it does, `postrider reply ask {slug} {address}`"
+        ),
     }
 }

@@ -114,6 +114,44 @@ async fn a_key_that_could_not_be_used_is_refused_with_the_remedy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_operator_is_told_how_an_address_stands_and_has_it_asked_again() {
+    let (_folder, core) = alone().await;
+    let tenant = core.add_joe(true).await;
+    let about =
+        |verb: &str, address: &str| json!({"verb": verb, "tenant": tenant, "address": address});
+    let ask = || about("reply_to_ask", "ANN@joes.test");
+    let add = || about("reply_to_add", "Ann@joes.test");
+    let unknown = core.asked(ask()).await.unwrap_err();
+    assert!(unknown.contains("`postrider reply add"), "{unknown}");
+    core.asked(add()).await.unwrap();
+    let known = core.asked(add()).await.unwrap_err();
+    assert!(known.contains("already: it is asked as soon"), "{known}");
+    let nobody = core.asked(ask()).await.unwrap_err();
+    assert!(nobody.contains("nobody to write as"), "{nobody}");
+    core.office.ensure_house().await.unwrap();
+    let asked = core.asked(ask()).await.unwrap();
+    assert_eq!(
+        asked,
+        json!({"address": "Ann@joes.test", "status": "asked"})
+    );
+    let twice = core.asked(ask()).await.unwrap_err();
+    assert!(twice.contains("less than ten minutes"), "{twice}");
+    let known = core.asked(add()).await.unwrap_err();
+    assert!(
+        known.contains("it was asked at 2") && known.contains("`postrider reply ask"),
+        "{known}"
+    );
+    core.asked(about("reply_to_confirm", "ann@joes.test"))
+        .await
+        .unwrap();
+    for again in [ask(), add()] {
+        let refused = core.asked(again).await.unwrap_err();
+        assert!(refused.contains("it is confirmed"), "{refused}");
+    }
+    core.database.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_suppression_is_listed_until_it_is_lifted() {
     let (_folder, core) = alone().await;
     let (tenant, other) = (core.add_joe(true).await, core.add_joe(true).await);

@@ -47,6 +47,10 @@ pub enum Verb {
         tenant: String,
         address: EmailAddress,
     },
+    ReplyToAsk {
+        tenant: String,
+        address: EmailAddress,
+    },
     ReplyToConfirm {
         tenant: String,
         address: EmailAddress,

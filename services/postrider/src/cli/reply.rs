@@ -19,6 +19,16 @@ pub enum ReplyCommand {
         #[command(flatten)]
         which: WhichAddress,
     },
+    /// Write to an address once more, where the mail with the link was lost
+    ///
+    /// It may be asked again at once, this week's mail or not, and also where it took no mail;
+    /// but ten minutes have to lie between two mails to a mailbox, for whichever tenant. The
+    /// day's few new addresses are not touched: only an address that the tenant has is asked.
+    /// Whoever said that they do not know the tenant is left in peace.
+    Ask {
+        #[command(flatten)]
+        which: WhichAddress,
+    },
     /// Confirm an address without asking it
     Confirm {
         #[command(flatten)]
@@ -34,7 +44,8 @@ pub enum ReplyCommand {
 const EXAMPLES: &str = "\
 Examples:
   postrider reply list joes-garage-7k2f
-  postrider reply add joes-garage-7k2f ann@garage.example";
+  postrider reply add joes-garage-7k2f ann@garage.example
+  postrider reply ask joes-garage-7k2f ann@garage.example";
 
 /// One reply address of one tenant.
 #[derive(Debug, Args)]
@@ -62,6 +73,10 @@ impl ReplyCommand {
                 return (which.place, Verb::ReplyToList { tenant });
             }
             Self::Add { which } => (which, |tenant, address| Verb::ReplyToAdd {
+                tenant,
+                address,
+            }),
+            Self::Ask { which } => (which, |tenant, address| Verb::ReplyToAsk {
                 tenant,
                 address,
             }),
