@@ -47,6 +47,8 @@ pub struct Gate {
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) suppressions: Arc<dyn Suppressions>,
     pub(crate) unknown: UnknownQueue,
+    /// Held while an address at a tenant's own domain is told that it is used.
+    pub(crate) telling: tokio::sync::Mutex<()>,
     /// Room for copies of bulk mail, in KiB.
     pub(crate) copies: Arc<Semaphore>,
     /// Domains of reply addresses that took no mail when they were last looked at.
@@ -190,6 +192,7 @@ impl Gate {
             directory: ports.directory,
             suppressions: ports.suppressions,
             unknown: UnknownQueue::default(),
+            telling: tokio::sync::Mutex::default(),
             copies: Arc::new(Semaphore::new(COPIES_MOST / 1024)),
             doubtful: Mutex::default(),
             keys,

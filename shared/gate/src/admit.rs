@@ -18,7 +18,7 @@ use crate::instruments::Door;
 use crate::name::{NameFault, NamePolicy, Names, Own, Shown};
 use crate::order::Order;
 use crate::quota;
-use crate::reply::{Book, Replies};
+use crate::reply::{Book, Replies, Trust};
 
 /// What a door hands over: a whole message and its envelope.
 #[derive(Clone, Debug)]
@@ -140,6 +140,7 @@ pub(crate) fn admit(
         roster,
         tenant: &tenant,
         key: order.key.as_deref(),
+        trust: Trust::Confirmed,
     };
     may_write_to(&book, &recipients)?;
     let raw = postrider_message::legible(postrider_message::normalise(submission.raw))?;

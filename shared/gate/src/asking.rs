@@ -1,27 +1,34 @@
 //! Writing to reply addresses: each is asked once whether it is the tenant's. Whoever writes to
 //! strangers because a stolen key made it must do so seldom: caps stand in the directory.
 
+mod colleagues;
 mod waiting;
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use postrider_model::{
-    ReplyAddress, ReplyAddressId, ReplySource, ReplyStatus, Stream, Tenant, TenantStatus, Timestamp,
+    EmailAddress, ReplyAddress, ReplyAddressId, ReplySource, ReplyStatus, Stream, Tenant, TenantId,
+    TenantStatus, Timestamp,
 };
 use postrider_store::{AskCaps, Observed, StoreError};
 
 pub(crate) use waiting::{Unknown, UnknownQueue};
 
-use crate::accept::{AcceptError, Gate};
-use crate::access::vouched;
+use crate::accept::{AcceptError, Accepted, Gate};
+use crate::access::{Caller, vouched};
 use crate::admit::Submission;
 use crate::instruments::Door;
 use crate::letter::{self, Letter, LetterKind};
 use crate::link::ReplyToken;
 
+/// Between two letters to one mailbox that an operator asks for: whoever says it twice means it once.
+const AGAIN: Duration = Duration::from_mins(10);
+
 /// What became of the wish that an address be written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AskOutcome {
+pub enum AskOutcome {
     /// A letter to it is accepted.
     Asked,
     /// It was written to not long ago, for this tenant or another.
@@ -30,7 +37,7 @@ pub(crate) enum AskOutcome {
     TooManyToday,
     /// There is nothing to ask: it is confirmed, or its owner said no.
     Settled(ReplyStatus),
-    /// There is no tenant to write as.
+    /// There is no tenant to write as, or it may not send.
     NoHouse,
     /// Nobody is asked on behalf of a tenant that may not send.
     Suspended,
@@ -38,7 +45,7 @@ pub(crate) enum AskOutcome {
 
 /// Why an address could not be written to.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum AskError {
+pub enum AskError {
     #[error("the tenant is not there")]
     NoTenant,
     #[error("the letter could not be composed")]
@@ -50,24 +57,31 @@ pub(crate) enum AskError {
 }
 
 impl Gate {
+    /// An operator has one of a tenant's reply addresses asked once more. That it was asked this
+    /// week does not matter, nor that it took no mail any more; ten minutes between two letters to
+    /// a mailbox and its owner's answer do.
+    pub async fn ask_again(
+        &self,
+        tenant: TenantId,
+        address: &EmailAddress,
+    ) -> Result<AskOutcome, AskError> {
+        let outcome = self
+            .write_to(&Unknown::again(tenant, address.clone()))
+            .await?;
+        self.roster.refresh(self.directory.as_ref()).await?;
+        Ok(outcome)
+    }
+
     /// Writes to an address what there is to write, unless it was written to lately. One that is
     /// new is entered in the directory.
     pub(crate) async fn write_to(&self, unknown: &Unknown) -> Result<AskOutcome, AskError> {
         let tenant = self.roster.tenant(unknown.tenant);
         let tenant = tenant.ok_or(AskError::NoTenant)?;
-        let Some(house) = self.roster.house() else {
+        let house = self.roster.house();
+        let Some(house) = house.filter(|house| house.status != TenantStatus::Suspended) else {
             return Ok(AskOutcome::NoHouse);
         };
-        if tenant.status == TenantStatus::Suspended {
-            return Ok(AskOutcome::Suspended);
-        }
-        // Mail to our own addresses goes to whom it is to be confirmed for.
-        let service = &self.rules.service;
-        let domain = unknown.address.domain();
-        if *domain == service.send_domain || *domain == service.bounce_domain {
-            return Ok(AskOutcome::Settled(ReplyStatus::Refused));
-        }
-        if let Some(outcome) = self.settled(unknown) {
+        if let Some(outcome) = self.settled(&tenant, unknown) {
             return Ok(outcome);
         }
         let now = self.clock.now();
@@ -75,18 +89,25 @@ impl Gate {
         let Some(entry) = address else {
             return Ok(AskOutcome::TooManyToday);
         };
-        let kind = self.kind(unknown, &entry, now).await?;
-        let (Some(kind), true) = (kind, ask) else {
+        let (Some(kind), true) = (kind(unknown, &entry), ask) else {
             return Ok(match entry.status {
                 ReplyStatus::Unconfirmed => AskOutcome::Lately,
+                ReplyStatus::Broken if unknown.again => AskOutcome::Lately,
                 status => AskOutcome::Settled(status),
             });
         };
-        let sent = self.send_letter((&house, &tenant), &entry, kind).await;
-        if sent.is_err() {
+        if let Err(fault) = self.send_letter((&house, &tenant), &entry, kind).await {
             self.take_back(&entry).await;
+            return Err(fault);
         }
-        sent.map(|()| AskOutcome::Asked)
+        // Used from here on, and not before it could be told.
+        if kind == LetterKind::Notice && entry.status == ReplyStatus::Unconfirmed {
+            let (directory, status) = (&self.directory, ReplyStatus::Confirmed);
+            directory
+                .set_reply_status(entry.tenant, &entry.address, status, now)
+                .await?;
+        }
+        Ok(AskOutcome::Asked)
     }
 
     // Nobody was written to: the next who names it may have it asked, not only after the pause.
@@ -103,15 +124,26 @@ impl Gate {
     }
 
     // What is known in memory saves the question to the directory.
-    fn settled(&self, unknown: &Unknown) -> Option<AskOutcome> {
-        let known = self
-            .roster
-            .reply_address(unknown.tenant, &unknown.address)?;
+    fn settled(&self, tenant: &Tenant, unknown: &Unknown) -> Option<AskOutcome> {
+        if tenant.status == TenantStatus::Suspended {
+            return Some(AskOutcome::Suspended);
+        }
+        // Mail to our own addresses goes to whom it is to be confirmed for.
+        let service = &self.rules.service;
+        let domain = unknown.address.domain();
+        if *domain == service.send_domain || *domain == service.bounce_domain {
+            return Some(AskOutcome::Settled(ReplyStatus::Refused));
+        }
+        let (replies, now) = (self.rules.identity.replies, self.clock.now());
+        let Some(known) = self.roster.reply_address(tenant.id, &unknown.address) else {
+            let today = self.roster.brought_in(tenant.id, now.day());
+            let is_full = unknown.is_capped() && today >= replies.new_per_day;
+            return is_full.then_some(AskOutcome::TooManyToday);
+        };
         match known.status {
-            ReplyStatus::Unconfirmed if unknown.source == ReplySource::Domain => None,
+            ReplyStatus::Unconfirmed | ReplyStatus::Broken if unknown.again => None,
             ReplyStatus::Unconfirmed => {
-                let pause = self.rules.identity.replies.pause;
-                let is_lately = |at: Timestamp| self.clock.now() < at.after(pause);
+                let is_lately = |at: Timestamp| now < at.after(replies.pause);
                 let asked = known.asked_at.is_some_and(is_lately);
                 asked.then_some(AskOutcome::Lately)
             }
@@ -123,43 +155,19 @@ impl Gate {
         let replies = self.rules.identity.replies;
         let caps = AskCaps {
             per_day: replies.new_per_day,
-            pause: replies.pause,
+            pause: if unknown.again { AGAIN } else { replies.pause },
         };
-        let status = unknown.status();
         let seen = ReplyAddress {
             id: ReplyAddressId::new(now, self.rng.bytes()),
             tenant: unknown.tenant,
             address: unknown.address.clone(),
-            status,
+            status: ReplyStatus::Unconfirmed,
             source: unknown.source,
-            confirmed_at: (status == ReplyStatus::Confirmed).then_some(now),
+            confirmed_at: None,
             asked_at: None,
             created_at: now,
         };
         self.directory.observe_reply_address(seen, caps).await
-    }
-
-    // What is to be said to it, if anything is. One that was asked in vain before its domain was
-    // the tenant's is confirmed now.
-    async fn kind(
-        &self,
-        unknown: &Unknown,
-        entry: &ReplyAddress,
-        now: Timestamp,
-    ) -> Result<Option<LetterKind>, StoreError> {
-        let is_domain = unknown.source == ReplySource::Domain;
-        Ok(match entry.status {
-            ReplyStatus::Unconfirmed if is_domain => {
-                let status = ReplyStatus::Confirmed;
-                self.directory
-                    .set_reply_status(entry.tenant, &entry.address, status, now)
-                    .await?;
-                Some(LetterKind::Notice)
-            }
-            ReplyStatus::Unconfirmed => Some(LetterKind::Question),
-            ReplyStatus::Confirmed if is_domain => Some(LetterKind::Notice),
-            ReplyStatus::Confirmed | ReplyStatus::Refused | ReplyStatus::Broken => None,
-        })
     }
 
     async fn send_letter(
@@ -196,7 +204,28 @@ impl Gate {
             session: None,
         };
         let caller = vouched(&self.roster, house.id).map_err(AcceptError::from)?;
-        self.accept(&caller, submission).await?;
+        self.accept_letter(&caller, submission).await?;
         Ok(())
+    }
+
+    // Boxed: a letter may be written while a message is being accepted.
+    fn accept_letter<'a>(
+        &'a self,
+        caller: &'a Caller,
+        letter: Submission,
+    ) -> Pin<Box<dyn Future<Output = Result<Accepted, AcceptError>> + Send + 'a>> {
+        Box::pin(self.accept(caller, letter))
+    }
+}
+
+// What is to be said to it, if anything is.
+fn kind(unknown: &Unknown, entry: &ReplyAddress) -> Option<LetterKind> {
+    match entry.status {
+        ReplyStatus::Unconfirmed if unknown.source == ReplySource::Domain => {
+            Some(LetterKind::Notice)
+        }
+        ReplyStatus::Unconfirmed => Some(LetterKind::Question),
+        ReplyStatus::Broken if unknown.again => Some(LetterKind::Question),
+        ReplyStatus::Confirmed | ReplyStatus::Refused | ReplyStatus::Broken => None,
     }
 }

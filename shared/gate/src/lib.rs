@@ -56,6 +56,7 @@ mod token;
 pub use accept::{AcceptError, Accepted, Gate, GateConfig, GatePorts};
 pub use access::{Access, Caller, Denied};
 pub use admit::{ClaimRequest, Submission};
+pub use asking::{AskError, AskOutcome};
 pub use budget::{Budget, BudgetBusy, Reservation};
 pub use config::{IdentityConfig, ReplyConfig};
 pub use group::{AcceptedGroup, Group, GroupError};

@@ -55,6 +55,7 @@ impl Gate {
         let mut left = COPIES_MOST;
         let mut orders = self.orders(caller, submission, &mut left, now)?;
         self.mark_suppressed(caller, &mut orders, now).await?;
+        self.tell_colleagues(caller, &orders).await;
         let room = self.room_for_copies(left).await?;
         let sealing = self.sealing(caller);
         let size = size + orders.len().saturating_sub(1) * SIGNATURE;
@@ -81,6 +82,7 @@ impl Gate {
         }
         for orders in orders.iter_mut().flatten() {
             self.mark_suppressed(caller, orders, now).await?;
+            self.tell_colleagues(caller, orders).await;
         }
         let mut room = self.room_for_copies(left).await?;
         let sealing = self.sealing(caller);

@@ -10,7 +10,7 @@ use postrider_store::{OverQuota, Period, Quota};
 
 use crate::accept::Gate;
 use crate::config::IdentityConfig;
-use crate::reply::Book;
+use crate::reply::{Book, Trust};
 
 /// Above this many tenants those whose period has ended are dropped.
 const TENANTS_MOST: usize = 10_000;
@@ -60,6 +60,7 @@ impl Gate {
             roster: &self.roster,
             tenant,
             key: None,
+            trust: Trust::Confirmed,
         };
         EffectiveQuota {
             quota: of(&book, &self.rules.identity, self.clock.now()),

@@ -16,7 +16,8 @@ pub(crate) struct Replies {
     pub(crate) to: Vec<Mailbox>,
     /// Asked for and not to be used.
     pub(crate) refused: Vec<Refused>,
-    /// Used from now on because it is at the tenant's own domain; it is told so.
+    /// Used because it is at the tenant's own domain and can be told so; with
+    /// `Trust::WhoCanBeTold` alone.
     pub(crate) of_own_domain: Vec<EmailAddress>,
 }
 
@@ -31,7 +32,7 @@ pub(crate) struct Refused {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Standing {
     Confirmed,
-    /// Not known, but at a domain that is the tenant's.
+    /// Not told yet that it is used, but at a domain that is the tenant's.
     OfOwnDomain,
     Unknown,
     /// Asked at that time, where it was, and not answered yet.
@@ -42,10 +43,13 @@ pub(crate) enum Standing {
     Broken,
 }
 
-impl Standing {
-    fn is_usable(self) -> bool {
-        matches!(self, Self::Confirmed | Self::OfOwnDomain)
-    }
+/// Which addresses may stand in a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Trust {
+    /// Those that are confirmed, or at the tenant's own domain and told: all that may leave.
+    Confirmed,
+    /// Beside them those that would be if they could be told now.
+    WhoCanBeTold,
 }
 
 /// Whose addresses they are.
@@ -54,9 +58,20 @@ pub(crate) struct Book<'a> {
     pub(crate) roster: &'a Roster,
     pub(crate) tenant: &'a Tenant,
     pub(crate) key: Option<&'a Credential>,
+    pub(crate) trust: Trust,
 }
 
 impl Book<'_> {
+    fn trusts(&self, standing: Standing) -> bool {
+        match standing {
+            Standing::Confirmed => true,
+            Standing::OfOwnDomain => self.trust == Trust::WhoCanBeTold,
+            Standing::Unknown | Standing::Unconfirmed(_) | Standing::Refused | Standing::Broken => {
+                false
+            }
+        }
+    }
+
     /// How an address stands with the tenant.
     pub(crate) fn standing(&self, address: &EmailAddress) -> Standing {
         let known = self.roster.reply_address(self.tenant.id, address);
@@ -128,10 +143,10 @@ impl Book<'_> {
             return;
         }
         let standing = self.standing(address);
-        if standing == Standing::OfOwnDomain {
-            replies.of_own_domain.push(address.clone());
-        }
-        if standing.is_usable() {
+        if self.trusts(standing) {
+            if standing == Standing::OfOwnDomain {
+                replies.of_own_domain.push(address.clone());
+            }
             replies.to.push(Mailbox::from(address.clone()));
         } else {
             replies.refused.push(Refused {
@@ -143,7 +158,7 @@ impl Book<'_> {
 
     /// Of those who are to get receipts and errors, who may.
     pub(crate) fn usable(&self, addresses: &[EmailAddress]) -> Vec<EmailAddress> {
-        let usable = |address: &&EmailAddress| self.standing(address).is_usable();
+        let usable = |address: &&EmailAddress| self.trusts(self.standing(address));
         addresses.iter().filter(usable).cloned().collect()
     }
 
@@ -181,7 +196,7 @@ impl Replies {
         ))
     }
 
-    /// Whom to write to, when there is time: who may be confirmed, and who is told.
+    /// Whom to write to, when there is time: who may be confirmed.
     pub(crate) fn to_ask(&self) -> impl Iterator<Item = &EmailAddress> {
         let open = self.refused.iter().filter(|refused| {
             matches!(
@@ -210,7 +225,10 @@ fn why(refused: &Refused) -> String {
         Standing::Broken => {
             format!("{address} is not used as reply address any more: it takes no mail")
         }
-        Standing::Confirmed | Standing::OfOwnDomain | Standing::Unconfirmed(None) => {
+        Standing::OfOwnDomain => format!(
+            "{address} is at your own domain and not used yet: it has to be told by mail first, which is done for a few new addresses a day and once a week for each"
+        ),
+        Standing::Confirmed | Standing::Unconfirmed(None) => {
             format!("{address} is not a confirmed reply address")
         }
     }

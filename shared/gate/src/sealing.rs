@@ -55,9 +55,9 @@ impl Sealing {
     /// signature.
     pub(crate) fn seal(&self, order: Order, now: Timestamp) -> Result<Sealed, AcceptError> {
         let (tenant, begun) = (Arc::clone(&self.tenant), Instant::now());
-        let mut admitted = admit(&self.rules, &self.roster, tenant, order, now)?;
+        let admitted = admit(&self.rules, &self.roster, tenant, order, now)?;
         self.has_quota(&admitted, now)?;
-        let unknown = unknown_of(&mut admitted);
+        let unknown = unknown_of(&admitted);
         let with = Seal {
             service: &self.rules.service,
             public_url: &self.rules.identity.public_url,
@@ -89,16 +89,13 @@ pub(crate) struct Sealed {
     pub(crate) unknown: Vec<Unknown>,
 }
 
-fn unknown_of(admitted: &mut Admitted) -> Vec<Unknown> {
+fn unknown_of(admitted: &Admitted) -> Vec<Unknown> {
     // Our own letters ask nobody.
     if admitted.tenant.is_house {
         return Vec::new();
     }
     let tenant = admitted.tenant.id;
-    let replies = &mut admitted.replies;
-    let told = std::mem::take(&mut replies.of_own_domain).into_iter();
-    let told = told.map(|address| Unknown::of_own_domain(tenant, address));
-    let asked = replies.to_ask().cloned();
+    let asked = admitted.replies.to_ask().cloned();
     let asked = asked.map(|address| Unknown::observed(tenant, address));
-    told.chain(asked).collect()
+    asked.collect()
 }

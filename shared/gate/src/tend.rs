@@ -203,6 +203,7 @@ fn never_asked(directory: &DirectorySnapshot) -> Vec<Unknown> {
         tenant: entry.tenant,
         address: entry.address.clone(),
         source: entry.source,
+        again: false,
     });
     unknown.collect()
 }

@@ -29,6 +29,8 @@ struct Index {
     credentials: HashMap<[u8; 32], Arc<Credential>>,
     house: Option<Arc<Tenant>>,
     reply_addresses: HashMap<(TenantId, String), Arc<ReplyAddress>>,
+    /// How many a tenant's mail has brought in on a UTC day.
+    brought_in: HashMap<(TenantId, i64), u32>,
     /// Where a tenant has a confirmed address.
     confirmed_at: HashSet<(TenantId, Domain)>,
     dkim_keys: Arc<Vec<DkimKey>>,
@@ -102,6 +104,13 @@ impl Roster {
         self.index.load().confirmed_at.contains(&key)
     }
 
+    /// How many reply addresses a tenant's mail has brought in on a UTC day.
+    pub fn brought_in(&self, tenant: TenantId, day: i64) -> u32 {
+        let index = self.index.load();
+        let brought_in = index.brought_in.get(&(tenant, day));
+        brought_in.copied().unwrap_or(0)
+    }
+
     /// The active signing keys, oldest first.
     pub fn dkim_keys(&self) -> Arc<Vec<DkimKey>> {
         Arc::clone(&self.index.load().dkim_keys)
@@ -115,6 +124,13 @@ impl Index {
         let confirmed = addresses
             .iter()
             .filter(|a| a.status == ReplyStatus::Confirmed);
+        let mut brought_in = HashMap::new();
+        for one in &addresses {
+            if matches!(one.source, ReplySource::Observed | ReplySource::Domain) {
+                let day = (one.tenant, one.created_at.day());
+                *brought_in.entry(day).or_default() += 1;
+            }
+        }
         let tenants: Vec<_> = snapshot.tenants.into_iter().map(Arc::new).collect();
         let mut dkim_keys = snapshot.dkim_keys;
         dkim_keys.retain(|key| key.status == KeyStatus::Active);
@@ -128,6 +144,7 @@ impl Index {
                 .into_iter()
                 .map(|c| (c.hash, Arc::new(c)))
                 .collect(),
+            brought_in,
             // What stands by its domain alone confirms nothing of others there.
             confirmed_at: confirmed
                 .filter(|a| a.source != ReplySource::Domain)

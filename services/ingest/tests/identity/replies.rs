@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use postrider_gate::{Caller, LinkError};
+use postrider_gate::{AskOutcome, Caller, LinkError};
 use postrider_model::{
     EventKind, MessageId, ReplyStatus, Suppression, SuppressionId, SuppressionReason, Tenant,
 };
@@ -170,13 +170,7 @@ async fn a_stolen_key_writes_to_few_strangers() {
 async fn at_its_own_domain_an_address_is_used_at_once_and_told() {
     let mut house = House::start().await;
     house.run();
-    let tenant = house.tenant("joe@joesgarage.example").await;
-    let change = TenantChange {
-        own_domain: Some(true),
-        ..TenantChange::default()
-    };
-    house.store.change_tenant(tenant.id, change).await.unwrap();
-    house.refresh().await;
+    let tenant = with_own_domain(&house).await;
     let caller = house.caller(&tenant).await;
     let id = send_from(&house, &caller, "ann@joesgarage.example").await;
     assert_eq!(
@@ -191,6 +185,109 @@ async fn at_its_own_domain_an_address_is_used_at_once_and_told() {
         reply_to(&house, &tenant, id).await,
         ["joe@joesgarage.example"]
     );
+}
+
+async fn with_own_domain(house: &House) -> Tenant {
+    let tenant = house.tenant("joe@joesgarage.example").await;
+    let change = TenantChange {
+        own_domain: Some(true),
+        ..TenantChange::default()
+    };
+    house.store.change_tenant(tenant.id, change).await.unwrap();
+    house.refresh().await;
+    tenant
+}
+
+#[tokio::test]
+async fn at_its_own_domain_nobody_is_used_who_could_not_be_told() {
+    let house = House::start().await;
+    let tenant = with_own_domain(&house).await;
+    let caller = house.caller(&tenant).await;
+    // The day's five, and all that come after them.
+    for n in 0..8 {
+        let from = format!("a{n}@joesgarage.example");
+        let want = if n < 5 {
+            &from
+        } else {
+            "joe@joesgarage.example"
+        };
+        for _ in 0..2 {
+            let id = send_from(&house, &caller, &from).await;
+            assert_eq!(reply_to(&house, &tenant, id).await, [want]);
+            let kinds = house.kinds(tenant.id, id).await;
+            let says = kinds.contains(&EventKind::ReplyToReplaced);
+            assert_eq!(says, n >= 5, "{from}");
+        }
+    }
+    let letters = house.letters(5).await;
+    assert_eq!(letters[4].0, "a4@joesgarage.example");
+    // Another tenant's letter to it, this week: it cannot be told now.
+    let other = with_own_domain(&house).await;
+    let by_other = house.caller(&other).await;
+    let id = send_from(&house, &by_other, "a0@joesgarage.example").await;
+    assert_eq!(
+        reply_to(&house, &other, id).await,
+        ["joe@joesgarage.example"]
+    );
+    house.letters(5).await;
+    house.clock.advance(Duration::from_hours(8 * 24));
+    let id = send_from(&house, &by_other, "a0@joesgarage.example").await;
+    assert_eq!(
+        reply_to(&house, &other, id).await,
+        ["a0@joesgarage.example"]
+    );
+    house.letters(6).await;
+}
+
+#[tokio::test]
+async fn of_messages_at_once_that_name_a_colleague_first_all_use_it() {
+    let house = House::start().await;
+    let tenant = with_own_domain(&house).await;
+    let caller = house.caller(&tenant).await;
+    let send = || send_from(&house, &caller, "ann@joesgarage.example");
+    let (a, b, c, d) = tokio::join!(send(), send(), send(), send());
+    for id in [a, b, c, d] {
+        assert_eq!(
+            reply_to(&house, &tenant, id).await,
+            ["ann@joesgarage.example"]
+        );
+    }
+    house.letters(1).await;
+}
+
+#[tokio::test]
+async fn a_lost_letter_is_written_again_when_an_operator_says_so() {
+    let mut house = House::start().await;
+    house.run();
+    let tenant = house.tenant("joe@joesgarage.example").await;
+    let caller = house.caller(&tenant).await;
+    let ann = address("ann@elsewhere.example");
+    send_from(&house, &caller, "ann@elsewhere.example").await;
+    house.letters(1).await;
+    let ask = || house.gate.ask_again(tenant.id, &ann);
+    assert_eq!(ask().await.unwrap(), AskOutcome::Lately, "said twice");
+    house.clock.advance(Duration::from_mins(11));
+    assert_eq!(ask().await.unwrap(), AskOutcome::Asked);
+    assert_eq!(ask().await.unwrap(), AskOutcome::Lately);
+    let letters = house.letters(2).await;
+    assert_eq!(letters[1].0, "ann@elsewhere.example");
+    // What bounced may work again; who has answered is not asked.
+    house.gate.confirm(&letters[1].1).await.unwrap();
+    house.clock.advance(Duration::from_mins(11));
+    let confirmed = AskOutcome::Settled(ReplyStatus::Confirmed);
+    assert_eq!(ask().await.unwrap(), confirmed);
+    house.store.break_reply_address(&ann).await.unwrap();
+    house.refresh().await;
+    assert_eq!(ask().await.unwrap(), AskOutcome::Asked);
+    house
+        .gate
+        .disown(&house.letters(3).await[2].1)
+        .await
+        .unwrap();
+    house.clock.advance(Duration::from_mins(11));
+    let refused = AskOutcome::Settled(ReplyStatus::Refused);
+    assert_eq!(ask().await.unwrap(), refused);
+    house.letters(3).await;
 }
 
 #[tokio::test]

@@ -1,19 +1,21 @@
 //! Addresses that wait for their letter: whom mail named and nobody has asked yet.
 
 use parking_lot::Mutex;
-use postrider_model::{EmailAddress, ReplySource, ReplyStatus, TenantId};
+use postrider_model::{EmailAddress, ReplySource, TenantId};
 use tokio::sync::mpsc;
 
 /// How many addresses may wait for their letter. More are forgotten: the next message that names
 /// one brings it back.
 const WAITING_MOST: usize = 1_024;
 
-/// An address that a tenant's mail named.
+/// An address that is to be written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Unknown {
     pub(crate) tenant: TenantId,
     pub(crate) address: EmailAddress,
     pub(crate) source: ReplySource,
+    /// An operator wants it asked once more: soon, and also where it took no mail.
+    pub(crate) again: bool,
 }
 
 impl Unknown {
@@ -23,25 +25,30 @@ impl Unknown {
             tenant,
             address,
             source: ReplySource::Observed,
+            again: false,
         }
     }
 
-    /// It is used already; its owner is told.
+    /// It may be used as soon as its owner is told.
     pub(crate) fn of_own_domain(tenant: TenantId, address: EmailAddress) -> Self {
         Self {
-            tenant,
-            address,
             source: ReplySource::Domain,
+            ..Self::observed(tenant, address)
         }
     }
 
-    pub(super) fn status(&self) -> ReplyStatus {
-        match self.source {
-            ReplySource::Domain => ReplyStatus::Confirmed,
-            ReplySource::Operator | ReplySource::Tenant | ReplySource::Observed => {
-                ReplyStatus::Unconfirmed
-            }
+    /// An operator has it asked.
+    pub(crate) fn again(tenant: TenantId, address: EmailAddress) -> Self {
+        Self {
+            source: ReplySource::Operator,
+            again: true,
+            ..Self::observed(tenant, address)
         }
+    }
+
+    /// What a key alone can bring in: a stolen one must not have us write to strangers.
+    pub(super) fn is_capped(&self) -> bool {
+        matches!(self.source, ReplySource::Observed | ReplySource::Domain)
     }
 }
 

@@ -133,6 +133,7 @@ fn only_confirmed_addresses_stand_as_reply_to() {
         roster: &roster,
         tenant: &tenant,
         key: None,
+        trust: Trust::Confirmed,
     };
     for (from, reply_to, want, refused) in CHOICES {
         let got = book.choose(&facts(from, reply_to)).unwrap();
@@ -150,6 +151,7 @@ fn the_event_says_why_and_who_is_asked() {
         roster: &roster,
         tenant: &tenant,
         key: None,
+        trust: Trust::Confirmed,
     };
     for (from, why, asked) in [
         ("x@elsewhere.example", "it is asked by mail", true),
@@ -183,6 +185,7 @@ fn at_its_own_domain_a_tenant_needs_one_confirmation() {
         roster: &roster,
         tenant: &tenant,
         key: None,
+        trust: Trust::WhoCanBeTold,
     };
     for (from, is_used, is_told) in [
         ("new@joesgarage.example", true, true),
@@ -198,6 +201,24 @@ fn at_its_own_domain_a_tenant_needs_one_confirmation() {
         let got = book.choose(&facts(from, &[])).unwrap();
         assert_eq!(printed(&got.to) == [from], is_used, "{from}");
         assert_eq!(got.of_own_domain.len(), usize::from(is_told), "{from}");
+    }
+    // Without that it is as any other, but nobody asks it.
+    let book = Book {
+        trust: Trust::Confirmed,
+        ..book
+    };
+    for (from, is_used) in [
+        ("new@joesgarage.example", false),
+        ("asked@joesgarage.example", false),
+        ("ann@joesgarage.example", true),
+    ] {
+        let got = book.choose(&facts(from, &[])).unwrap();
+        assert_eq!(printed(&got.to) == [from], is_used, "{from}");
+        assert_eq!(got.of_own_domain, [], "{from}");
+        assert_eq!(got.to_ask().count(), 0, "{from}");
+        let note = got.note();
+        let says = note.is_some_and(|note| note.contains("at your own domain"));
+        assert_eq!(says, !is_used, "{from}");
     }
 }
 
@@ -219,6 +240,7 @@ fn a_key_has_a_reply_address_and_manners_of_its_own() {
             roster: &roster,
             tenant: &tenant,
             key: Some(key),
+            trust: Trust::Confirmed,
         };
         book.choose(&facts(from, reply_to))
     };
@@ -261,6 +283,7 @@ fn a_tenant_is_confirmed_by_its_default_address() {
             roster: &roster,
             tenant: &tenant,
             key: None,
+            trust: Trust::Confirmed,
         };
         assert_eq!(book.is_confirmed(), want, "{reply_to}");
         let house = Tenant {
@@ -278,6 +301,7 @@ fn a_tenant_is_confirmed_by_its_default_address() {
         roster: &roster,
         tenant: &tenant,
         key: None,
+        trust: Trust::Confirmed,
     };
     for (domain, want) in [
         ("joesgarage.example", true),
