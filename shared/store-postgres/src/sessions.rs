@@ -23,13 +23,25 @@ impl Sessions for PostgresStore {
         tenant: TenantId,
         code: SessionCode,
     ) -> Result<Option<Session>, StoreError> {
-        let found = bounded(find(self, code)).await?;
-        Ok(found.filter(|session| session.tenant == Some(tenant)))
+        Ok(bounded(find(self, code, Whose::Tenant(tenant))).await?)
+    }
+
+    async fn strangers_session(&self, code: SessionCode) -> Result<Option<Session>, StoreError> {
+        Ok(bounded(find(self, code, Whose::Strangers)).await?)
     }
 
     async fn any_session(&self, code: SessionCode) -> Result<Option<Session>, StoreError> {
-        Ok(bounded(find(self, code)).await?)
+        Ok(bounded(find(self, code, Whose::Anybody)).await?)
     }
+}
+
+/// Who may have signed in.
+#[derive(Clone, Copy)]
+enum Whose {
+    Tenant(TenantId),
+    /// Nobody did.
+    Strangers,
+    Anybody,
 }
 
 /// Writes sessions; gives the codes that are others'.
@@ -67,13 +79,28 @@ async fn keep(
         .collect())
 }
 
-async fn find(store: &PostgresStore, code: SessionCode) -> Result<Option<Session>, Fault> {
+async fn find(
+    store: &PostgresStore,
+    code: SessionCode,
+    whose: Whose,
+) -> Result<Option<Session>, Fault> {
     let mut connection = store.lend().await?;
     // Index sessions (primary key).
-    let record: Option<String> = sqlx::query_scalar("SELECT record FROM sessions WHERE code = $1")
-        .bind(code.to_string())
-        .fetch_optional(&mut *connection)
-        .await?;
+    let query = match whose {
+        Whose::Tenant(tenant) => {
+            sqlx::query_scalar("SELECT record FROM sessions WHERE code = $1 AND tenant = $2")
+                .bind(code.to_string())
+                .bind(tenant.uuid())
+        }
+        Whose::Strangers => {
+            sqlx::query_scalar("SELECT record FROM sessions WHERE code = $1 AND tenant IS NULL")
+                .bind(code.to_string())
+        }
+        Whose::Anybody => {
+            sqlx::query_scalar("SELECT record FROM sessions WHERE code = $1").bind(code.to_string())
+        }
+    };
+    let record: Option<String> = query.fetch_optional(&mut *connection).await?;
     connection.back();
     let place = Place {
         table: "sessions",

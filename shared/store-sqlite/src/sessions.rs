@@ -23,13 +23,25 @@ impl Sessions for SqliteStore {
         tenant: TenantId,
         code: SessionCode,
     ) -> Result<Option<Session>, StoreError> {
-        let found = find(self, code).await?;
-        Ok(found.filter(|session| session.tenant == Some(tenant)))
+        Ok(find(self, code, Whose::Tenant(tenant)).await?)
+    }
+
+    async fn strangers_session(&self, code: SessionCode) -> Result<Option<Session>, StoreError> {
+        Ok(find(self, code, Whose::Strangers).await?)
     }
 
     async fn any_session(&self, code: SessionCode) -> Result<Option<Session>, StoreError> {
-        Ok(find(self, code).await?)
+        Ok(find(self, code, Whose::Anybody).await?)
     }
+}
+
+/// Who may have signed in.
+#[derive(Clone, Copy)]
+enum Whose {
+    Tenant(TenantId),
+    /// Nobody did.
+    Strangers,
+    Anybody,
 }
 
 #[derive(Serialize)]
@@ -74,13 +86,28 @@ async fn keep(
         .collect())
 }
 
-async fn find(store: &SqliteStore, code: SessionCode) -> Result<Option<Session>, Fault> {
+async fn find(
+    store: &SqliteStore,
+    code: SessionCode,
+    whose: Whose,
+) -> Result<Option<Session>, Fault> {
     let code = code.to_string();
     // Index sessions (primary key).
-    let record: Option<String> = sqlx::query_scalar("SELECT record FROM sessions WHERE code = ?1")
-        .bind(&code)
-        .fetch_optional(store.readers())
-        .await?;
+    let query = match whose {
+        Whose::Tenant(tenant) => {
+            sqlx::query_scalar("SELECT record FROM sessions WHERE code = ?1 AND tenant = ?2")
+                .bind(&code)
+                .bind(tenant.as_bytes().to_vec())
+        }
+        Whose::Strangers => {
+            sqlx::query_scalar("SELECT record FROM sessions WHERE code = ?1 AND tenant IS NULL")
+                .bind(&code)
+        }
+        Whose::Anybody => {
+            sqlx::query_scalar("SELECT record FROM sessions WHERE code = ?1").bind(&code)
+        }
+    };
+    let record: Option<String> = query.fetch_optional(store.readers()).await?;
     let place = Place {
         table: "sessions",
         id: code.as_bytes(),

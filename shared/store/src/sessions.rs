@@ -20,6 +20,9 @@ pub trait Sessions: Send + Sync {
         code: SessionCode,
     ) -> Result<Option<Session>, StoreError>;
 
+    /// A session in which nobody signed in.
+    async fn strangers_session(&self, code: SessionCode) -> Result<Option<Session>, StoreError>;
+
     /// Anybody's session, or nobody's: for an operator.
     async fn any_session(&self, code: SessionCode) -> Result<Option<Session>, StoreError>;
 }

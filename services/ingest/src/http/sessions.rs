@@ -34,11 +34,9 @@ impl HttpDoor {
         let fault = |error: &StoreError| fault(&request.request_id, error);
         let mut found = sessions.session(tenant, code).await;
         if matches!(found, Ok(None)) {
-            let from_here = |session: &Session| {
-                let (there, here) = (session.peer.ip(), request.peer.ip());
-                session.tenant.is_none() && site_of(there) == site_of(here)
-            };
-            found = sessions.any_session(code).await;
+            let from_here =
+                |session: &Session| site_of(session.peer.ip()) == site_of(request.peer.ip());
+            found = sessions.strangers_session(code).await;
             found = found.map(|session| session.filter(from_here));
         }
         let session = found.map_err(|error| fault(&error))?;

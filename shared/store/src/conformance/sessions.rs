@@ -87,6 +87,10 @@ pub async fn a_tenant_sees_the_sessions_in_which_its_key_was_shown(ports: &Ports
         let found = ports.sessions.session(tenant, code).await;
         assert_eq!(found.expect("a look at a session").as_ref(), want);
     }
+    for (code, want) in [(mine.code, None), (nobodys.code, Some(&nobodys))] {
+        let found = ports.sessions.strangers_session(code).await;
+        assert_eq!(found.expect("a look at a session").as_ref(), want);
+    }
 }
 
 pub async fn a_session_is_kept_anew_as_it_goes_on(ports: &Ports) {
