@@ -26,8 +26,12 @@ pub(crate) fn events(
             let note = format!(
                 "the address is on your suppression list for {stream} mail; nothing is sent to it"
             );
+            let notes: Vec<_> = [Some(note), session_note(admitted)]
+                .into_iter()
+                .flatten()
+                .collect();
             events.push(Event {
-                note: Some(note),
+                note: Some(notes.join("; ")),
                 ..Event::new(recipient.id, now, EventKind::Suppressed)
             });
             continue;
@@ -54,11 +58,14 @@ pub(crate) fn events(
 }
 
 fn taken_note(admitted: &Admitted) -> Option<String> {
-    let session = admitted.submission.session;
-    let session = session.map(|code| format!("handed in by SMTP, session {code}"));
-    let notes = [session, name_note(admitted)];
+    let notes = [session_note(admitted), name_note(admitted)];
     let notes: Vec<_> = notes.into_iter().flatten().collect();
     (!notes.is_empty()).then(|| notes.join("; "))
+}
+
+fn session_note(admitted: &Admitted) -> Option<String> {
+    let session = admitted.submission.session;
+    session.map(|code| format!("handed in by SMTP, session {code}"))
 }
 
 fn name_note(admitted: &Admitted) -> Option<String> {

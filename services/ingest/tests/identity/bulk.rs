@@ -1,12 +1,12 @@
 //! Bulk mail and whom mail does not go to.
 
-use postrider_gate::AcceptError;
+use postrider_gate::{AcceptError, Submission};
 use postrider_model::{
-    EventKind, RecipientState, Stream, Suppression, SuppressionId, SuppressionReason,
+    EventKind, RecipientState, SessionCode, Stream, Suppression, SuppressionId, SuppressionReason,
 };
 use postrider_store::Suppressions;
 
-use crate::harness::{House, address};
+use crate::harness::{House, address, submission};
 
 const TO: &[&str] = &["ann@example.org", "bob@example.org", "ANN@example.org"];
 const BULK: &str =
@@ -105,6 +105,38 @@ async fn the_suppressed_are_left_out_and_the_others_get_it() {
     assert_eq!(states, [RecipientState::Suppressed, RecipientState::Queued]);
     let only = house.send(&caller, &TO[..1], "Subject: x\n\nz\n").await;
     assert!(only.unwrap().stored.is_some(), "accepted all the same");
+}
+
+#[tokio::test]
+async fn the_timeline_names_the_session_also_of_whom_nothing_is_sent_to() {
+    let house = House::start().await;
+    let tenant = house.tenant("joe@joesgarage.example").await;
+    let caller = house.caller(&tenant).await;
+    let suppression = Suppression {
+        id: SuppressionId::new(house.clock.now(), [1; 10]),
+        tenant: tenant.id,
+        address: address("ann@example.org"),
+        stream: None,
+        reason: SuppressionReason::Manual,
+        source: "a test".to_owned(),
+        since: house.clock.now(),
+        until: None,
+    };
+    let added = house.store.suppress(tenant.id, vec![suppression]).await;
+    added.unwrap();
+    let code = SessionCode::new([7; 4]);
+    let envelope = TO.iter().map(|one| address(one)).collect();
+    let submission = Submission {
+        session: Some(code),
+        ..submission(envelope, "Subject: x\n\ny\n")
+    };
+    let sent = house.gate.accept(&caller, submission).await.unwrap();
+    let events = house.events(tenant.id, sent.id().unwrap()).await;
+    assert_eq!(events.len(), 2);
+    for event in events {
+        let note = event.note.unwrap();
+        assert!(note.contains(&format!("session {code}")), "{note}");
+    }
 }
 
 #[tokio::test]
