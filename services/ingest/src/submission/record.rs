@@ -33,6 +33,8 @@ pub(crate) struct Record {
     pub(crate) code: SessionCode,
     pub(crate) tls: SessionTls,
     pub(crate) facts: Facts,
+    /// Whether it has its place among those that are kept.
+    pub(crate) is_kept: bool,
     guest: Guest,
     clock: Clock,
     started_at: Timestamp,
@@ -55,6 +57,7 @@ impl Record {
             code,
             tls: SessionTls::default(),
             facts: Facts::default(),
+            is_kept: false,
             guest,
             started_at: clock.now(),
             clock,

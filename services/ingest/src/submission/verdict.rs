@@ -3,6 +3,7 @@
 use postrider_model::SessionTls;
 
 use crate::catalogue::Entry;
+use crate::submission::keeper::Course;
 use crate::submission::replies::Told;
 
 /// How far a client came.
@@ -50,6 +51,16 @@ impl Facts {
             self.last_sign_in = Some(told.clone());
         }
         self.first.get_or_insert_with(|| told.clone());
+    }
+
+    /// How it went so far.
+    pub(crate) fn course(&self) -> Course {
+        let is_rough = self.refusals > 0 || self.broken.is_some() || self.is_untold();
+        if is_rough {
+            Course::Rough
+        } else {
+            Course::Smooth
+        }
     }
 
     /// Whether there is anything to tell: most that connect and leave are robots and probes.

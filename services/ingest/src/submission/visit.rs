@@ -61,7 +61,7 @@ pub(crate) async fn visit(door: &Arc<SmtpDoor>, from: (TcpStream, Guest), seat: 
                 session.verdict
             );
         }
-        door.keeper.keep(session);
+        visit.keep(session);
     }
     visit.wire.close(LINGER).await;
 }
@@ -208,7 +208,13 @@ impl<'d> Visit<'d> {
 
     fn keep_so_far(&mut self) {
         let session = self.record.so_far();
-        self.door.keeper.keep(session);
+        self.keep(session);
+    }
+
+    fn keep(&mut self, session: postrider_model::Session) {
+        let record = &mut self.record;
+        let course = record.facts.course();
+        self.door.keeper.keep(session, course, &mut record.is_kept);
     }
 
     fn heard(&mut self, bytes: usize) -> Result<(), Over> {
