@@ -86,7 +86,7 @@ impl HttpDoor {
             Endpoint::Refusals => pages::refusals(),
             Endpoint::ReplyPage(token) => self.reply_page(&token, &request),
             Endpoint::ReplyAnswer(token) => self.reply_answer(&token, request).await,
-            Endpoint::UnsubscribePage(token) => self.unsubscribe_page(&token, &request),
+            Endpoint::UnsubscribePage(token) => self.unsubscribe_page(&token, &request).await,
             Endpoint::Unsubscribe(token) => self.unsubscribe(&token, &request).await,
             other => self.known(other, request).await,
         }

@@ -28,6 +28,8 @@ pub struct ReplyLink {
 pub struct UnsubscribeLink {
     pub tenant: Arc<Tenant>,
     pub address: EmailAddress,
+    /// Whether they have left it, for good.
+    pub has_left: bool,
 }
 
 /// Why a link leads nowhere.
@@ -54,22 +56,24 @@ impl Gate {
         })
     }
 
-    /// The owner of an address says that replies may go there. In force when it returns.
+    /// The owner of an address says that replies may go there. In force when it returns; unless
+    /// they said no before, which stands until an operator confirms it.
     pub async fn confirm(&self, token: &str) -> Result<ReplyLink, LinkError> {
         self.answer(token, ReplyStatus::Confirmed).await
     }
 
-    /// The owner of an address does not know the tenant: a sign of abuse, counted against it.
+    /// The owner of an address does not know the tenant: a sign of abuse, counted against it once.
     pub async fn disown(&self, token: &str) -> Result<ReplyLink, LinkError> {
         self.answer(token, ReplyStatus::Refused).await
     }
 
-    async fn answer(&self, token: &str, status: ReplyStatus) -> Result<ReplyLink, LinkError> {
+    async fn answer(&self, token: &str, said: ReplyStatus) -> Result<ReplyLink, LinkError> {
         let (tenant, entry) = self.entry_of(token)?;
-        if entry.status != status {
+        let mut status = entry.status;
+        if status != said && status != ReplyStatus::Refused {
             let (directory, now) = (&self.directory, self.clock.now());
-            directory
-                .set_reply_status(tenant.id, &entry.address, status, now)
+            status = directory
+                .answer_reply_address(tenant.id, &entry.address, said, now)
                 .await?;
             if status == ReplyStatus::Refused {
                 tracing::warn!(tenant.id = %tenant.id, "the owner of a reply address does not know the tenant");
@@ -102,10 +106,16 @@ impl Gate {
     }
 
     /// What a link to leave bulk mail is about.
-    pub fn unsubscribe_link(&self, token: &str) -> Result<UnsubscribeLink, LinkError> {
+    pub async fn unsubscribe_link(&self, token: &str) -> Result<UnsubscribeLink, LinkError> {
         let said = UnsubscribeToken::parse(&self.master, token).ok_or(LinkError::Unknown)?;
         let tenant = self.roster.tenant(said.tenant).ok_or(LinkError::Unknown)?;
+        let which = Suppressed::Address(said.address.clone());
+        let now = self.clock.now();
+        let standing = self.suppressions.suppression(tenant.id, &which, now);
+        let is_for_ever =
+            |one: &Suppression| one.until.is_none() && one.stream != Some(Stream::Transactional);
         Ok(UnsubscribeLink {
+            has_left: standing.await?.iter().any(is_for_ever),
             tenant,
             address: said.address,
         })
@@ -114,16 +124,12 @@ impl Gate {
     /// A recipient leaves a tenant's bulk mail; other mail still goes there. In force when it
     /// returns; once more is as good as once.
     pub async fn unsubscribe(&self, token: &str) -> Result<UnsubscribeLink, LinkError> {
-        let link = self.unsubscribe_link(token)?;
-        let now = self.clock.now();
+        let link = self.unsubscribe_link(token).await?;
         // Whoever has the link may press as often as they like: what stands is not written again.
-        let which = Suppressed::Address(link.address.clone());
-        let standing = self.suppressions.suppression(link.tenant.id, &which, now);
-        let is_for_ever =
-            |one: &Suppression| one.until.is_none() && one.stream != Some(Stream::Transactional);
-        if standing.await?.iter().any(is_for_ever) {
+        if link.has_left {
             return Ok(link);
         }
+        let now = self.clock.now();
         let suppression = Suppression {
             id: SuppressionId::new(now, self.rng.bytes()),
             tenant: link.tenant.id,
@@ -137,6 +143,9 @@ impl Gate {
         self.suppressions
             .suppress(link.tenant.id, vec![suppression])
             .await?;
-        Ok(link)
+        Ok(UnsubscribeLink {
+            has_left: true,
+            ..link
+        })
     }
 }

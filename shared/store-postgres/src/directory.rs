@@ -137,6 +137,22 @@ impl Directory for PostgresStore {
         .await
     }
 
+    async fn answer_reply_address(
+        &self,
+        tenant: TenantId,
+        address: &EmailAddress,
+        status: ReplyStatus,
+        at: Timestamp,
+    ) -> Result<ReplyStatus, StoreError> {
+        let folded = address.folded();
+        self.alone(move |connection| {
+            Box::pin(async move {
+                reply_addresses::answer(connection, (tenant, &folded), status, at).await
+            })
+        })
+        .await
+    }
+
     async fn break_reply_address(
         &self,
         address: &EmailAddress,

@@ -202,6 +202,23 @@ pub(crate) async fn set_status(
     Ok(())
 }
 
+/// What the owner of an address answers; gives the status that stands.
+pub(crate) async fn answer(
+    connection: &mut SqliteConnection,
+    (tenant, folded): (TenantId, &str),
+    status: ReplyStatus,
+    at: Timestamp,
+) -> Result<ReplyStatus, Fault> {
+    let known = find(connection, tenant, folded).await?;
+    let was = known.ok_or(Fault::NotFound("reply address"))?.status;
+    if was == status || was == ReplyStatus::Refused {
+        return Ok(was);
+    }
+    set_status(connection, (tenant, folded), status, at).await?;
+    raise_generation(connection).await?;
+    Ok(status)
+}
+
 /// What is confirmed of a mailbox is broken, with every tenant.
 pub(crate) async fn break_all(
     connection: &mut SqliteConnection,

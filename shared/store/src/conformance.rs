@@ -228,6 +228,7 @@ macro_rules! conformance_tests {
                 a_key_brings_in_five_addresses_a_day,
                 a_colleague_at_its_own_domain_is_told_once,
                 who_says_not_ours_is_left_in_peace_and_counts,
+                an_owner_who_said_no_has_said_so_for_good,
                 an_address_remembers_when_it_was_confirmed,
                 a_mailbox_that_breaks_is_broken_for_all_who_had_it_confirmed;
             suppressions: mail_of_its_stream_does_not_go_there,

@@ -73,6 +73,17 @@ pub trait Directory: Send + Sync {
         at: Timestamp,
     ) -> Result<(), StoreError>;
 
+    /// What the owner of a reply address answers, `Confirmed` or `Refused`: as `set_reply_status`,
+    /// but who said no has said so for good, and the same answer again changes nothing. Gives the
+    /// status that stands.
+    async fn answer_reply_address(
+        &self,
+        tenant: TenantId,
+        address: &EmailAddress,
+        status: ReplyStatus,
+        at: Timestamp,
+    ) -> Result<ReplyStatus, StoreError>;
+
     /// The mailbox does not take mail any more: what is confirmed of it is broken, with every
     /// tenant. Gives those tenants.
     async fn break_reply_address(

@@ -9,7 +9,7 @@ mod words;
 use ::http::{HeaderName, HeaderValue, header};
 use postrider_gate::LinkError;
 use postrider_http::{Answer, Request, RequestId};
-use postrider_model::Language;
+use postrider_model::{Language, ReplyStatus};
 
 use crate::http::HttpDoor;
 use words::{Reply, Unsubscribe};
@@ -37,7 +37,8 @@ impl HttpDoor {
         }
     }
 
-    /// `POST /c/{token}` with `answer=yes` or `answer=no`.
+    /// `POST /c/{token}` with `answer=yes` or `answer=no`. What stands then is shown: a yes after
+    /// a no changes nothing.
     pub(crate) async fn reply_answer(&self, token: &str, mut request: Request) -> Answer {
         let gate = &self.ports.gate;
         let (link, pressed) = match pressed(&mut request).await {
@@ -49,21 +50,29 @@ impl HttpDoor {
         match link {
             Ok(link) => {
                 let language = language::of(&request.headers, link.tenant.language);
-                page(
-                    200,
-                    &Reply::answered(&link, language, pressed == Pressed::Yes),
-                )
+                let content = match pressed {
+                    Pressed::Yes if link.status == ReplyStatus::Refused => {
+                        Reply::asking(&link, language)
+                    }
+                    Pressed::Yes | Pressed::No => Reply::answered(&link, language),
+                };
+                page(200, &content)
             }
             Err(error) => nowhere(&error, &request),
         }
     }
 
     /// `GET /u/{token}`.
-    pub(crate) fn unsubscribe_page(&self, token: &str, request: &Request) -> Answer {
-        match self.ports.gate.unsubscribe_link(token) {
+    pub(crate) async fn unsubscribe_page(&self, token: &str, request: &Request) -> Answer {
+        match self.ports.gate.unsubscribe_link(token).await {
             Ok(link) => {
                 let language = language::of(&request.headers, link.tenant.language);
-                page(200, &Unsubscribe::asking(&link, language))
+                let content = if link.has_left {
+                    Unsubscribe::done(&link, language)
+                } else {
+                    Unsubscribe::asking(&link, language)
+                };
+                page(200, &content)
             }
             Err(error) => nowhere(&error, request),
         }

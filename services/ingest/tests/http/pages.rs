@@ -74,6 +74,11 @@ async fn a_look_at_the_unsubscribe_page_changes_nothing_and_the_button_does() {
         is_a_safe_page(&head);
         assert!(page.contains("You are unsubscribed"), "{page}");
     }
+    // Who opens the link again is told so, and not asked anew.
+    let (status, _, page) = relay.page("GET", &path, "").await;
+    assert_eq!(status, 200, "{page}");
+    assert!(page.contains("You are unsubscribed"), "{page}");
+    assert!(!page.contains("<button"), "{page}");
     let list = relay.get("/suppressions").await;
     assert_eq!(list.json["data"][0]["email"], "ann@example.org");
     assert_eq!(list.json["data"][0]["reason"], "unsubscribe");
@@ -168,6 +173,20 @@ async fn a_reply_address_is_confirmed_by_a_button_and_refused_by_the_other() {
         assert_eq!(code, 200, "{page}");
         assert_eq!(status(&relay, "ann@advisors.example"), want, "{form}");
     }
+    // A no stands, whatever is pressed then, and counts once.
+    for form in ["answer=yes", "answer=no", "answer=yes"] {
+        let (code, _, page) = relay.page("POST", &path, form).await;
+        assert_eq!(code, 200, "{page}");
+        assert!(page.contains("ann@advisors.example"), "{page}");
+        assert!(!page.contains("is confirmed"), "{page}");
+        let now = status(&relay, "ann@advisors.example");
+        assert_eq!(now, ReplyStatus::Refused, "{form}");
+    }
+    let (_, _, page) = relay.page("GET", &path, "").await;
+    assert!(page.contains("you do not know Joe&#39;s Garage"), "{page}");
+    assert!(!page.contains("<button"), "{page}");
+    let usage = postrider_store::Mail::usage(&relay.store, relay.tenant.id, relay.clock.now());
+    assert_eq!(usage.await.unwrap().complaints, 1);
 }
 
 #[tokio::test]

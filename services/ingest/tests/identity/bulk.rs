@@ -44,11 +44,11 @@ async fn bulk_mail_is_one_message_for_each_recipient() {
             .replace("\r\n\t", "");
         assert!(signed.contains("list-unsubscribe-post"), "{text}");
         tokens.push(token(&text));
-        let link = house.gate.unsubscribe_link(&token(&text)).unwrap();
+        let link = house.gate.unsubscribe_link(&token(&text)).await.unwrap();
         assert_eq!(link.address, address(to));
     }
     assert_ne!(tokens[0], tokens[1]);
-    assert!(house.gate.unsubscribe_link("x").is_err());
+    assert!(house.gate.unsubscribe_link("x").await.is_err());
 }
 
 #[tokio::test]

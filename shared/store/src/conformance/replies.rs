@@ -194,6 +194,41 @@ pub async fn who_says_not_ours_is_left_in_peace_and_counts(ports: &Ports) {
     assert!(others.ask, "another tenant may be hers");
 }
 
+pub async fn an_owner_who_said_no_has_said_so_for_good(ports: &Ports) {
+    use ReplyStatus::{Confirmed, Refused};
+    let tenant = add_tenant(ports).await;
+    let (text, mailbox) = ("zoe@example.org", address("ZOE@example.org"));
+    observe(ports, seen(tenant, text, at(0))).await;
+    for (answer, want, changes) in [
+        (Confirmed, Confirmed, true),
+        (Confirmed, Confirmed, false),
+        (Refused, Refused, true),
+        (Confirmed, Refused, false),
+        (Refused, Refused, false),
+        (Confirmed, Refused, false),
+    ] {
+        let before = generation(ports).await;
+        let directory = &ports.directory;
+        let stands = directory.answer_reply_address(tenant, &mailbox, answer, at(60));
+        assert_eq!(stands.await.expect("an answer"), want);
+        let found = known(ports, tenant, text).await.expect("the address");
+        assert_eq!((found.status, found.confirmed_at), (want, Some(at(60))));
+        assert_eq!(generation(ports).await > before, changes, "{answer:?}");
+    }
+    let usage = ports.mail.usage(tenant, at(0)).await;
+    assert_eq!(usage.expect("an answer").complaints, 1);
+    // An operator may know better.
+    let confirmed = ports
+        .directory
+        .set_reply_status(tenant, &mailbox, Confirmed, at(70));
+    confirmed.await.expect("another status");
+    let other = add_tenant(ports).await;
+    let nobodys = ports
+        .directory
+        .answer_reply_address(other, &mailbox, Refused, at(80));
+    assert!(matches!(nobodys.await, Err(StoreError::NotFound { .. })));
+}
+
 pub async fn an_address_remembers_when_it_was_confirmed(ports: &Ports) {
     let tenant = add_tenant(ports).await;
     let text = "zoe@example.org";

@@ -51,7 +51,7 @@ fn no(language: Language) -> Button {
 }
 
 impl Reply {
-    /// The question; or what was answered before, with the way back.
+    /// The question; or what was answered before. A yes may be taken back, a no stays.
     pub(super) fn asking(link: &ReplyLink, language: Language) -> Page {
         match (link.status, link.source) {
             (ReplyStatus::Confirmed, ReplySource::Domain) => Self::told(link, language),
@@ -61,9 +61,10 @@ impl Reply {
         }
     }
 
-    /// After a button.
-    pub(super) fn answered(link: &ReplyLink, language: Language, is_yes: bool) -> Page {
+    /// After a button, as it stands now.
+    pub(super) fn answered(link: &ReplyLink, language: Language) -> Page {
         let (tenant, address) = (&link.tenant.name, &link.address);
+        let is_yes = link.status == ReplyStatus::Confirmed;
         let (title, paragraph) = match (language, is_yes) {
             (Language::En, true) => (
                 "Thank you: the address is confirmed".to_owned(),
@@ -174,23 +175,49 @@ impl Reply {
         page(language, title, vec![paragraph], vec![no(language)])
     }
 
+    // No button leads back: whoever forwards the letter must not undo what its owner said.
     fn refused(link: &ReplyLink, language: Language) -> Page {
         let (tenant, address) = (&link.tenant.name, &link.address);
-        let (title, paragraph) = match language {
-            Language::En => (
-                "The address is not used".to_owned(),
+        let is_of_domain = link.source == ReplySource::Domain;
+        let (title, said, remedy) = match (language, is_of_domain) {
+            (Language::En, false) => (
+                "The address is not used",
                 format!(
-                    "You told us that you do not know {tenant}; replies do not go to {address}. If that was a mistake, press the button."
+                    "You told us that you do not know {tenant}; replies do not go to {address}."
+                ),
+                format!(
+                    "If that was a mistake, tell {tenant}: the operator of this service can allow the address again."
                 ),
             ),
-            Language::Fr => (
-                "L’adresse n’est pas utilisée".to_owned(),
+            (Language::En, true) => (
+                "The address is not used",
                 format!(
-                    "Vous nous avez dit ne pas connaître {tenant}\u{a0}; les réponses ne vont pas à {address}. Si c’était une erreur, appuyez sur le bouton."
+                    "You told us that replies to {tenant} do not belong at {address}; they do not go there."
+                ),
+                format!(
+                    "If that was a mistake, tell {tenant}: the operator of this service can allow the address again."
+                ),
+            ),
+            (Language::Fr, false) => (
+                "L’adresse n’est pas utilisée",
+                format!(
+                    "Vous nous avez dit ne pas connaître {tenant}\u{a0}; les réponses ne vont pas à {address}."
+                ),
+                format!(
+                    "Si c’était une erreur, dites-le à {tenant}\u{a0}: l’exploitant de ce service peut autoriser l’adresse à nouveau."
+                ),
+            ),
+            (Language::Fr, true) => (
+                "L’adresse n’est pas utilisée",
+                format!(
+                    "Vous nous avez dit que les réponses à {tenant} n’ont pas leur place à {address}\u{a0}; elles n’y vont pas."
+                ),
+                format!(
+                    "Si c’était une erreur, dites-le à {tenant}\u{a0}: l’exploitant de ce service peut autoriser l’adresse à nouveau."
                 ),
             ),
         };
-        page(language, title, vec![paragraph], vec![yes(language)])
+        page(language, title.to_owned(), vec![said, remedy], Vec::new())
     }
 }
 
