@@ -64,6 +64,7 @@ pub use identity::Service;
 pub use instruments::Door;
 pub use moment::read as read_moment;
 pub use name::{NameConfig, NameFault, NamePolicy};
+pub use options::Options;
 pub use pages::{LinkError, ReplyLink, UnsubscribeLink};
 pub use password::SmtpPassword;
 pub use provision::{KeyWishes, Provision, ProvisionError, Provisioned, TenantDefaults};

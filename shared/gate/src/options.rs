@@ -16,19 +16,19 @@ const TAG_MOST: usize = 256;
 
 /// What is asked in the header of one message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Options {
-    pub(crate) stream: Option<Stream>,
-    pub(crate) tags: Vec<Tag>,
-    pub(crate) scheduled_at: Option<Timestamp>,
-    pub(crate) expires_at: Option<Timestamp>,
-    pub(crate) key: Option<IdempotencyKey>,
+pub struct Options {
+    pub stream: Option<Stream>,
+    pub tags: Vec<Tag>,
+    pub scheduled_at: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
+    pub key: Option<IdempotencyKey>,
 }
 
 impl Options {
     /// Reads them from a normalised message. Refuses a value that cannot be meant, a wish that
     /// stands twice, and a name of ours that is none: what is not understood here would be sent
     /// in a way that nobody asked for.
-    pub(crate) fn of(message: &[u8], now: Timestamp) -> Result<Self, AcceptError> {
+    pub fn of(message: &[u8], now: Timestamp) -> Result<Self, AcceptError> {
         let mut options = Self::default();
         for one in asked(message) {
             options.take(&one, now).map_err(|reason| {

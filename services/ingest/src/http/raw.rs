@@ -1,14 +1,15 @@
 //! `POST /emails/raw`: a whole message, RFC 5322, as SMTP's DATA would have delivered it.
 
 use bytes::Bytes;
-use postrider_gate::{Caller, ClaimRequest, Door, Submission};
+use postrider_gate::{Caller, ClaimRequest, Door, Options, Submission};
 use postrider_http::{Answer, Problem, Query, Request};
-use postrider_model::{EmailAddress, IdempotencyKey};
+use postrider_model::{EmailAddress, IdempotencyKey, Timestamp};
 
 use crate::http::complaints::Complaints;
 use crate::http::intake::Taken;
 use crate::http::submit::apart;
 use crate::http::{HttpDoor, fingerprint, headers, json, mailboxes};
+use crate::refusal;
 
 const SEND_RAW: &str = "POST /emails/raw";
 
@@ -23,20 +24,31 @@ impl HttpDoor {
         headers::refuse_json(&request.headers)?;
         let envelope = envelope(&request.query, self.recipients_most)?;
         let Taken { bytes, room } = self.body(caller, &mut request).await?;
+        let size = bytes.len();
         // What a program sends that could not read its own file.
         if bytes.trim_ascii().is_empty() {
             let message = "The body is empty; send a whole message, header and text.";
             return Err(Problem::new(422, "missing_required_field", message));
         }
-        let submission = apart(bytes.len(), move || from_raw(bytes, envelope, key)).await?;
+        let now = self.ports.clock.now();
+        let work = move || from_raw(bytes, envelope, key, now);
+        let submission = apart(size, work).await??;
         let answer = self.accept(caller, submission, &request.request_id).await;
         drop(room);
         answer
     }
 }
 
-fn from_raw(bytes: Bytes, envelope: Vec<EmailAddress>, key: Option<IdempotencyKey>) -> Submission {
-    let claim = key.map(|key| {
+// What its header asks is obeyed as over SMTP: a program may have been written for that door.
+fn from_raw(
+    bytes: Bytes,
+    envelope: Vec<EmailAddress>,
+    key: Option<IdempotencyKey>,
+    now: Timestamp,
+) -> Result<Submission, Problem> {
+    let raw = postrider_message::normalise(bytes.to_vec());
+    let asked = Options::of(&raw, now).map_err(|error| refusal::of_accept(&error))?;
+    let claim = the_one(key, asked.key)?.map(|key| {
         let printed: Vec<_> = envelope.iter().map(ToString::to_string).collect();
         ClaimRequest {
             endpoint: SEND_RAW,
@@ -44,17 +56,40 @@ fn from_raw(bytes: Bytes, envelope: Vec<EmailAddress>, key: Option<IdempotencyKe
             request: fingerprint::of_raw(&printed, &bytes),
         }
     });
-    Submission {
+    Ok(Submission {
         door: Door::Http,
-        raw: bytes.into(),
+        raw,
         envelope,
         bcc: Vec::new(),
-        stream: None,
-        tags: Vec::new(),
-        scheduled_at: None,
-        expires_at: None,
+        stream: asked.stream,
+        tags: asked.tags,
+        scheduled_at: asked.scheduled_at,
+        expires_at: asked.expires_at,
         claim,
         session: None,
+    })
+}
+
+// The key of the request and that of the message: the same, where there are two.
+fn the_one(
+    of_request: Option<IdempotencyKey>,
+    of_message: Option<IdempotencyKey>,
+) -> Result<Option<IdempotencyKey>, Problem> {
+    match (of_request, of_message) {
+        (Some(one), Some(other)) if one != other => {
+            let message = format!(
+                "is '{}' and the message's own header says '{}'; give one of them.",
+                one.as_str(),
+                other.as_str()
+            );
+            Err(Problem::field(
+                400,
+                "invalid_idempotency_key",
+                "Idempotency-Key",
+                message,
+            ))
+        }
+        (one, other) => Ok(one.or(other)),
     }
 }
 

@@ -224,3 +224,42 @@ async fn a_large_attachment_passes_and_one_over_the_limit_does_not() {
     assert_eq!(too_large.refusal(), (413, "validation_error"));
     assert_eq!(too_large.field("connection"), Some("close"));
 }
+
+#[tokio::test]
+async fn a_raw_message_is_asked_of_in_its_header_as_over_smtp() {
+    let relay = Relay::start().await;
+    let to = "/emails/raw?to=ann@example.org";
+    let raw = "Subject: a\nX-Postrider-Stream: bulk\nX-Postrider-Tag: campaign=spring\n\
+               X-Postrider-Scheduled-At: in 2 hours\nX-Postrider-Expires-At: 2026-01-31T12:00:00Z\n\
+               X-Postrider-Idempotency-Key: order-17\n\nb\n";
+    let sent = relay.post(to, &[], raw).await;
+    let id = sent.id();
+    let email = relay.email(&id).await;
+    assert_eq!(email["stream"], "bulk", "{email}");
+    assert_eq!(email["tags"][0]["name"], "campaign", "{email}");
+    assert_eq!(
+        email["scheduled_at"], "2026-01-31T10:00:00.000000Z",
+        "{email}"
+    );
+    let again = relay
+        .post(to, &[("Idempotency-Key", "order-17")], raw)
+        .await;
+    assert_eq!(again.id(), id);
+    assert_eq!(again.field("idempotency-replayed"), Some("true"));
+    let other = relay
+        .post(to, &[("Idempotency-Key", "order-18")], raw)
+        .await;
+    assert_eq!(other.refusal(), (400, "invalid_idempotency_key"));
+    for (line, says) in [
+        ("X-Postrider-Stream: marketing", "X-Postrider-Stream"),
+        ("X-Postrider-Streem: bulk", "X-Postrider-Streem"),
+        ("X-Postrider-Expires-At: tomorrow", "X-Postrider-Expires-At"),
+    ] {
+        let refused = relay
+            .post(to, &[], format!("Subject: a\n{line}\n\nb\n"))
+            .await;
+        assert_eq!(refused.refusal(), (422, "invalid_parameter"));
+        let message = refused.json["message"].as_str().unwrap();
+        assert!(message.contains(says), "{message}");
+    }
+}
