@@ -129,7 +129,7 @@ fn of_quota(over: &QuotaExceeded) -> Problem {
 fn of_plan(over: &QuotaExceeded) -> Problem {
     let (name, daily, entry) = match over.period {
         Period::Month => ("monthly_quota_exceeded", "monthly", Entry::MONTH),
-        Period::Day | Period::KeyDay | Period::NewHour => {
+        Period::Day | Period::KeyDay | Period::NewHour | Period::Unconfirmed => {
             ("daily_quota_exceeded", "daily", Entry::DAY)
         }
     };

@@ -34,7 +34,7 @@ pub struct ReplyConfig {
     /// Between two mails to one address, over all tenants.
     pub pause: Duration,
     /// What a tenant may send, to its own reply address alone, before it has confirmed that; in
-    /// recipients per month.
+    /// messages, over all time.
     pub unconfirmed_most: u32,
 }
 

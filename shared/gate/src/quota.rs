@@ -29,9 +29,10 @@ pub(crate) fn of(book: &Book<'_>, config: &IdentityConfig, now: Timestamp) -> Qu
     };
     Quota {
         per_day: lower(tenant.limits.per_day, tenant.ramp.per_day),
-        per_month: lower(tenant.limits.per_month, unconfirmed),
+        per_month: tenant.limits.per_month,
         key_per_day: book.key.map_or(0, |key| key.per_day),
         new_per_hour: config.ramp.new_per_hour(tenant, now),
+        unconfirmed,
     }
 }
 
@@ -53,8 +54,8 @@ pub struct EffectiveQuota {
 
 impl Gate {
     /// What a tenant's mail is counted against now, over all its keys: what it may have accepted
-    /// in a day and a month, and strangers in an hour; 0 is no limit. Less than its plan while it
-    /// is new or has not confirmed its reply address.
+    /// in a day and a month, strangers in an hour, and messages before it has confirmed its reply
+    /// address; 0 is no limit. Less than its plan while it is new.
     pub fn quota_of(&self, tenant: &Tenant) -> EffectiveQuota {
         let book = Book {
             roster: &self.roster,
@@ -91,15 +92,16 @@ impl QuotaOf {
         match over.period {
             Period::Day if is_plan(tenant.limits.per_day) => Self::Plan,
             Period::Day => Self::Ramp,
-            Period::Month if is_plan(tenant.limits.per_month) => Self::Plan,
-            Period::Month => Self::Unconfirmed,
+            Period::Month => Self::Plan,
+            Period::Unconfirmed => Self::Unconfirmed,
             Period::KeyDay => Self::Key,
             Period::NewHour => Self::NewRecipients,
         }
     }
 }
 
-/// A refusal for want of quota. All numbers are recipients, after removing doubles.
+/// A refusal for want of quota. All numbers are recipients, after removing doubles; of
+/// `Unconfirmed` messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{used} of {limit} recipients of the {} are used up, {recipients} more are too many until {resets_at}",
@@ -113,7 +115,10 @@ pub struct QuotaExceeded {
     pub used: u64,
     /// Of the message that was refused.
     pub recipients: usize,
-    /// Of first-time recipients: when it is as if nothing had been sent, at the latest.
+    /// More of those that count than the limit: it is refused at any time.
+    pub never_fits: bool,
+    /// Of first-time recipients: when it is as if nothing had been sent, at the latest. Of
+    /// `Unconfirmed` nothing begins anew.
     pub resets_at: Timestamp,
     /// From the refusal until then.
     pub retry_after: Duration,
@@ -133,10 +138,17 @@ impl QuotaExceeded {
             limit: over.limit,
             used: over.used,
             recipients,
+            never_fits: never_fits(over, recipients),
             resets_at,
             retry_after: resets_at.since(now),
         }
     }
+}
+
+// A message that was split counts one by one: of those that come together nothing is told before.
+fn never_fits(over: &OverQuota, recipients: usize) -> bool {
+    let limit = u64::from(over.limit);
+    over.more > limit || over.used == 0 && recipients as u64 > limit
 }
 
 fn word(period: Period) -> &'static str {
@@ -145,13 +157,14 @@ fn word(period: Period) -> &'static str {
         Period::Month => "month",
         Period::KeyDay => "day under this key",
         Period::NewHour => "hour that were not written to before",
+        Period::Unconfirmed => "time before the reply address is confirmed",
     }
 }
 
 /// When a quota begins anew.
 fn resets_at(period: Period, now: Timestamp) -> Timestamp {
     match period {
-        Period::Day | Period::KeyDay => now.next_day(),
+        Period::Day | Period::KeyDay | Period::Unconfirmed => now.next_day(),
         Period::Month => now.next_month(),
         Period::NewHour => now.after(Duration::from_hours(1)),
     }
@@ -165,6 +178,8 @@ pub(crate) struct Quotas(Mutex<HashMap<TenantId, Used>>);
 struct Used {
     day: Counted,
     month: Counted,
+    /// Learnt anew each day.
+    unconfirmed: Counted,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -196,6 +211,7 @@ impl Quotas {
         match over.period {
             Period::Day => used.day = counted,
             Period::Month => used.month = counted,
+            Period::Unconfirmed => used.unconfirmed = counted,
             Period::KeyDay | Period::NewHour => {}
         }
     }
@@ -208,12 +224,13 @@ impl Quotas {
         quota: Quota,
         now: Timestamp,
     ) -> Option<OverQuota> {
-        if (quota.per_day, quota.per_month) == (0, 0) {
+        if (quota.per_day, quota.per_month, quota.unconfirmed) == (0, 0, 0) {
             return None;
         }
         let known = self.0.lock().get(&tenant).copied()?;
-        // The month first: it is the one that lasts longer.
+        // Those that last longer first.
         let periods = [
+            (Period::Unconfirmed, quota.unconfirmed, known.unconfirmed),
             (Period::Month, quota.per_month, known.month),
             (Period::Day, quota.per_day, known.day),
         ];
@@ -221,6 +238,7 @@ impl Quotas {
             period,
             limit,
             used: counted.in_period(period, now),
+            more: 0,
         });
         let is_used_up = |over: &OverQuota| over.limit > 0 && over.used >= u64::from(over.limit);
         counted.into_iter().find(is_used_up)
@@ -229,7 +247,9 @@ impl Quotas {
 
 impl Used {
     fn is_of_now(&self, now: Timestamp) -> bool {
-        self.day.in_period(Period::Day, now) + self.month.in_period(Period::Month, now) > 0
+        let day = self.day.in_period(Period::Day, now);
+        let unconfirmed = self.unconfirmed.in_period(Period::Unconfirmed, now);
+        day + unconfirmed + self.month.in_period(Period::Month, now) > 0
     }
 }
 
@@ -249,6 +269,25 @@ mod tests {
             period,
             limit,
             used,
+            more: 0,
+        }
+    }
+
+    #[test]
+    fn what_alone_is_more_than_the_limit_never_fits() {
+        for (used, more, recipients, want) in [
+            (20, 6, 6, false),
+            (20, 26, 30, true),
+            (0, 26, 26, true),
+            // Split into one message for each of its recipients.
+            (0, 1, 26, true),
+            (20, 1, 26, false),
+        ] {
+            let over = OverQuota {
+                more,
+                ..over(Period::NewHour, 25, used)
+            };
+            assert_eq!(never_fits(&over, recipients), want, "{over:?} {recipients}");
         }
     }
 
@@ -282,6 +321,15 @@ mod tests {
             Some(over(Period::Month, 20, 20))
         );
         assert_eq!(used_up(quota(10, 20), tomorrow), None, "February");
+        let unconfirmed = Quota {
+            unconfirmed: 20,
+            ..Quota::default()
+        };
+        quotas.learn(tenant, &over(Period::Unconfirmed, 20, 20), now);
+        let known = Some(over(Period::Unconfirmed, 20, 20));
+        assert_eq!(used_up(unconfirmed, now), known);
+        assert_eq!(used_up(quota(0, 0), now), None, "it is confirmed now");
+        assert_eq!(used_up(unconfirmed, tomorrow), None, "the commit decides");
         let other = TenantId::from_bytes([2; 16]);
         assert_eq!(quotas.used_up(other, quota(10, 20), now), None);
     }

@@ -28,6 +28,7 @@ mod listener;
 mod listing;
 mod looks;
 mod mail;
+mod newcomers;
 mod nodes;
 mod open;
 mod pages;

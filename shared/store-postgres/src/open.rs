@@ -39,7 +39,7 @@ const IDLE_TIMEOUT: &str = "30s";
 
 /// Parts go with their tables. Nothing but ours: the schema may hold other people's tables.
 const EMPTY: &str = "SET lock_timeout = '10s'; SET statement_timeout = 0;
-DROP TABLE IF EXISTS sessions, suppressions, contacts, asked, key_usage, acknowledgements, controls,
+DROP TABLE IF EXISTS newcomers, sessions, suppressions, contacts, asked, key_usage, acknowledgements, controls,
     bucket_levels, shards, nodes, usage, idempotency, events, queue, recipients, bodies, message_tags, messages, generation, dkim_keys, credentials,
     reply_addresses, names, tenants, _sqlx_migrations";
 

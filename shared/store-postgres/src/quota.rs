@@ -8,9 +8,9 @@ use postrider_store::{NewMessage, OverQuota, Period, Quota, Usage};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::contacts;
 use crate::fault::Fault;
 use crate::rows::{Id as _, Place};
+use crate::{contacts, newcomers};
 
 /// A tenant's day.
 type TenantDay = (Uuid, i64);
@@ -59,16 +59,21 @@ pub(crate) async fn check(
     let mut used = used(connection, &limited).await?;
     let mut keys = keys_used(connection, &asked).await?;
     let mut contacts = contacts::read(connection, &asked).await?;
+    let mut newcomers = newcomers::read(connection, &asked).await?;
     let mut over = HashMap::new();
     for (at, message) in open {
         let count = message.recipients.len() as u64;
         let found = exceeded(message, count, &used)
             .or_else(|| key_exceeded(message, count, &keys))
+            .or_else(|| newcomer_exceeded(message, &newcomers))
             // The last to be asked: it counts at once.
             .or_else(|| contacts.count(message).err());
         if let Some(found) = found {
             over.insert(at, found);
             continue;
+        }
+        if message.quota.unconfirmed > 0 {
+            *newcomers.entry(message.tenant.uuid()).or_default() += 1;
         }
         let day = (message.tenant.uuid(), message.accepted_at.day());
         *used.entry(day).or_default() += count;
@@ -94,12 +99,26 @@ fn key_exceeded(
     keys: &BTreeMap<KeyDay, u64>,
 ) -> Option<OverQuota> {
     let used = keys.get(&key_day(message)?).copied().unwrap_or(0);
-    let limit = message.quota.key_per_day;
-    (used + count > u64::from(limit)).then_some(OverQuota {
-        period: Period::KeyDay,
-        limit,
-        used,
-    })
+    within(Period::KeyDay, message.quota.key_per_day, used, count).err()
+}
+
+/// Messages, not recipients.
+fn newcomer_exceeded(message: &NewMessage, newcomers: &BTreeMap<Uuid, u64>) -> Option<OverQuota> {
+    let used = newcomers.get(&message.tenant.uuid()).copied();
+    let limit = message.quota.unconfirmed;
+    within(Period::Unconfirmed, limit, used.unwrap_or(0), 1).err()
+}
+
+fn within(period: Period, limit: u32, used: u64, more: u64) -> Result<(), OverQuota> {
+    if limit > 0 && used.saturating_add(more) > u64::from(limit) {
+        return Err(OverQuota {
+            period,
+            limit,
+            used,
+            more,
+        });
+    }
+    Ok(())
 }
 
 /// Keys with a quota and their days, a column each, sorted: so all batches lock them in one order.
@@ -168,6 +187,7 @@ pub(crate) async fn note(
     messages: &[&NewMessage],
 ) -> Result<(), Fault> {
     contacts::note(connection, messages).await?;
+    newcomers::note(connection, messages).await?;
     let keys = KeyColumns::of(messages);
     if keys.day.is_empty() {
         return Ok(());
@@ -211,12 +231,7 @@ fn exceeded(
     ];
     periods
         .into_iter()
-        .find(|(_, limit, used)| *limit > 0 && used + count > u64::from(*limit))
-        .map(|(period, limit, used)| OverQuota {
-            period,
-            limit,
-            used,
-        })
+        .find_map(|(period, limit, used)| within(period, limit, used, count).err())
 }
 
 /// What was accepted so far in these months.
@@ -241,19 +256,23 @@ async fn used(
         .collect())
 }
 
+/// Of one tenant, as the database adds them up.
+type Sums = (i64, i64, i64, i64, i64, i64);
+
 /// What was counted on the day of `at`, in its month and in the hour before it.
 pub(crate) async fn usage(
     connection: &mut PgConnection,
     tenant: TenantId,
     at: Timestamp,
 ) -> Result<Usage, Fault> {
-    // Indexes usage (primary key) and contacts_tenant_at.
-    let (day, month, hard_bounces, complaints, new): (i64, i64, i64, i64, i64) = sqlx::query_as(
+    // Indexes usage and newcomers (primary keys) and contacts_tenant_at.
+    let (day, month, hard_bounces, complaints, new, unconfirmed): Sums = sqlx::query_as(
         "SELECT coalesce(sum(accepted) FILTER (WHERE day = $2), 0)::bigint,
              coalesce(sum(accepted), 0)::bigint,
              coalesce(sum(hard_bounces) FILTER (WHERE day = $2), 0)::bigint,
              coalesce(sum(complaints) FILTER (WHERE day = $2), 0)::bigint,
-             (SELECT count(*) FROM contacts AS c WHERE c.tenant = $1 AND c.at > $5 AND c.at <= $6)
+             (SELECT count(*) FROM contacts AS c WHERE c.tenant = $1 AND c.at > $5 AND c.at <= $6),
+             coalesce((SELECT n.messages FROM newcomers AS n WHERE n.tenant = $1), 0)
          FROM usage WHERE tenant = $1 AND day >= $3 AND day < $4",
     )
     .bind(tenant.uuid())
@@ -274,6 +293,7 @@ pub(crate) async fn usage(
         hard_bounces: place.number("hard_bounces", hard_bounces)?,
         complaints: place.number("complaints", complaints)?,
         new_in_hour: place.number("new_in_hour", new)?,
+        unconfirmed: place.number("messages", unconfirmed)?,
     })
 }
 

@@ -50,6 +50,7 @@ impl Contacts {
                 period: Period::NewHour,
                 limit,
                 used: counted.before,
+                more: strangers.len() as u64,
             });
         }
         counted.now = now;

@@ -24,6 +24,7 @@ mod intake;
 mod levels;
 mod listing;
 mod mail;
+mod newcomers;
 mod news;
 mod nodes;
 mod open;

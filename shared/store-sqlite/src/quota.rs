@@ -11,6 +11,7 @@ use sqlx::{SqliteConnection, SqlitePool};
 
 use crate::contacts::{self, Contacts};
 use crate::fault::Fault;
+use crate::newcomers;
 use crate::rows::{Place, json};
 
 /// What tenants have used as a batch is taken in, message by message: by (tenant, day), by (tenant,
@@ -22,6 +23,8 @@ pub(crate) struct Meter {
     months: HashMap<(TenantId, i64), u64>,
     keys: HashMap<KeyDay, u64>,
     contacts: Contacts,
+    /// Messages, not recipients.
+    newcomers: HashMap<TenantId, u64>,
 }
 
 /// A key of a tenant on a day.
@@ -65,6 +68,7 @@ impl Meter {
         }
         meter.keys = keys_used(connection, messages).await?;
         meter.contacts = contacts::read(connection, messages).await?;
+        meter.newcomers = newcomers::read(connection, messages).await?;
         if keys.is_empty() {
             return Ok(meter);
         }
@@ -106,8 +110,18 @@ impl Meter {
         if let Some(used) = &key {
             within(Period::KeyDay, quota.key_per_day, **used, more)?;
         }
+        let newcomer = self
+            .newcomers
+            .get_mut(&tenant)
+            .filter(|_| quota.unconfirmed > 0);
+        if let Some(used) = &newcomer {
+            within(Period::Unconfirmed, quota.unconfirmed, **used, 1)?;
+        }
         // The last to be asked: it counts at once.
         self.contacts.count(message)?;
+        if let Some(used) = newcomer {
+            *used += 1;
+        }
         for used in [day, month, key].into_iter().flatten() {
             *used += more;
         }
@@ -187,6 +201,7 @@ pub(crate) async fn note(
     messages: &[&NewMessage],
 ) -> Result<(), Fault> {
     contacts::note(connection, messages).await?;
+    newcomers::note(connection, messages).await?;
     let keys = keys(messages);
     if keys.is_empty() {
         return Ok(());
@@ -215,6 +230,7 @@ pub(crate) fn within(period: Period, limit: u32, used: u64, more: u64) -> Result
             period,
             limit,
             used,
+            more,
         });
     }
     Ok(())
@@ -233,6 +249,9 @@ fn counted(tenant: TenantId, day: i64, month: i64) -> Result<Usage, Fault> {
     })
 }
 
+/// Of one tenant, as the database adds them up.
+type Sums = (i64, i64, i64, i64, i64, i64);
+
 /// What was counted on the day of `at`, in its month and in the hour before it.
 pub(crate) async fn usage(
     readers: &SqlitePool,
@@ -240,12 +259,13 @@ pub(crate) async fn usage(
     at: Timestamp,
 ) -> Result<Usage, Fault> {
     let key = Key::of(tenant, at);
-    // Indexes usage (primary key) and contacts_tenant_at.
-    let (day, month, hard_bounces, complaints, new): (i64, i64, i64, i64, i64) = sqlx::query_as(
+    // Indexes usage and newcomers (primary keys) and contacts_tenant_at.
+    let (day, month, hard_bounces, complaints, new, unconfirmed): Sums = sqlx::query_as(
         "SELECT coalesce(sum(accepted) FILTER (WHERE day = ?2), 0), coalesce(sum(accepted), 0),
              coalesce(sum(hard_bounces) FILTER (WHERE day = ?2), 0),
              coalesce(sum(complaints) FILTER (WHERE day = ?2), 0),
-             (SELECT count(*) FROM contacts WHERE tenant = ?1 AND at > ?5 AND at <= ?6)
+             (SELECT count(*) FROM contacts WHERE tenant = ?1 AND at > ?5 AND at <= ?6),
+             coalesce((SELECT messages FROM newcomers WHERE tenant = ?1), 0)
          FROM usage WHERE tenant = ?1 AND day >= ?3 AND day < ?4",
     )
     .bind(tenant.as_bytes().as_slice())
@@ -264,6 +284,7 @@ pub(crate) async fn usage(
         hard_bounces: place.number("hard_bounces", hard_bounces)?,
         complaints: place.number("complaints", complaints)?,
         new_in_hour: place.number("new_in_hour", new)?,
+        unconfirmed: place.number("messages", unconfirmed)?,
         ..counted(tenant, day, month)?
     })
 }

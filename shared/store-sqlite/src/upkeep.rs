@@ -281,11 +281,12 @@ async fn erase(
 }
 
 async fn erase_directory(connection: &mut SqliteConnection, tenant: &[u8]) -> Result<(), Fault> {
-    // Indexes usage, key_usage and bucket_levels (primary keys), credentials_tenant, reply_addresses_tenant,
+    // Indexes usage, key_usage, newcomers and bucket_levels (primary keys), credentials_tenant, reply_addresses_tenant,
     // tenants (primary key); all of the few controls. `names` stays.
     for statement in [
         "DELETE FROM usage WHERE tenant = ?1",
         "DELETE FROM key_usage WHERE tenant = ?1",
+        "DELETE FROM newcomers WHERE tenant = ?1",
         "DELETE FROM bucket_levels WHERE tenant = ?1",
         "DELETE FROM controls WHERE tenant = ?1",
         "DELETE FROM credentials WHERE tenant = ?1",

@@ -221,7 +221,8 @@ macro_rules! conformance_tests {
                 there_is_one_house,
                 who_was_written_to_before_is_no_stranger,
                 strangers_are_counted_exactly_under_many_commits_at_once,
-                a_group_of_too_many_strangers_is_refused_whole;
+                a_group_of_too_many_strangers_is_refused_whole,
+                a_newcomer_has_so_many_messages_for_good;
             replies: an_address_in_a_tenants_mail_is_asked_once,
                 a_mailbox_is_asked_once_over_all_tenants,
                 a_letter_that_did_not_come_to_be_may_be_tried_again,

@@ -91,6 +91,9 @@ pub struct Quota {
     /// Recipients that the tenant had not written to before, within any hour. Whom it has written
     /// to is only noted with messages that have this, and forgotten after 30 days.
     pub new_per_hour: u32,
+    /// Messages of a tenant that has not confirmed its reply address, over all time. Counted with
+    /// messages that have this alone.
+    pub unconfirmed: u32,
 }
 
 /// The quota that a message would have broken.
@@ -98,8 +101,11 @@ pub struct Quota {
 pub struct OverQuota {
     pub period: Period,
     pub limit: u32,
-    /// Recipients accepted in the period so far, of those that it counts.
+    /// Recipients accepted in the period so far, of those that it counts; of `Unconfirmed`
+    /// messages.
     pub used: u64,
+    /// What the message would have added to that. More than the limit: it never fits.
+    pub more: u64,
 }
 
 impl OverQuota {
@@ -109,13 +115,17 @@ impl OverQuota {
         let period = |at: Timestamp| match self.period {
             Period::Day | Period::KeyDay => at.day(),
             Period::Month => at.month_begin(),
-            Period::NewHour => 0,
+            Period::NewHour | Period::Unconfirmed => 0,
         };
-        let same = before.iter().filter(|other| {
+        let same = before.iter().copied().filter(|other| {
             let key = self.period != Period::KeyDay || other.credential == message.credential;
             key && period(other.accepted_at) == period(message.accepted_at)
         });
-        let counted: usize = same.map(|other| other.recipients.len()).sum();
+        let counts = |other: &NewMessage| match self.period {
+            Period::Unconfirmed => 1,
+            _ => other.recipients.len(),
+        };
+        let counted: usize = same.map(counts).sum();
         Self {
             used: match self.period {
                 // Told as of before the batch from the start.
@@ -136,6 +146,8 @@ pub enum Period {
     KeyDay,
     /// `Quota::new_per_hour`.
     NewHour,
+    /// `Quota::unconfirmed`: for good.
+    Unconfirmed,
 }
 
 /// What `commit` did.

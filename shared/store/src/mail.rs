@@ -149,6 +149,8 @@ pub struct Usage {
     pub complaints: u64,
     /// First written to in the hour before, as far as `Quota::new_per_hour` had them noted.
     pub new_in_hour: u64,
+    /// Messages of all time that had `Quota::unconfirmed`.
+    pub unconfirmed: u64,
 }
 
 /// A message as stored.

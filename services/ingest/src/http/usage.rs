@@ -19,10 +19,18 @@ struct Usage {
 struct Standing {
     /// Whether the tenant may write to others than its own reply address.
     confirmed: bool,
+    /// Messages to its own reply address before that is confirmed, over all time; none once it is.
+    unconfirmed: Option<Unconfirmed>,
     /// Whether its daily limit is that of its ramp, below its plan.
     ramping: bool,
     /// Recipients that it never wrote to before, in the last hour.
     new_recipients: NewRecipients,
+}
+
+#[derive(Serialize)]
+struct Unconfirmed {
+    used: u64,
+    limit: u32,
 }
 
 #[derive(Serialize)]
@@ -73,6 +81,10 @@ impl HttpDoor {
             },
             standing: Standing {
                 confirmed: effective.is_confirmed,
+                unconfirmed: (quota.unconfirmed > 0).then_some(Unconfirmed {
+                    used: usage.unconfirmed,
+                    limit: quota.unconfirmed,
+                }),
                 ramping: !tenant.ramp.is_past(),
                 new_recipients: NewRecipients {
                     used: usage.new_in_hour,

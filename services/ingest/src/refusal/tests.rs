@@ -32,6 +32,7 @@ fn over_by(by: QuotaOf, of: (Period, u32, u64, usize)) -> AcceptError {
         limit,
         used,
         recipients,
+        never_fits: recipients as u64 > u64::from(limit),
         resets_at: Timestamp::parse("2026-02-01T00:00:00Z").unwrap(),
         retry_after: Duration::from_micros(57_600_000_001),
     }
@@ -65,7 +66,7 @@ pub(crate) fn accept_errors() -> Vec<AcceptError> {
         over_by(QuotaOf::Ramp, (Period::Day, 50, 50, 1)),
         over_by(QuotaOf::Key, (Period::KeyDay, 20, 20, 1)),
         over_by(QuotaOf::NewRecipients, (Period::NewHour, 25, 25, 1)),
-        over_by(QuotaOf::Unconfirmed, (Period::Month, 20, 20, 1)),
+        over_by(QuotaOf::Unconfirmed, (Period::Unconfirmed, 20, 20, 1)),
         AcceptError::SeveralFrom { given: 2 },
         AcceptError::Message(MessageError::FromGroup),
         AcceptError::Message(MessageError::Sealed),

@@ -166,6 +166,7 @@ async fn usage_is_shown_with_its_limits_and_only_the_tenants_own() {
             "emails": {"daily": none(day, 3), "monthly": none(month, 3)},
             "standing": {
                 "confirmed": true,
+                "unconfirmed": null,
                 "ramping": false,
                 "new_recipients": {"used": 0, "limit": null},
             },

@@ -47,6 +47,9 @@ async fn send_to(
 async fn a_new_tenant_writes_to_few_strangers_an_hour() {
     let house = House::start().await;
     let tenant = new_tenant(&house, true).await;
+    let refused = over(send_to(&house, &tenant, &people(26, "e")).await);
+    assert_eq!(refused.by, QuotaOf::NewRecipients);
+    assert!(refused.never_fits, "it is to be split");
     let known = people(20, "a");
     assert!(send_to(&house, &tenant, &known).await.is_ok());
     assert!(
@@ -58,6 +61,7 @@ async fn a_new_tenant_writes_to_few_strangers_an_hour() {
         (refused.by, refused.limit, refused.used),
         (QuotaOf::NewRecipients, 25, 20)
     );
+    assert!(!refused.never_fits, "it may come again");
     assert!(send_to(&house, &tenant, &people(5, "c")).await.is_ok());
     house.clock.advance(Duration::from_mins(61));
     let refused = over(send_to(&house, &tenant, &people(6, "d")).await);
@@ -109,6 +113,13 @@ async fn an_unconfirmed_tenant_writes_to_itself_alone() {
     for _ in 0..20 {
         assert!(send_to(&house, &tenant, &own).await.is_ok());
     }
+    let refused = over(send_to(&house, &tenant, &own).await);
+    assert_eq!(
+        (refused.by, refused.limit, refused.used),
+        (QuotaOf::Unconfirmed, 20, 20)
+    );
+    // Another month brings no other twenty.
+    house.clock.advance(Duration::from_hours(32 * 24));
     let refused = over(send_to(&house, &tenant, &own).await);
     assert_eq!(
         (refused.by, refused.limit, refused.used),

@@ -89,12 +89,15 @@ pub(super) fn usage(quota: &Quota, used: Usage, now: Timestamp) -> Value {
     json!({
         "daily": period(used.day, quota.per_day, now.next_day()),
         "monthly": period(used.month, quota.per_month, now.next_month()),
-        "new_recipients_in_hour": new_recipients(used.new_in_hour, quota.new_per_hour),
+        // It moves with the hour.
+        "new_recipients_in_hour": counted(used.new_in_hour, quota.new_per_hour),
+        // Messages before the default reply address is confirmed; it never begins anew.
+        "unconfirmed": counted(used.unconfirmed, quota.unconfirmed),
     })
 }
 
-// Counted where there is a limit; it moves with the hour.
-fn new_recipients(used: u64, limit: u32) -> Value {
+// Where there is a limit.
+fn counted(used: u64, limit: u32) -> Value {
     match limit {
         0 => Value::Null,
         limit => json!({"used": used, "limit": limit}),

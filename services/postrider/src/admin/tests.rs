@@ -45,7 +45,9 @@ async fn a_tenant_that_nobody_vouches_for_ramps_and_is_not_confirmed() {
     assert_eq!(new["ramp"]["per_day"], 50);
     assert_eq!(new["reply_addresses"][0]["status"], "unconfirmed");
     assert_eq!(new["usage"]["new_recipients_in_hour"]["limit"], 25);
-    assert_eq!(new["usage"]["monthly"]["limit"], 20);
+    let unconfirmed = json!({"used": 0, "limit": 20});
+    assert_eq!(new["usage"]["unconfirmed"], unconfirmed);
+    assert_eq!(new["usage"]["monthly"]["limit"], Value::Null);
     let set = json!({"verb": "tenant_set", "tenant": tenant, "language": "fr", "own_domain": true, "vouched": true});
     let known = core.asked(set).await.unwrap();
     assert_eq!(
@@ -54,7 +56,7 @@ async fn a_tenant_that_nobody_vouches_for_ramps_and_is_not_confirmed() {
     );
     assert_eq!(known["reply_addresses"][0]["status"], "confirmed");
     assert_eq!(known["own_domain"], true);
-    assert_eq!(known["usage"]["monthly"]["limit"], Value::Null);
+    assert_eq!(known["usage"]["unconfirmed"], Value::Null);
     let other = core.add_joe(true).await;
     assert_eq!(core.shown(&other).await["ramp"], Value::Null);
     core.database.close().await;

@@ -138,6 +138,7 @@ async fn a_group_that_filled_its_quota_unheard_is_not_over_it() {
         period: Period::Day,
         limit: 10,
         used: 10,
+        more: 1,
     };
     assert_eq!(over, Committed::OverQuota(wanted));
 }

@@ -189,6 +189,7 @@ pub async fn a_group_over_quota_is_refused_whole(ports: &Ports) {
         period: Period::Day,
         limit: 10,
         used: 8,
+        more: 1,
     };
     assert_eq!(
         over,

@@ -115,6 +115,7 @@ fn over(limit: u32, used: u64) -> Committed {
         period: Period::KeyDay,
         limit,
         used,
+        more: 1,
     })
 }
 
@@ -140,7 +141,13 @@ pub async fn the_quota_of_a_key_is_exact_and_its_own(ports: &Ports) {
         11,
         message_to(tenant, &["a@x.example", "b@x.example"]),
     );
-    assert_eq!(commit(ports, &two).await, over(11, 10));
+    let refused = OverQuota {
+        period: Period::KeyDay,
+        limit: 11,
+        used: 10,
+        more: 2,
+    };
+    assert_eq!(commit(ports, &two).await, Committed::OverQuota(refused));
     assert_eq!(
         commit(ports, &under(key, 20, message(tenant))).await,
         over(20, 20)

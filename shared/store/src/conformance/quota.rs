@@ -40,6 +40,7 @@ fn over(period: Period, limit: u32, used: u64) -> Committed {
         period,
         limit,
         used,
+        more: 1,
     })
 }
 
@@ -84,7 +85,13 @@ pub async fn a_message_that_does_not_fit_leaves_room_for_a_smaller_one(ports: &P
     let large = || limited(message_to(tenant, &three), 5, 100);
     let small = || limited(message_to(tenant, &three[..2]), 5, 100);
     assert_eq!(commit(ports, &large()).await, Committed::Stored);
-    assert_eq!(commit(ports, &large()).await, over(Period::Day, 5, 3));
+    let refused = OverQuota {
+        period: Period::Day,
+        limit: 5,
+        used: 3,
+        more: 3,
+    };
+    assert_eq!(commit(ports, &large()).await, Committed::OverQuota(refused));
     assert_eq!(commit(ports, &small()).await, Committed::Stored);
     assert_eq!(
         commit(ports, &limited(message(tenant), 5, 100)).await,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use postrider_model::{Language, Ramp, TenantId, Timestamp};
 
 use super::Ports;
-use super::fixture::{add_tenant, at, commit, commit_all, email, message_to, new_tenant};
+use super::fixture::{DAY, add_tenant, at, commit, commit_all, email, message_to, new_tenant};
 use crate::{Committed, NewMessage, OverQuota, Period, Quota, StoreError, TenantChange};
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -115,6 +115,7 @@ fn over(limit: u32, used: u64) -> Committed {
         period: Period::NewHour,
         limit,
         used,
+        more: 1,
     })
 }
 
@@ -194,4 +195,63 @@ pub async fn a_group_of_too_many_strangers_is_refused_whole(ports: &Ports) {
     let fits = ports.intake.commit_all(group[..3].to_vec()).await;
     assert_eq!(fits.expect("an answer"), Committed::Stored);
     assert_eq!(new_in_hour(ports, tenant, at(1)).await, 3);
+}
+
+fn unconfirmed(mut message: NewMessage, limit: u32, accepted_at: Timestamp) -> NewMessage {
+    message.quota = Quota {
+        unconfirmed: limit,
+        ..Quota::default()
+    };
+    message.accepted_at = accepted_at;
+    message.due_at = accepted_at;
+    message
+}
+
+fn used_up(limit: u32, used: u64) -> Committed {
+    Committed::OverQuota(OverQuota {
+        period: Period::Unconfirmed,
+        limit,
+        used,
+        more: 1,
+    })
+}
+
+pub async fn a_newcomer_has_so_many_messages_for_good(ports: &Ports) {
+    let (tenant, other) = (add_tenant(ports).await, add_tenant(ports).await);
+    let used = |tenant| {
+        let usage = ports.mail.usage(tenant, at(0));
+        async move { usage.await.expect("an answer").unconfirmed }
+    };
+    let mut messages: Vec<_> = (0..30)
+        .map(|_| unconfirmed(message_to(tenant, &["a@x.example"]), 20, at(0)))
+        .collect();
+    messages.extend((0..5).map(|_| unconfirmed(message_to(other, &["a@x.example"]), 20, at(0))));
+    let outcomes = commit_all(ports, &messages).await;
+    let outcomes: Vec<_> = outcomes
+        .into_iter()
+        .map(|done| done.expect("a commit"))
+        .collect();
+    let stored = |done: &&Committed| **done == Committed::Stored;
+    assert_eq!(outcomes[..30].iter().filter(stored).count(), 20);
+    assert_eq!(outcomes[30..].iter().filter(stored).count(), 5);
+    assert_eq!((used(tenant).await, used(other).await), (20, 5));
+    // Nothing begins anew, in whatever month.
+    let late = at(0).after(40 * DAY);
+    let message = || message_to(tenant, &["a@x.example", "b@x.example"]);
+    let refused = commit(ports, &unconfirmed(message(), 20, late)).await;
+    assert_eq!(refused, used_up(20, 20));
+    let group = vec![
+        unconfirmed(message(), 21, late),
+        unconfirmed(message(), 21, late),
+    ];
+    let refused = ports.intake.commit_all(group.clone()).await;
+    assert_eq!(refused.expect("an answer"), used_up(21, 20));
+    // Messages are counted, not recipients, and of each the first time.
+    for _ in 0..2 {
+        assert_eq!(commit(ports, &group[0]).await, Committed::Stored);
+    }
+    assert_eq!(used(tenant).await, 21);
+    // What is sent later on is not counted, and finds no limit.
+    assert_eq!(commit(ports, &message()).await, Committed::Stored);
+    assert_eq!(used(tenant).await, 21);
 }
