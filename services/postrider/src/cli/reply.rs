@@ -20,11 +20,7 @@ pub enum ReplyCommand {
         which: WhichAddress,
     },
     /// Write to an address once more, where the mail with the link was lost
-    ///
-    /// It may be asked again at once, this week's mail or not, and also where it took no mail;
-    /// but ten minutes have to lie between two mails to a mailbox, for whichever tenant. The
-    /// day's few new addresses are not touched: only an address that the tenant has is asked.
-    /// Whoever said that they do not know the tenant is left in peace.
+    #[command(after_help = ASK)]
     Ask {
         #[command(flatten)]
         which: WhichAddress,
@@ -46,6 +42,11 @@ Examples:
   postrider reply list joes-garage-7k2f
   postrider reply add joes-garage-7k2f ann@garage.example
   postrider reply ask joes-garage-7k2f ann@garage.example";
+
+const ASK: &str = "\
+This week's mail does not matter, nor that it took no mail any more; but ten minutes have to lie
+between two mails to a mailbox, for whichever tenant. The day's few new addresses are not touched:
+only an address that the tenant has is asked. Who said that they do not know the tenant is not.";
 
 /// One reply address of one tenant.
 #[derive(Debug, Args)]
