@@ -116,6 +116,11 @@ fn of_quota(over: &QuotaExceeded) -> Problem {
         QuotaOf::Plan => return of_plan(over).retry_after(seconds),
         // Not a matter of time, but of a button behind a link.
         QuotaOf::Unconfirmed => return of_entry(&Entry::UNCONFIRMED, &[]),
+        // Nor is this: it has to be split.
+        QuotaOf::NewRecipients if over.never_fits => {
+            let limit = over.limit.to_string();
+            return of_entry(&Entry::NEW_RECIPIENTS_OF_ONE, &[("limit", &limit)]);
+        }
         QuotaOf::Ramp => Entry::RAMP,
         QuotaOf::Key => Entry::KEY_DAY,
         QuotaOf::NewRecipients => Entry::NEW_RECIPIENTS,

@@ -244,6 +244,9 @@ entries! {
     "PR-514" TOO_SLOW [421 4 4 2]
         "The message came slower than {rate} bytes a second; the line is closed. Send it again over a better line."
         "Nothing of it was kept.";
+    "PR-516" NEW_RECIPIENTS_OF_ONE [554 5 7 1] (422 "validation_error")
+        "This account is new: {limit} recipients an hour it never wrote to before, and the message has more. Split it: send it to fewer at a time."
+        "In an account's first week. Such a message does not fit at any time.";
 
     // ---- identity and policy
     "PR-601" UNCONFIRMED [550 5 7 1] (403 "validation_error")

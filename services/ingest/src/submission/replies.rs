@@ -206,6 +206,7 @@ fn of_quota(over: &QuotaExceeded) -> Told {
         (QuotaOf::Unconfirmed, _) => Entry::UNCONFIRMED,
         (QuotaOf::Key, _) => Entry::KEY_DAY,
         (QuotaOf::Ramp, _) => Entry::RAMP,
+        (QuotaOf::NewRecipients, _) if over.never_fits => Entry::NEW_RECIPIENTS_OF_ONE,
         (QuotaOf::NewRecipients, _) => Entry::NEW_RECIPIENTS,
         (QuotaOf::Plan, Period::Month) => Entry::MONTH,
         (QuotaOf::Plan, _) => Entry::DAY,
