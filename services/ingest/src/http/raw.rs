@@ -1,6 +1,5 @@
 //! `POST /emails/raw`: a whole message, RFC 5322, as SMTP's DATA would have delivered it.
 
-use bytes::Bytes;
 use postrider_gate::{Caller, ClaimRequest, Door, Options, Submission};
 use postrider_http::{Answer, Problem, Query, Request};
 use postrider_model::{EmailAddress, IdempotencyKey, Timestamp};
@@ -31,7 +30,7 @@ impl HttpDoor {
             return Err(Problem::new(422, "missing_required_field", message));
         }
         let now = self.ports.clock.now();
-        let work = move || from_raw(bytes, envelope, key, now);
+        let work = move || from_raw(&bytes, envelope, key, now);
         let submission = apart(size, work).await??;
         let answer = self.accept(caller, submission, &request.request_id).await;
         drop(room);
@@ -41,7 +40,7 @@ impl HttpDoor {
 
 // What its header asks is obeyed as over SMTP: a program may have been written for that door.
 fn from_raw(
-    bytes: Bytes,
+    bytes: &[u8],
     envelope: Vec<EmailAddress>,
     key: Option<IdempotencyKey>,
     now: Timestamp,
@@ -53,7 +52,7 @@ fn from_raw(
         ClaimRequest {
             endpoint: SEND_RAW,
             key,
-            request: fingerprint::of_raw(&printed, &bytes),
+            request: fingerprint::of_raw(&printed, bytes),
         }
     });
     Ok(Submission {
