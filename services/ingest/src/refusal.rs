@@ -126,8 +126,13 @@ fn of_quota(over: &QuotaExceeded) -> Problem {
         QuotaOf::NewRecipients => Entry::NEW_RECIPIENTS,
     };
     let (limit, used) = (over.limit.to_string(), over.used.to_string());
-    let at = moment(over.resets_at);
-    let values = [("limit", limit.as_str()), ("used", &used), ("at", &at)];
+    let (given, at) = (over.recipients.to_string(), moment(over.resets_at));
+    let values = [
+        ("limit", limit.as_str()),
+        ("used", &used),
+        ("given", &given),
+        ("at", &at),
+    ];
     of_entry(&entry, &values).retry_after(seconds)
 }
 

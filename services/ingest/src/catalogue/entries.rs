@@ -63,7 +63,7 @@ entries! {
         "The program hung up while TLS was being set up: choose the other kind of encryption in its settings, or update it."
         "Often the program does not accept the certificate and does not say so, or its user pressed Cancel.";
     "PR-115" TLS_TOO_LATE
-        "The program is slow to start TLS and met our greeting: use port 465 for SSL/TLS, or choose STARTTLS on this port."
+        "The program began TLS only after our greeting: choose STARTTLS on this port. For SSL/TLS use port 465, which waits longest; a program too slow for that needs STARTTLS."
         "On every port the first bytes decide which kind of encryption is spoken. Where none come we greet: after 3 s on port 465, after 150 ms on the others.";
     "PR-116" SAID_NOTHING
         "The program connected and said nothing: a firewall or virus scanner may hold its lines back, or its time-out is too short."
@@ -224,7 +224,7 @@ entries! {
         "This password may send to {limit} recipients a day and {used} are used. It begins anew at {at}: send it again then."
         "A limit of this password alone, below the account's own.";
     "PR-507" RAMP [452 4 7 1] (429 "daily_quota_exceeded")
-        "This account is new: {limit} recipients today, {used} used, twice as many after a good day. Send it again at {at}."
+        "This account is new: its {limit} recipients of today do not allow {given} more ({used} used). After a good day it may send to twice as many. Send it again at {at}."
         "The ramp of new accounts: 50 on the first day, doubled after each day without trouble.";
     "PR-508" NEW_RECIPIENTS [452 4 7 1] (429 "rate_limit_exceeded")
         "This account is new: {limit} recipients an hour it never wrote to before. Send it again at {at}."

@@ -192,9 +192,9 @@ pub(crate) fn of_accept(error: &AcceptError) -> Told {
 fn of_message(error: &MessageError) -> Told {
     let reason = error.to_string();
     match error {
-        MessageError::FromGroup | MessageError::BadFrom { .. } => {
-            told(Entry::BAD_FROM, &[("reason", &reason)])
-        }
+        // The sentence names the field and the remedy itself.
+        MessageError::FromGroup => told(Entry::BAD_FROM, &[("reason", "it is a group")]),
+        MessageError::BadFrom { reason } => told(Entry::BAD_FROM, &[("reason", reason)]),
         MessageError::Loop { hops, .. } => told(Entry::LOOP, &[("hops", &hops.to_string())]),
         MessageError::Sealed => plain(Entry::SIGNED_PART),
         _ => told(Entry::UNREADABLE, &[("reason", &reason)]),
