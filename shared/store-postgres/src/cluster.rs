@@ -1,5 +1,5 @@
 //! PostgreSQL servers for tests: started here, by an unprivileged user, in a temporary folder; never
-//! one that happens to run. They listen on a Unix socket and on the loopback, and stop by
+//! one that happens to run. They listen on a Unix socket in it and nowhere else, and stop by
 //! themselves when their last user is gone, however it ended.
 
 mod server;
@@ -73,8 +73,6 @@ pub enum ClusterError {
 pub struct Database {
     /// Through the Unix socket.
     pub url: String,
-    /// Over the loopback.
-    pub tcp_url: String,
     name: String,
     server: Arc<Server>,
 }
@@ -125,7 +123,6 @@ impl Cluster {
         shell.close().await?;
         Ok(Database {
             url: self.server.url(&name),
-            tcp_url: self.server.tcp_url(&name),
             name,
             server: Arc::clone(&self.server),
         })

@@ -1,11 +1,9 @@
 //! One server: its folder, its programs, its start and stop.
 
 use std::fs::{self, File};
-use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -14,10 +12,9 @@ use super::{ClusterError, Settings};
 /// PostgreSQL refuses to run as root: then its programs run as this user and group (`nobody` and
 /// `nogroup` everywhere we know of).
 const NOBODY: u32 = 65_534;
-/// Where servers listen.
-const FIRST_PORT: u32 = 12_000;
-const PORTS: u32 = 20_000;
-static PORT: AtomicU32 = AtomicU32::new(0);
+/// Part of the socket's name. Each socket lies in its server's own folder, and nothing is listened
+/// on beside it: a server that is started again cannot find its place taken.
+const PORT: u16 = 5_432;
 /// Seconds that starting and stopping may take.
 const PATIENCE: &str = "120";
 
@@ -39,10 +36,10 @@ impl Server {
         let log = folder.join("log");
         file(&log, File::create(&log).map(drop))?;
         give_away(&log)?;
-        let mut server = Self {
+        let server = Self {
             programs,
             folder: folder.to_owned(),
-            port: 0,
+            port: PORT,
         };
         let data = server.data();
         server.run("initdb", |initdb| {
@@ -54,7 +51,9 @@ impl Server {
         })?;
         let conf = data.join("postgresql.auto.conf");
         file(&conf, fs::write(&conf, configuration(settings)))?;
-        server.start_somewhere()?;
+        server.start()?;
+        let path = folder.join("port");
+        file(&path, fs::write(&path, PORT.to_string()))?;
         Ok(server)
     }
 
@@ -82,10 +81,6 @@ impl Server {
         let socket = self.folder.join("s");
         let (port, socket) = (self.port, socket.display());
         format!("postgres://postgres@localhost:{port}/{database}?host={socket}")
-    }
-
-    pub(super) fn tcp_url(&self, database: &str) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
     }
 
     pub(super) fn program(&self, name: &str) -> PathBuf {
@@ -139,25 +134,6 @@ impl Server {
 
     fn data(&self) -> PathBuf {
         self.folder.join("data")
-    }
-
-    /// Starts on a port that nobody has; another process may take it meanwhile.
-    fn start_somewhere(&mut self) -> Result<(), ClusterError> {
-        let mut tries = 0;
-        loop {
-            self.port = free_port().map_err(|source| ClusterError::File {
-                path: "127.0.0.1".into(),
-                source,
-            })?;
-            tries += 1;
-            match self.start() {
-                Ok(()) => break,
-                Err(error) if tries == 5 => return Err(error),
-                Err(_) => {}
-            }
-        }
-        let path = self.folder.join("port");
-        file(&path, fs::write(&path, self.port.to_string()))
     }
 
     fn run(&self, program: &str, say: impl FnOnce(&mut Command)) -> Result<Output, ClusterError> {
@@ -297,7 +273,7 @@ fn programs() -> Result<PathBuf, ClusterError> {
 fn configuration(settings: &Settings) -> String {
     let switch = |on: bool| if on { "on" } else { "off" }.to_owned();
     let mut all = vec![
-        ("listen_addresses", "127.0.0.1".to_owned()),
+        ("listen_addresses", String::new()),
         ("max_connections", settings.max_connections.to_string()),
         ("fsync", switch(settings.fsync)),
         ("full_page_writes", switch(settings.fsync)),
@@ -312,20 +288,6 @@ fn configuration(settings: &Settings) -> String {
     all.extend(settings.more.iter().cloned());
     let line = |(name, value): (&str, String)| format!("{name} = '{value}'\n");
     all.into_iter().map(line).collect()
-}
-
-/// Below the ports that the system gives to whoever asks for any: a server that is stopped for a
-/// while and started again finds its own free.
-fn free_port() -> std::io::Result<u16> {
-    let offset = std::process::id() % 1_000 * 20;
-    loop {
-        let drawn = offset + PORT.fetch_add(1, Ordering::Relaxed);
-        let port = u16::try_from(FIRST_PORT + drawn % PORTS).unwrap_or_default();
-        match TcpListener::bind(("127.0.0.1", port)) {
-            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {}
-            bound => return Ok(bound?.local_addr()?.port()),
-        }
-    }
 }
 
 /// Processes whose parent this is.

@@ -11,7 +11,7 @@ use postrider_store::{Committed, NewMessage, OverQuota, Period, Quota};
 use postrider_store_postgres::PostgresStore;
 use sqlx::postgres::PgConnectOptions;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::task::JoinSet;
 
 use crate::{Relay, server};
@@ -26,11 +26,10 @@ struct Deaf {
 
 impl Deaf {
     async fn before(relay: &Relay) -> Self {
-        let server: PgConnectOptions = relay.database.tcp_url.parse().unwrap();
-        let (from, listener) = (
-            (server.get_host().to_owned(), server.get_port()),
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap(),
-        );
+        let server: PgConnectOptions = relay.database.url.parse().unwrap();
+        let folder = server.get_socket().unwrap();
+        let socket = folder.join(format!(".s.PGSQL.{}", server.get_port()));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let cuts = Arc::new(AtomicU32::new(0));
         let mut proxy = JoinSet::new();
@@ -39,14 +38,12 @@ impl Deaf {
             let mut connections = JoinSet::new();
             loop {
                 let (client, _) = listener.accept().await.unwrap();
-                let server = TcpStream::connect((from.0.as_str(), from.1)).await;
+                let server = UnixStream::connect(&socket).await;
                 connections.spawn(pass(client, server.unwrap(), Arc::clone(&left)));
             }
         });
-        let url = relay
-            .database
-            .tcp_url
-            .replace(&format!(":{}", server.get_port()), &format!(":{port}"));
+        let database = server.get_database().unwrap();
+        let url = format!("postgres://postgres@127.0.0.1:{port}/{database}");
         let store = PostgresStore::open(&url, server::options()).await.unwrap();
         Self {
             ports: Ports::of(store, ()),
@@ -64,7 +61,7 @@ impl Deaf {
     }
 }
 
-async fn pass(mut client: TcpStream, mut server: TcpStream, cuts: Arc<AtomicU32>) {
+async fn pass(mut client: TcpStream, mut server: UnixStream, cuts: Arc<AtomicU32>) {
     let (mut up, mut down) = (vec![0; 65_536], vec![0; 65_536]);
     let mut deaf = false;
     loop {
