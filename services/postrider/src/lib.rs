@@ -24,6 +24,7 @@ mod sandbox;
 mod seals;
 mod signals;
 mod suspended;
+pub mod sockets;
 mod waiting;
 
 use std::process::ExitCode;

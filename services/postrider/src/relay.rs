@@ -24,6 +24,7 @@ use crate::recheck;
 use crate::seals::Seals;
 use crate::waiting::queue_count;
 
+use crate::sockets::{Sockets, bind};
 /// What a relay has of the machine; a test may give it another.
 #[derive(Clone, Debug)]
 pub struct Machine {
@@ -31,6 +32,8 @@ pub struct Machine {
     pub rng: Rng,
 }
 
+    /// Bound already; any other is bound by the relay.
+    pub sockets: Sockets,
 impl Machine {
     pub fn real() -> Self {
         Self {
@@ -38,6 +41,7 @@ impl Machine {
             rng: Rng::system(),
         }
     }
+            sockets: Sockets::default(),
 }
 
 /// A running relay.
@@ -88,9 +92,9 @@ impl Relay {
             closed.context("cannot close the verbs that a dead process left open")?;
             relay.start_commands(config, &core);
         }
-        relay.start_metrics(config, &core).await?;
+        relay.start_metrics(config, &core, &machine)?;
         if roles.contains(&Role::Ingest) {
-            relay.start_ingest(config, &core, &machine).await?;
+            relay.start_ingest(config, &core, &machine)?;
         }
         if roles.contains(&Role::Delivery) {
             relay.start_delivery(config, &core, &machine)?;
@@ -152,10 +156,15 @@ impl Relay {
         });
     }
 
-    async fn start_metrics(&mut self, config: &Config, core: &Core) -> anyhow::Result<()> {
+    fn start_metrics(
+        &mut self,
+        config: &Config,
+        core: &Core,
+        machine: &Machine,
+    ) -> anyhow::Result<()> {
         let location = Location::of(config)?;
         crate::metrics::show_build(&core.metrics, location.kind());
-        let listener = listen("metrics.listen", config.metrics.listen).await?;
+        let listener = listen("metrics.listen", config.metrics.listen, machine)?;
         self.metrics = listener.local_addr()?;
         let upkeep = Arc::clone(&core.database.upkeep);
         let (queue, counter) = queue_count(upkeep, &core.metrics);
@@ -278,10 +287,12 @@ async fn done(work: impl Future<Output = ()>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Binds an address that `key` of the configuration names.
-async fn listen(key: &str, address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let bound = TcpListener::bind(address).await;
-    bound.with_context(|| {
+/// A socket at an address that `key` of the configuration names.
+fn listen(key: &str, address: SocketAddr, machine: &Machine) -> anyhow::Result<TcpListener> {
+    if let Some(held) = machine.sockets.take(address) {
+        return Ok(held);
+    }
+    bind(address).with_context(|| {
         format!("{key}: cannot listen on {address}: each process needs an address of its own there")
     })
 }

@@ -1,9 +1,11 @@
 //! `postrider dev`: the relay as `serve` runs it, and a fake internet beside it, in one process.
-//! It writes the configuration into its folder and starts the same code from it.
+//! It writes the configuration into its folder and starts the same code from it. Told to listen on
+//! another address of the loopback, it stands there as a whole: several do not meet.
 
 mod announced;
 mod internet;
 mod once;
+mod ports;
 mod state;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -13,6 +15,7 @@ use std::time::Duration;
 use postrider_model::Language;
 use postrider_runtime::Shutdown;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use crate::admin::Verb;
 use crate::cli::{DevArgs, FakenetArgs, Role};
@@ -22,6 +25,7 @@ use crate::core::furnish;
 use crate::database::Database;
 use crate::relay::{Machine, Relay};
 use crate::signals::Signals;
+use crate::sockets::Sockets;
 use crate::{folder, print};
 
 use announced::Announced;
@@ -44,19 +48,21 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     announced::remove(&data)?;
     let mut state = State::read(&data)?;
     state.choose_database(args.database.as_deref());
+    state.host = host(&args);
     // Written at once: from here on the folder is known as a sandbox's.
     state.write(&data)?;
     let signals = Signals::catch()?;
     let shutdown = Shutdown::new(Duration::from_secs(DRAIN_SECONDS));
     let internet = Internet::start(&data, &mut state, greylist(args.fast), &shutdown).await?;
-    let config = write_config(&data, &args, &mut state, &internet)?;
+    let machine = Machine::real();
+    let config = write_config(&data, &args, &mut state, &internet, &machine.sockets)?;
     start_logs_as(&config)?;
     furnish(&config).await?;
     // From here on it is known as this sandbox's own, and may be emptied.
     state.owns_database = true;
     state.write(&data)?;
     let roles = [Role::Ingest, Role::Delivery];
-    let relay = Relay::start(&config, &roles, Machine::real(), shutdown.clone()).await?;
+    let relay = Relay::start(&config, &roles, machine, shutdown.clone()).await?;
     internet.publish(&config.dkim_records_path())?;
     ensure_tenant(&relay, &mut state).await?;
     state.write(&data)?;
@@ -133,12 +139,16 @@ fn write_config(
     args: &DevArgs,
     state: &mut State,
     internet: &Internet,
+    sockets: &Sockets,
 ) -> anyhow::Result<Config> {
-    // First, since an RSA key takes its time: a port that is free now is somebody's soon.
+    // The kept one before those that any port is good for.
+    let metrics = sockets.hold(ports::kept_or_any(
+        &mut state.metrics_port,
+        state.host.into(),
+    )?)?;
+    let http = sockets.hold(socket(args, "--http", args.http, HTTP_PORT)?)?;
+    let smtp = sockets.hold(socket(args, "--smtp", args.smtp, SMTP_PORT)?)?;
     let certificates = smtp_certificates(data, args, internet)?;
-    let http = address(args, "--http", args.http, HTTP_PORT)?;
-    let smtp = address(args, "--smtp", args.smtp, SMTP_PORT)?;
-    let metrics = state::free_port(&mut state.metrics_port)?;
     let tls = match &args.public {
         Some(name) => Some(internet.write_certificate(data, name.as_str())?),
         None => None,
@@ -167,7 +177,7 @@ listen = [{{ address = "{smtp}", banner_after_ms = 150 }}]
 certificates = [{certificates}]
 
 [metrics]
-listen = "127.0.0.1:{metrics}"
+listen = "{metrics}"
 
 [dns]
 servers = ["{dns}"]
@@ -202,20 +212,28 @@ const HTTP_PORT: u16 = 8025;
 const SMTP_PORT: u16 = 2525;
 
 // What was asked for, or the usual port, or the next free one.
-fn address(
+fn socket(
     args: &DevArgs,
     option: &str,
     asked: Option<SocketAddr>,
     usual: u16,
-) -> anyhow::Result<SocketAddr> {
+) -> anyhow::Result<TcpListener> {
     let host = if args.public.is_some() {
         Ipv4Addr::UNSPECIFIED
     } else {
         Ipv4Addr::LOCALHOST
     };
     match asked {
-        Some(address) => state::chosen_address(option, address),
-        None => state::next_free(option, IpAddr::V4(host), usual),
+        Some(address) => ports::asked(option, address),
+        None => ports::next_free(option, IpAddr::V4(host), usual),
+    }
+}
+
+/// Where on the loopback it stands with all that nobody told where to listen.
+fn host(args: &DevArgs) -> Ipv4Addr {
+    match args.http.map(|address| address.ip()) {
+        Some(IpAddr::V4(host)) if host.is_loopback() => host,
+        _ => Ipv4Addr::LOCALHOST,
     }
 }
 
@@ -230,7 +248,11 @@ fn url(args: &DevArgs, http: SocketAddr) -> String {
 // As the file has them: one of ECDSA, one of RSA.
 fn smtp_certificates(data: &Path, args: &DevArgs, internet: &Internet) -> anyhow::Result<String> {
     let mut names = vec!["relay.test", "localhost", "127.0.0.1"];
+    let host = host(args).to_string();
     if let Some(name) = &args.public {
+    if !names.contains(&host.as_str()) {
+        names.insert(0, &host);
+    }
         names.insert(0, name.as_str());
     }
     let pairs = internet.ensure_smtp_certificates(data, &names)?;

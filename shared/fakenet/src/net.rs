@@ -1,7 +1,7 @@
 //! The whole internet: starts it, is asked about it, stops it.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +9,15 @@ use std::time::Duration;
 use hickory_server::Server;
 use parking_lot::Mutex;
 use postrider_runtime::Clock;
-use tokio::net::TcpSocket;
 
 use crate::authority::{Authority, AuthorityError, Issued, LeafKey};
 use crate::dns::{self, Answer, Answers, Desk, Kind};
 use crate::exchanger::{Exchanger, Ground};
 use crate::mailbox::Mailbox;
+use crate::network::Network;
 use crate::ports::{self, Ports, Wish};
 use crate::script::Certificate;
+use crate::town::Town;
 use crate::world::World;
 use crate::zone::{Zone, a_labels};
 
@@ -25,7 +26,10 @@ use crate::zone::{Zone, a_labels};
 pub struct Options {
     /// Where the CA (`ca.pem`, `ca-key.pem`) and the ports are kept; `None`: nowhere.
     pub dir: Option<PathBuf>,
-    /// Of DNS on 127.0.0.1, UDP and TCP. 0: last time's, or any.
+    /// Where DNS listens, out of the loopback. The exchangers live in its network: those of
+    /// 127.5.0.1 in 127.5.0.0/16. Those of 127.0.0.1 share 127.1.0.0/16 with other internets.
+    pub host: Ipv4Addr,
+    /// Of DNS, UDP and TCP. 0: last time's, or any.
     pub dns_port: u16,
     /// Of all exchangers. 0: last time's, or any.
     pub smtp_port: u16,
@@ -39,6 +43,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             dir: None,
+            host: Ipv4Addr::LOCALHOST,
             dns_port: 0,
             smtp_port: 0,
             greylist: Duration::from_mins(1),
@@ -52,7 +57,7 @@ impl Default for Options {
 pub enum StartError {
     #[error("the fake internet has no certificate authority")]
     Authority(#[source] AuthorityError),
-    #[error("the fake internet's DNS cannot listen on 127.0.0.1")]
+    #[error("the fake internet's DNS cannot listen")]
     Dns(#[source] io::Error),
     #[error("the fake internet's mail exchangers have no port")]
     Smtp(#[source] io::Error),
@@ -67,7 +72,7 @@ pub struct FakeInternet {
     dns_addr: SocketAddr,
     server: Mutex<Option<Server<Desk<World>>>>,
     // Holds the exchangers' port against other internets on this machine.
-    _anchor: TcpSocket,
+    _anchor: TcpListener,
 }
 
 impl FakeInternet {
@@ -84,10 +89,12 @@ impl FakeInternet {
             .as_deref()
             .map(Ports::kept_in)
             .unwrap_or_default();
-        let sockets = ports::dns(Wish::of(options.dns_port, last.dns)).map_err(StartError::Dns)?;
+        let wish = Wish::of(options.dns_port, last.dns);
+        let sockets = ports::dns(options.host, wish).map_err(StartError::Dns)?;
         let dns_addr = sockets.tcp.local_addr().map_err(StartError::Dns)?;
-        let (smtp, anchor) =
-            ports::smtp(Wish::of(options.smtp_port, last.smtp)).map_err(StartError::Smtp)?;
+        let network = Network::of(options.host);
+        let wish = Wish::of(options.smtp_port, last.smtp);
+        let (smtp, anchor) = ports::smtp(network, wish).map_err(StartError::Smtp)?;
         let authority = match &options.dir {
             Some(dir) => Authority::kept_in(dir),
             None => Authority::fresh(),
@@ -95,7 +102,7 @@ impl FakeInternet {
         let authority = authority.map_err(StartError::Authority)?;
         let mailbox = Mailbox::new(dns_addr);
         let ground = Ground::new(options.clock, authority, options.greylist, mailbox);
-        let world = World::new(ground, smtp);
+        let world = World::new(ground, Town::new(network, smtp));
         let server = dns::serve(sockets, Arc::clone(&world.book), Arc::clone(&world));
         let server = server.map_err(StartError::Dns)?;
         if let Some(dir) = &options.dir {

@@ -1,5 +1,5 @@
 //! The ports of this internet: picked so that nothing else listens there, and kept in a folder so
-//! that a restart finds them again.
+//! that a restart finds them again. In a network of its own nobody else can take them meanwhile.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
@@ -10,10 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::net::TcpSocket;
 
 use crate::dns::Sockets;
-
-/// Held for as long as an internet lives, never listened on: no two of them on one machine have
-/// the same port.
-const ANCHOR: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 1);
+use crate::network::Network;
 
 /// How often a port is picked anew when something else is in the way.
 const TRIES: usize = 50;
@@ -69,21 +66,25 @@ impl Wish {
 }
 
 /// A port for DNS, the same on UDP and TCP.
-pub(crate) fn dns(wish: Wish) -> io::Result<Sockets> {
+pub(crate) fn dns(host: Ipv4Addr, wish: Wish) -> io::Result<Sockets> {
     wish.fulfil(|port| {
-        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
-        let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, tcp.local_addr()?.port()))?;
+        let tcp = TcpListener::bind((host, port))?;
+        let udp = UdpSocket::bind((host, tcp.local_addr()?.port()))?;
         Ok(Sockets { udp, tcp })
     })
 }
 
-/// A port for all exchangers, and what holds it.
-pub(crate) fn smtp(wish: Wish) -> io::Result<(u16, TcpSocket)> {
+/// A port for all exchangers of this network, and what holds it.
+pub(crate) fn smtp(network: Network, wish: Wish) -> io::Result<(u16, TcpListener)> {
     wish.fulfil(|port| {
-        let port = free_everywhere(port)?;
-        let anchor = TcpSocket::new_v4()?;
-        anchor.bind(SocketAddr::from((ANCHOR, port)))?;
-        Ok((port, anchor))
+        // In a network of its own, who listens elsewhere or only looks is in nobody's way.
+        let port = if network.is_shared() {
+            free_everywhere(port)?
+        } else {
+            port
+        };
+        let anchor = TcpListener::bind(SocketAddr::from((network.anchor(), port)))?;
+        Ok((anchor.local_addr()?.port(), anchor))
     })
 }
 

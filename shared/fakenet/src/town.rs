@@ -1,4 +1,4 @@
-//! Who lives where: each exchanger name has its own address out of 127.1.0.0/16, by hash, so that
+//! Who lives where: each exchanger name has its own address out of the network, by hash, so that
 //! it is the same at every start; listeners are made on first use.
 
 use std::collections::{HashMap, HashSet};
@@ -7,16 +7,16 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use crate::exchanger::{Exchanger, Ground};
+use crate::network::Network;
 use crate::script::Script;
 
-/// 127.1.0.0, 127.1.255.255 and the anchor's 127.1.0.1 are nobody's.
-const FIRST: u32 = 0x7f01_0002;
 const ADDRESSES: u32 = 0xfffd;
 
 /// How many addresses are tried when something else listens there.
 const TRIES: usize = 8;
 
 pub(crate) struct Town {
+    network: Network,
     port: u16,
     addresses: HashMap<String, Ipv4Addr>,
     taken: HashSet<Ipv4Addr>,
@@ -24,8 +24,9 @@ pub(crate) struct Town {
 }
 
 impl Town {
-    pub(crate) fn new(port: u16) -> Self {
+    pub(crate) fn new(network: Network, port: u16) -> Self {
         Self {
+            network,
             port,
             addresses: HashMap::new(),
             taken: HashSet::new(),
@@ -62,7 +63,7 @@ impl Town {
         if let Some(known) = self.addresses.get(host) {
             return Ok(*known);
         }
-        let free = places(host).find(|place| !self.taken.contains(place));
+        let free = places(self.network, host).find(|place| !self.taken.contains(place));
         let free = free.ok_or(io::ErrorKind::AddrNotAvailable)?;
         self.taken.insert(free);
         self.addresses.insert(host.to_owned(), free);
@@ -87,9 +88,10 @@ impl Town {
 }
 
 // All addresses, beginning with the name's own.
-fn places(host: &str) -> impl Iterator<Item = Ipv4Addr> {
+fn places(network: Network, host: &str) -> impl Iterator<Item = Ipv4Addr> {
+    let first = network.first().to_bits();
     let start = fnv1a(host.as_bytes()) % ADDRESSES;
-    (0..ADDRESSES).map(move |step| Ipv4Addr::from_bits(FIRST + (start + step) % ADDRESSES))
+    (0..ADDRESSES).map(move |step| Ipv4Addr::from_bits(first + (start + step) % ADDRESSES))
 }
 
 // Fowler–Noll–Vo 1a, 32 bit: small, and the same in every release, unlike std's.
@@ -105,7 +107,8 @@ mod tests {
 
     #[test]
     fn each_name_has_an_own_address_that_stays_the_same() {
-        let (mut town, mut again) = (Town::new(25), Town::new(25));
+        let network = Network::of(Ipv4Addr::LOCALHOST);
+        let (mut town, mut again) = (Town::new(network, 25), Town::new(network, 25));
         let mut seen = HashSet::new();
         for n in 0..2_000 {
             let host = format!("mx.domain{n}.example");
@@ -120,8 +123,12 @@ mod tests {
 
     #[test]
     fn the_places_are_all_different_and_end() {
-        let all: HashSet<_> = places("mx.example.org").collect();
+        let network = Network::of(Ipv4Addr::new(127, 9, 0, 1));
+        let all: HashSet<_> = places(network, "mx.example.org").collect();
         assert_eq!(all.len(), ADDRESSES as usize);
-        assert!(!all.contains(&Ipv4Addr::new(127, 1, 255, 255)));
+        for nobodys in [[127, 9, 0, 0], [127, 9, 0, 1], [127, 9, 255, 255]] {
+            assert!(!all.contains(&Ipv4Addr::from(nobodys)), "{nobodys:?}");
+        }
+        assert!(all.iter().all(|place| place.octets()[1] == 9));
     }
 }

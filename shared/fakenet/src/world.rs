@@ -22,11 +22,11 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(ground: Ground, smtp_port: u16) -> Arc<Self> {
+    pub(crate) fn new(ground: Ground, town: Town) -> Arc<Self> {
         let world = Arc::new(Self {
             book: Arc::default(),
             ground: Arc::new(ground),
-            town: Mutex::new(Town::new(smtp_port)),
+            town: Mutex::new(town),
         });
         furnish(&world);
         world

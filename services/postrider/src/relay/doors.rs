@@ -21,15 +21,15 @@ const CERTIFICATES_EVERY: Duration = Duration::from_secs(30);
 const OTHER_FILES: u64 = 1_024;
 
 impl Relay {
-    pub(super) async fn start_ingest(
+    pub(super) fn start_ingest(
         &mut self,
         config: &Config,
         core: &Core,
         machine: &Machine,
     ) -> anyhow::Result<()> {
         let listeners = Listeners {
-            http: self.listen_for_http(config).await?,
-            smtp: self.listen_for_smtp(config).await?,
+            http: self.listen_for_http(config, machine)?,
+            smtp: self.listen_for_smtp(config, machine)?,
         };
         warn_of_few_files(config);
         let budget = Budget::new(config.limits.memory_bytes, ROOM_WAIT);
@@ -53,7 +53,11 @@ impl Relay {
         Ok(())
     }
 
-    async fn listen_for_http(&mut self, config: &Config) -> anyhow::Result<Vec<Listener>> {
+    fn listen_for_http(
+        &mut self,
+        config: &Config,
+        machine: &Machine,
+    ) -> anyhow::Result<Vec<Listener>> {
         let http = &config.http;
         let tls = if http.tls_certificate.as_os_str().is_empty() {
             None
@@ -66,7 +70,7 @@ impl Relay {
         };
         let mut listeners = Vec::new();
         for address in &http.listen {
-            let tcp = listen("http.listen", *address).await?;
+            let tcp = listen("http.listen", *address, machine)?;
             self.http.push(tcp.local_addr()?);
             listeners.push(Listener {
                 tcp,
@@ -76,7 +80,11 @@ impl Relay {
         Ok(listeners)
     }
 
-    async fn listen_for_smtp(&mut self, config: &Config) -> anyhow::Result<Vec<SmtpListener>> {
+    fn listen_for_smtp(
+        &mut self,
+        config: &Config,
+        machine: &Machine,
+    ) -> anyhow::Result<Vec<SmtpListener>> {
         let smtp = &config.smtp;
         if !smtp.enabled {
             return Ok(Vec::new());
@@ -88,7 +96,7 @@ impl Relay {
         let tls = self.acceptor("smtp.certificates", files.collect())?;
         let mut listeners = Vec::new();
         for port in &smtp.listen {
-            let tcp = listen("smtp.listen", port.address).await?;
+            let tcp = listen("smtp.listen", port.address, machine)?;
             self.smtp.push(tcp.local_addr()?);
             listeners.push(SmtpListener {
                 tcp,

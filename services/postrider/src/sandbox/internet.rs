@@ -1,6 +1,6 @@
 //! The sandbox's fake internet: started in the folder, given the relay's DNS records, shown.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +9,10 @@ use anyhow::{Context, bail};
 use postrider_fakenet::{FakeInternet, LeafKey, Options, mailbox_door};
 use postrider_runtime::{Clock, Shutdown};
 use serde::Deserialize;
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use super::state::{State, free_port};
+use super::ports;
+use super::state::State;
 use crate::folder;
 
 const PREFIX: &str = "/dev/mailbox";
@@ -47,6 +47,7 @@ impl Internet {
         folder::create(&dir)?;
         let options = Options {
             dir: Some(dir),
+            host: state.host,
             greylist,
             clock: Clock::system(),
             ..Options::default()
@@ -57,13 +58,9 @@ impl Internet {
         let net = Arc::new(net);
         let ca_path = data.join("ca.pem");
         folder::write_atomically(&ca_path, net.ca_pem().as_bytes())?;
-        let address = SocketAddr::new(
-            IpAddr::V4(Ipv4Addr::LOCALHOST),
-            free_port(&mut state.mailbox_port)?,
-        );
-        let listener = TcpListener::bind(address)
-            .await
+        let listener = ports::kept_or_any(&mut state.mailbox_port, state.host.into())
             .context("the mailbox page")?;
+        let mailbox = listener.local_addr()?;
         let mut tasks = JoinSet::new();
         let door = Arc::new(mailbox_door(&net, PREFIX));
         let limits = postrider_http::Config::default();
@@ -78,7 +75,7 @@ impl Internet {
         tasks.spawn(keep_publishing(records, Arc::clone(&net), shutdown.clone()));
         Ok(Self {
             net,
-            mailbox: address,
+            mailbox,
             ca_path,
             tasks,
         })

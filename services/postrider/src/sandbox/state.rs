@@ -1,11 +1,10 @@
 //! What a sandbox keeps from one start to the next: its key and its ports.
 
 use std::fs::{File, TryLockError};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use postrider_runtime::Rng;
 use serde::{Deserialize, Serialize};
 
 use crate::config::DatabaseConfig;
@@ -25,6 +24,8 @@ pub(super) struct State {
     pub(super) api_key: Option<String>,
     /// The sandbox tenant's slug.
     pub(super) tenant: Option<String>,
+    /// Where on the loopback it stands, its internet around it.
+    pub(super) host: Ipv4Addr,
     pub(super) metrics_port: Option<u16>,
     pub(super) mailbox_port: Option<u16>,
 }
@@ -36,6 +37,7 @@ impl Default for State {
             owns_database: false,
             api_key: None,
             tenant: None,
+            host: Ipv4Addr::LOCALHOST,
             metrics_port: None,
             mailbox_port: None,
         }
@@ -48,6 +50,7 @@ impl State {
         if let Some(url) = asked.filter(|url| *url != self.database) {
             *self = Self {
                 database: url.to_owned(),
+                host: self.host,
                 metrics_port: self.metrics_port,
                 mailbox_port: self.mailbox_port,
                 ..Self::default()
@@ -120,51 +123,4 @@ pub(super) fn empty(data: &Path) -> anyhow::Result<()> {
         removed.with_context(|| format!("cannot remove {}", path.display()))?;
     }
     Ok(())
-}
-
-/// The kept port if it is free, else any free one, which is kept from here on.
-pub(super) fn free_port(kept: &mut Option<u16>) -> anyhow::Result<u16> {
-    let loopback = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    let port = match *kept {
-        Some(port) if is_free(SocketAddr::new(loopback, port)) => port,
-        _ => any_free(loopback)?,
-    };
-    *kept = Some(port);
-    Ok(port)
-}
-
-/// An address that was asked for by `option`: it is taken or the start fails. Port 0 chooses one.
-pub(super) fn chosen_address(option: &str, address: SocketAddr) -> anyhow::Result<SocketAddr> {
-    if address.port() == 0 {
-        return Ok(SocketAddr::new(address.ip(), any_free(address.ip())?));
-    }
-    match TcpListener::bind(address) {
-        Ok(listener) => Ok(listener.local_addr()?),
-        Err(fault) => Err(fault).with_context(|| format!("{option}: cannot listen on {address}")),
-    }
-}
-
-/// `port`, or the next one above it that is free; `option` is how to name one.
-pub(super) fn next_free(option: &str, host: IpAddr, port: u16) -> anyhow::Result<SocketAddr> {
-    let mut addresses = (port..=port.saturating_add(99)).map(|port| SocketAddr::new(host, port));
-    match addresses.find(|address| is_free(*address)) {
-        Some(address) => Ok(address),
-        None => bail!(
-            "no port from {port} to {} is free: name one with {option}",
-            port + 99
-        ),
-    }
-}
-
-const TRIES: u32 = 100;
-
-fn any_free(host: IpAddr) -> anyhow::Result<u16> {
-    let rng = Rng::system();
-    let mut ports = (0..TRIES).map(|_| rng.port());
-    let found = ports.find(|port| is_free(SocketAddr::new(host, *port)));
-    found.with_context(|| format!("no port of {host} is free"))
-}
-
-fn is_free(address: SocketAddr) -> bool {
-    TcpListener::bind(address).is_ok()
 }

@@ -1,11 +1,11 @@
 //! One PostgreSQL, one fake internet, and as many processes of the relay as a test asks for.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use postrider_fakenet::{FakeInternet, Options};
+use postrider_fakenet::{FakeInternet, Options, OwnNetwork};
 use postrider_store_postgres::cluster::{Cluster, ClusterError, Settings};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -24,6 +24,8 @@ pub(crate) struct Fleet {
     pub(crate) nodes: Vec<Part>,
     pub(crate) database: Database,
     pub(crate) cluster: Cluster,
+    /// What is stopped and started again finds its ports free.
+    network: OwnNetwork,
     folder: TempDir,
 }
 
@@ -57,7 +59,12 @@ impl Fleet {
             started => started.unwrap(),
         };
         let database = Database::on(&cluster).await;
-        let net = FakeInternet::start(Options::default()).await.unwrap();
+        let network = OwnNetwork::take().unwrap();
+        let options = Options {
+            host: network.host(),
+            ..Options::default()
+        };
+        let net = FakeInternet::start(options).await.unwrap();
         let folder = TempDir::new().unwrap();
         let mut fleet = Self {
             place: Place {
@@ -73,6 +80,7 @@ impl Fleet {
             nodes: Vec::new(),
             database,
             cluster,
+            network,
             folder,
         };
         fleet.furnish();
@@ -123,7 +131,7 @@ impl Fleet {
     pub(crate) fn part(&self, name: &str, role: &'static str) -> Part {
         let folder = self.folder.path().join(name);
         std::fs::create_dir(&folder).unwrap();
-        let (http, metrics) = (own_address(), own_address());
+        let (http, metrics) = (self.own_address(), self.own_address());
         let text = format!(
             r#"
 [service]
@@ -167,6 +175,13 @@ drain_seconds = 10
             process: None,
             role,
         }
+    }
+
+    /// Nobody else's in the fleet's own network: not its internet's either, from 20,000 on.
+    fn own_address(&self) -> SocketAddr {
+        static DRAWN: AtomicU16 = AtomicU16::new(11_000);
+        let port = DRAWN.fetch_add(1, Ordering::Relaxed);
+        (self.network.host(), port).into()
     }
 
     /// `postrider nodes --json`.
@@ -279,21 +294,6 @@ fn nobody() -> Door {
     Door {
         address: ([127, 0, 0, 1], 9).into(),
         tls: None,
-    }
-}
-
-/// Below the ports that the system gives to whoever asks for any: what is stopped and started again
-/// finds its own free.
-fn own_address() -> SocketAddr {
-    static DRAWN: AtomicU16 = AtomicU16::new(0);
-    let first = std::process::id() % 1_000 * 20;
-    loop {
-        let drawn = u32::from(DRAWN.fetch_add(1, Ordering::Relaxed));
-        let port = 10_000 + (first + drawn) % 20_000;
-        let address = (Ipv4Addr::LOCALHOST, u16::try_from(port).unwrap()).into();
-        if TcpListener::bind(address).is_ok() {
-            return address;
-        }
     }
 }
 

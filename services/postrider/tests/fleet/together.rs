@@ -7,7 +7,7 @@ use postrider::cli::Role;
 use postrider::config::Config;
 use postrider::relay::{Machine, Relay};
 use postrider_fakenet::{Gate, Phase, Script};
-use postrider_runtime::{Clock, Rng, Shutdown};
+use postrider_runtime::{Clock, Shutdown};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -189,7 +189,7 @@ async fn a_node_whose_clock_is_an_hour_off_owns_nothing() {
     let clock = Clock::held(Clock::system().now().after(Duration::from_hours(1)));
     let machine = Machine {
         clock,
-        rng: Rng::system(),
+        ..Machine::real()
     };
     let shutdown = Shutdown::new(Duration::from_secs(5));
     let relay = Relay::start(&config, &[Role::Delivery], machine, shutdown)

@@ -10,7 +10,7 @@ use postrider::config::Config;
 use postrider::relay::{Machine, Relay};
 use postrider_fakenet::{FakeInternet, Options};
 use postrider_model::{Language, Timestamp};
-use postrider_runtime::{Clock, Rng, Shutdown};
+use postrider_runtime::{Clock, Shutdown};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -172,7 +172,7 @@ impl Inside {
 async fn begin(config: &Config, clock: &Clock) -> Relay {
     let machine = Machine {
         clock: clock.clone(),
-        rng: Rng::system(),
+        ..Machine::real()
     };
     let roles = [Role::Ingest, Role::Delivery];
     let shutdown = Shutdown::new(Duration::from_secs(5));

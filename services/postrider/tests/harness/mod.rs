@@ -1,5 +1,5 @@
-//! What the black-box tests stand on: the real binary in its two arrangements (`place`), the relay
-//! inside the test with a clock that it holds (`inside`), a client that can write anything
+//! What the black-box tests stand on: the real binary in its two arrangements (`sandbox`) and what is
+//! asked of it (`place`), the relay inside the test with a clock that it holds (`inside`), a client that can write anything
 //! (`client`), each on the database of this run (`database`). A thing is waited for by looking again until a deadline (`until`), never by a fixed
 //! sleep.
 
@@ -10,6 +10,7 @@ pub(crate) mod mail;
 pub(crate) mod metrics;
 pub(crate) mod place;
 pub(crate) mod process;
+pub(crate) mod sandbox;
 pub(crate) mod tools;
 
 use std::time::Duration;
@@ -21,8 +22,9 @@ pub(crate) use database::Database;
 pub(crate) use inside::Inside;
 pub(crate) use mail::Timeline;
 pub(crate) use metrics::Page;
-pub(crate) use place::{Place, Sandbox, one_process, two_processes};
+pub(crate) use place::Place;
 pub(crate) use process::Process;
+pub(crate) use sandbox::{Sandbox, one_process, two_processes};
 
 /// Longer than anything takes that is going to happen at all.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);

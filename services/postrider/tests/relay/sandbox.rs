@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use postrider_fakenet::OwnNetwork;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use crate::harness::place::start_dev;
 use crate::harness::process::run;
+use crate::harness::sandbox::start_dev;
 use crate::harness::{Database, Place, Sandbox, unique, until};
 
 in_both_arrangements!(
@@ -165,6 +166,11 @@ async fn a_restart_on_the_same_folder_accepts_within_two_seconds_with_the_same_k
     );
 }
 
+/// What a sandbox's own `dev` is started with once more.
+fn again<'a>(sandbox: &'a Sandbox, words: &[&'a str]) -> Vec<&'a str> {
+    [sandbox.database.words().as_slice(), words].concat()
+}
+
 /// The sandbox stopped and started again, and how long the start took.
 async fn restarted(sandbox: &mut Sandbox) -> (Place, Duration) {
     sandbox.stop_relay().await;
@@ -174,7 +180,7 @@ async fn restarted(sandbox: &mut Sandbox) -> (Place, Duration) {
         "nobody is told of what is gone"
     );
     let began = Instant::now();
-    let mut dev = start_dev(folder, &sandbox.database, &["--fast"]);
+    let mut dev = start_dev(folder, sandbox.network.host(), &again(sandbox, &["--fast"]));
     let again = Place::announced(folder, &mut dev).await;
     let span = began.elapsed();
     sandbox.relay = Some(dev);
@@ -187,7 +193,8 @@ async fn fresh_forgets_everything_and_touches_no_foreign_folder() {
     let place = sandbox.place.clone();
     let id = place.send_to("ann@example.org").await;
     sandbox.stop_relay().await;
-    let mut dev = start_dev(&place.folder, &sandbox.database, &["--fast", "--fresh"]);
+    let words = again(&sandbox, &["--fast", "--fresh"]);
+    let mut dev = start_dev(&place.folder, sandbox.network.host(), &words);
     let fresh = Place::announced(&place.folder, &mut dev).await;
     assert_ne!(fresh.key, place.key);
     assert_eq!(fresh.get(&format!("/emails/{id}")).await.status, 404);
@@ -229,9 +236,10 @@ async fn a_real_relays_folder_is_no_sandbox() {
 async fn a_public_sandbox_speaks_https_with_a_certificate_by_its_ca() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("relay");
-    let database = Database::fresh().await;
+    let (database, network) = (Database::fresh().await, OwnNetwork::take().unwrap());
     let more = ["--fast", "--public", "relay.sandbox.test"];
-    let mut dev = start_dev(&data, &database, &more);
+    let words = [database.words().as_slice(), &more].concat();
+    let mut dev = start_dev(&data, network.host(), &words);
     let place = Place::announced(&data, &mut dev).await;
     let (_, name) = place.http.tls.as_ref().unwrap();
     assert_eq!(name, "relay.sandbox.test");
@@ -244,8 +252,9 @@ async fn a_public_sandbox_speaks_https_with_a_certificate_by_its_ca() {
 async fn once_sends_one_message_shows_what_arrived_and_exits_with_0() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("relay");
-    let database = Database::fresh().await;
-    let mut dev = start_dev(&data, &database, &["--fast", "--once"]);
+    let (database, network) = (Database::fresh().await, OwnNetwork::take().unwrap());
+    let words = [database.words().as_slice(), &["--fast", "--once"]].concat();
+    let mut dev = start_dev(&data, network.host(), &words);
     let status = dev.end().await;
     let printed = dev.printed();
     assert!(status.success(), "{printed}");

@@ -61,8 +61,9 @@ async fn the_sdk_for_rust_speaks_http_2_where_nobody_stands_between() {
     let story = Story::begin().await;
     let (_, name) = story.place.http.tls.as_ref().unwrap();
     let url = format!("https://{name}:{}", story.place.http.address.port());
-    let client = trusting(&story).http2_prior_knowledge().build().unwrap();
-    let resend = resend(client, &story.place.key, &url);
+    let client = trusting(&story).http2_prior_knowledge();
+    let client = client.resolve(name, story.place.http.address);
+    let resend = resend(client.build().unwrap(), &story.place.key, &url);
     let file = CreateAttachment::from_content(content()).with_filename("a.bin");
     let mail = mail(&story.to("ann")).with_attachment(file);
     let sent = resend.emails.send(mail).await.unwrap();

@@ -108,7 +108,8 @@ pub(crate) async fn field() -> &'static (Place, Vec<SocketAddr>) {
         let mut lines = smtp.lines();
         let listen = lines.find(|line| line.starts_with("listen = ")).unwrap();
         // All at once, or the same one would be given again.
-        let free = PORTS.map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+        let host = sandbox.network.host();
+        let free = PORTS.map(|_| TcpListener::bind((host, 0)).unwrap());
         let all = free.iter().zip(PORTS).map(|(free, (_, wait))| {
             let address = free.local_addr().unwrap();
             format!("{{ address = \"{address}\", banner_after_ms = {wait} }}")

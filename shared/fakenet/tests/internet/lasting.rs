@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use postrider_fakenet::{FakeInternet, Options};
+use postrider_fakenet::{FakeInternet, Options, OwnNetwork};
 use tokio::net::TcpStream;
 
 use crate::client::{Client, start};
@@ -15,7 +15,12 @@ fn kept_in(dir: &Path) -> Options {
 #[tokio::test]
 async fn a_restart_keeps_the_ca_and_the_ports() {
     let dir = tempfile::tempdir().unwrap();
-    let first = FakeInternet::start(kept_in(dir.path())).await.unwrap();
+    let network = OwnNetwork::take().unwrap();
+    let options = Options {
+        host: network.host(),
+        ..kept_in(dir.path())
+    };
+    let first = FakeInternet::start(options.clone()).await.unwrap();
     let (dns, smtp, ca) = (
         first.dns_addr(),
         first.smtp_port(),
@@ -26,7 +31,10 @@ async fn a_restart_keeps_the_ca_and_the_ports() {
     first.shutdown().await;
     assert!(client.is_closed().await);
     drop(first);
-    let second = FakeInternet::start(kept_in(dir.path())).await.unwrap();
+    // In a network of its own it finds them free, whoever took them elsewhere meanwhile.
+    let elsewhere = [dns.port(), smtp].map(|port| std::net::TcpListener::bind(("127.0.0.1", port)));
+    let second = FakeInternet::start(options).await.unwrap();
+    drop(elsewhere);
     assert_eq!((second.dns_addr(), second.smtp_port()), (dns, smtp));
     assert_eq!(second.ca_pem(), ca);
     let again = second.exchanger("example.org").unwrap();

@@ -17,7 +17,7 @@ fn script(name: &str) -> std::path::PathBuf {
 
 fn given(scene: &Scene, form: Form, to: &str) -> String {
     json!({
-        "host": "localhost", "port": form.server(scene).port(), "ca": scene.ca(),
+        "host": form.server(scene).ip(), "port": form.server(scene).port(), "ca": scene.ca(),
         "tls": form.tls(), "auth": form.auth(),
         "user": scene.user, "password": form.password(scene),
         "from": "boss@scene.test", "to": to, "subject": "Kostenvoranschlag", "text": TEXT,
@@ -108,8 +108,9 @@ async fn javamail_sends_in_every_mode_and_shows_what_to_change() {
         let path = [jar("javax.mail.jar"), jar("javax.activation.jar")].join(":");
         java.args(["-Xmx128m", "-XX:TieredStopAtLevel=1", "--class-path", &path]);
         java.arg(script("Send.java"));
-        let port = form.server(scene).port().to_string();
-        for word in ["localhost", &port, form.tls(), form.auth()] {
+        let server = form.server(scene);
+        let (host, port) = (server.ip().to_string(), server.port().to_string());
+        for word in [&host, &port, form.tls(), form.auth()] {
             java.arg(word);
         }
         java.args([
