@@ -234,6 +234,14 @@ impl Config {
         }
     }
 
+    /// The host in it: what clients of the HTTP door look for in its certificate.
+    pub fn http_host(&self) -> String {
+        let url = self.public_url();
+        let behind = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
+        let end = behind.find([':', '/']).unwrap_or(behind.len());
+        behind.get(..end).unwrap_or(behind).to_owned()
+    }
+
     /// What operators call this delivery node: `delivery.node`, or the machine's name.
     pub fn node(&self) -> String {
         match self.delivery.node.as_str() {
@@ -289,6 +297,8 @@ mod tests {
         ] {
             let config = Config::parse(text, Path::new("")).unwrap();
             assert_eq!(config.public_url(), want, "{text}");
+            let host = want.split("://").nth(1).unwrap().split(':').next().unwrap();
+            assert_eq!(config.http_host(), host, "{text}");
         }
     }
 

@@ -10,6 +10,7 @@
 
 pub mod admin;
 mod caretaker;
+mod certificates;
 pub mod cli;
 mod commands;
 pub mod config;

@@ -10,6 +10,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, SignatureAlgorithm};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::certificate::Certificate;
 use crate::pem::{self, Pem};
 use crate::{ServerStreamOver, TlsError};
 
@@ -109,11 +110,23 @@ impl Acceptor {
         Ok(())
     }
 
-    /// As `reload`, from files.
-    pub fn reload_files(&self, files: &[IdentityFiles]) -> Result<(), TlsError> {
+    /// As `reload`, from files. Whether they hold others than before.
+    pub fn reload_files(&self, files: &[IdentityFiles]) -> Result<bool, TlsError> {
         let identities = identities_of_files(files)?;
-        self.identities.0.store(Arc::new(identities));
-        Ok(())
+        let before = self.identities.0.swap(Arc::new(identities));
+        let chains = |all: &[Arc<CertifiedKey>]| -> Vec<_> {
+            all.iter().map(|identity| identity.cert.clone()).collect()
+        };
+        Ok(chains(&before) != chains(&self.identities.0.load()))
+    }
+
+    /// The servers' own certificates, as they are shown now.
+    pub fn certificates(&self) -> Vec<Certificate> {
+        let identities = self.identities.0.load();
+        let own = identities
+            .iter()
+            .filter_map(|identity| identity.cert.first());
+        own.filter_map(Certificate::read).collect()
     }
 }
 

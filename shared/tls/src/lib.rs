@@ -5,6 +5,7 @@
 //! decided here (`trusting`, `opportunistic`); when TLS is demanded at all is decided elsewhere.
 
 mod acceptor;
+mod certificate;
 mod connector;
 mod facts;
 mod fault;
@@ -17,6 +18,7 @@ use rustls::crypto::CryptoProvider;
 use tokio::net::TcpStream;
 
 pub use acceptor::{Acceptor, IdentityFiles};
+pub use certificate::Certificate;
 pub use connector::{Connector, connect, offering, opportunistic, trusting, trusting_nobody};
 pub use facts::{Facts, client_facts, server_facts, server_protocol};
 pub use fault::HandshakeFault;

@@ -8,12 +8,13 @@ use crate::{Acceptor, IdentityFiles};
 
 /// Looks at the files this often and takes what they hold as soon as it has changed and is whole.
 /// A pair that is only half written does not fit together: the old one stays, and the next look
-/// finds the rest. Returns when shutdown begins.
+/// finds the rest. Others than before are told to `renewed`. Returns when shutdown begins.
 pub async fn keep_current(
     acceptor: Acceptor,
     files: Vec<IdentityFiles>,
     every: Duration,
     shutdown: Shutdown,
+    renewed: impl Fn(),
 ) {
     // Who made the acceptor may have read them before they changed: the first look takes them anew.
     let mut seen = None;
@@ -28,8 +29,11 @@ pub async fn keep_current(
             continue;
         }
         match acceptor.reload_files(&files) {
-            Ok(()) => {
-                tracing::info!("the certificates were renewed");
+            Ok(are_others) => {
+                if are_others {
+                    tracing::info!("the certificates were renewed");
+                    renewed();
+                }
                 seen = now;
             }
             // Told at each look: the old certificate's end comes nearer.

@@ -8,6 +8,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use postrider_runtime::Shutdown;
@@ -110,7 +111,18 @@ async fn renewed_files_are_served_without_a_restart_and_half_written_ones_are_no
     let shutdown = Shutdown::new(Duration::ZERO);
     let mut tasks = JoinSet::new();
     let every = Duration::from_millis(5);
-    let watched = keep_current(acceptor.clone(), vec![files.clone()], every, shutdown);
+    let told = Arc::new(AtomicU32::new(0));
+    let renewed = {
+        let told = Arc::clone(&told);
+        move || drop(told.fetch_add(1, Ordering::SeqCst))
+    };
+    let watched = keep_current(
+        acceptor.clone(),
+        vec![files.clone()],
+        every,
+        shutdown,
+        renewed,
+    );
     tasks.spawn(watched);
 
     std::fs::write(&files.key, "-----BEGIN").unwrap();
@@ -123,4 +135,24 @@ async fn renewed_files_are_served_without_a_restart_and_half_written_ones_are_no
     let (_, second_authority) = write_identity(folder.path(), "a", &second);
     let connector = trusting(&second_authority).unwrap();
     while !meets(&acceptor, &connector).await.1 {}
+    // Those that were there at the start were looked at then.
+    while told.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(told.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_certificate_tells_its_names_and_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = KeyPair::generate().unwrap();
+    let (files, _) = write_identity(folder.path(), "a", &key);
+    let acceptor = Acceptor::from_files(std::slice::from_ref(&files)).unwrap();
+    let all = acceptor.certificates();
+    assert_eq!(all.len(), 1);
+    assert!(
+        all[0].is_for(NAME) && !all[0].is_for("relay.example"),
+        "{all:?}"
+    );
+    assert_eq!(all[0].ends_at.to_string(), "4096-01-01T00:00:00.000000Z");
 }

@@ -6,17 +6,17 @@ use std::time::Duration;
 use anyhow::Context;
 use postrider_gate::Budget;
 use postrider_ingest::{Listener, Listeners, SmtpListener};
-use postrider_tls::{Acceptor, IdentityFiles, keep_current};
+use postrider_runtime::Clock;
+use postrider_tls::{Acceptor, IdentityFiles};
 
 use super::{Machine, Relay, done, listen};
+use crate::certificates::{DoorWord, Ends, Watched, show_ends};
 use crate::config::Config;
 use crate::core::Core;
 use crate::suspended::Suspended;
 
 /// How long a request waits for room in memory before it is told to come back.
 const ROOM_WAIT: Duration = Duration::from_secs(30);
-/// How soon a renewed certificate is shown.
-const CERTIFICATES_EVERY: Duration = Duration::from_secs(30);
 /// What else is open: the database, the journal, the sessions of delivery.
 const OTHER_FILES: u64 = 1_024;
 
@@ -27,9 +27,13 @@ impl Relay {
         core: &Core,
         machine: &Machine,
     ) -> anyhow::Result<()> {
+        let certificates = Certificates {
+            clock: machine.clock.clone(),
+            ends: show_ends(&core.metrics),
+        };
         let listeners = Listeners {
-            http: self.listen_for_http(config, machine)?,
-            smtp: self.listen_for_smtp(config, machine)?,
+            http: self.listen_for_http(config, machine, &certificates)?,
+            smtp: self.listen_for_smtp(config, machine, &certificates)?,
         };
         warn_of_few_files(config);
         let budget = Budget::new(config.limits.memory_bytes, ROOM_WAIT);
@@ -57,6 +61,7 @@ impl Relay {
         &mut self,
         config: &Config,
         machine: &Machine,
+        certificates: &Certificates,
     ) -> anyhow::Result<Vec<Listener>> {
         let http = &config.http;
         let tls = if http.tls_certificate.as_os_str().is_empty() {
@@ -66,7 +71,15 @@ impl Relay {
                 certificate: config.path(&http.tls_certificate),
                 key: config.path(&http.tls_key),
             }];
-            Some(self.acceptor("http.tls_certificate, http.tls_key", files)?)
+            let watched = |acceptor| Watched {
+                door: DoorWord::Http,
+                key: "http.tls_certificate",
+                host: config.http_host(),
+                acceptor,
+                clock: certificates.clock.clone(),
+                ends: certificates.ends.clone(),
+            };
+            Some(self.acceptor("http.tls_certificate, http.tls_key", files, watched)?)
         };
         let mut listeners = Vec::new();
         for address in &http.listen {
@@ -84,6 +97,7 @@ impl Relay {
         &mut self,
         config: &Config,
         machine: &Machine,
+        certificates: &Certificates,
     ) -> anyhow::Result<Vec<SmtpListener>> {
         let smtp = &config.smtp;
         if !smtp.enabled {
@@ -93,7 +107,15 @@ impl Relay {
             certificate: config.path(&pair.certificate),
             key: config.path(&pair.key),
         });
-        let tls = self.acceptor("smtp.certificates", files.collect())?;
+        let watched = |acceptor| Watched {
+            door: DoorWord::Smtp,
+            key: "smtp.certificates",
+            host: config.service.host.to_string(),
+            acceptor,
+            clock: certificates.clock.clone(),
+            ends: certificates.ends.clone(),
+        };
+        let tls = self.acceptor("smtp.certificates", files.collect(), watched)?;
         let mut listeners = Vec::new();
         for port in &smtp.listen {
             let tcp = listen("smtp.listen", port.address, machine)?;
@@ -107,14 +129,24 @@ impl Relay {
         Ok(listeners)
     }
 
-    /// Reads certificates, and goes on looking whether they were renewed.
-    fn acceptor(&mut self, key: &str, files: Vec<IdentityFiles>) -> anyhow::Result<Acceptor> {
+    /// Reads certificates, and goes on looking at them.
+    fn acceptor(
+        &mut self,
+        key: &str,
+        files: Vec<IdentityFiles>,
+        watched: impl FnOnce(Acceptor) -> Watched,
+    ) -> anyhow::Result<Acceptor> {
         let acceptor = Acceptor::from_files(&files).with_context(|| key.to_owned())?;
-        let shutdown = self.shutdown.clone();
-        let kept = keep_current(acceptor.clone(), files, CERTIFICATES_EVERY, shutdown);
+        let kept = watched(acceptor.clone()).keep(files, self.shutdown.clone());
         self.spawn("certificates", done(kept));
         Ok(acceptor)
     }
+}
+
+/// What looking at certificates takes.
+struct Certificates {
+    clock: Clock,
+    ends: Ends,
 }
 
 fn door_config(config: &Config) -> postrider_ingest::Config {

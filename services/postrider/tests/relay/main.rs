@@ -32,6 +32,7 @@ macro_rules! in_both_arrangements {
 
 mod bad_input;
 mod batches;
+mod certificates;
 mod commands;
 mod delivered;
 mod habits;

@@ -144,6 +144,12 @@ impl<L: Label> SecondsBy<L> {
 }
 
 impl<L: Label> GaugeBy<L> {
+    pub fn set(&self, label: L, value: i64) {
+        if let Some(gauge) = self.0.get(label.place()) {
+            gauge.set(value);
+        }
+    }
+
     /// Sets it to how many there are.
     pub fn count(&self, label: L, count: usize) {
         if let Some(gauge) = self.0.get(label.place()) {
