@@ -10,8 +10,10 @@ use anyhow::{Context, anyhow};
 use postrider_delivery::{Dialer, RunError};
 use postrider_dns::{DnsConfig, Resolver};
 use postrider_runtime::{Clock, Rng, Shutdown};
+use postrider_telemetry::Registry;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::admin::{self, Office};
 use crate::caretaker::{self, Keep};
@@ -22,26 +24,26 @@ use crate::database::{Database, Location};
 use crate::metrics::MetricsDoor;
 use crate::recheck;
 use crate::seals::Seals;
+use crate::sockets::{Sockets, bind};
 use crate::waiting::queue_count;
 
-use crate::sockets::{Sockets, bind};
 /// What a relay has of the machine; a test may give it another.
 #[derive(Clone, Debug)]
 pub struct Machine {
     pub clock: Clock,
     pub rng: Rng,
-}
-
     /// Bound already; any other is bound by the relay.
     pub sockets: Sockets,
+}
+
 impl Machine {
     pub fn real() -> Self {
         Self {
             clock: Clock::system(),
             rng: Rng::system(),
+            sockets: Sockets::default(),
         }
     }
-            sockets: Sockets::default(),
 }
 
 /// A running relay.
@@ -54,6 +56,7 @@ pub struct Relay {
     pub office: Arc<Office>,
     pub shutdown: Shutdown,
     database: Database,
+    figures: Registry,
     tasks: JoinSet<(&'static str, anyhow::Result<()>)>,
 }
 
@@ -81,6 +84,7 @@ impl Relay {
             office: Arc::clone(&core.office),
             shutdown,
             database: core.database.clone(),
+            figures: core.metrics.clone(),
             tasks: JoinSet::new(),
         };
         relay.start_caretakers(config, &core, &machine);
@@ -225,6 +229,7 @@ impl Relay {
     /// Returns when every task is gone: after shutdown, or because one of them failed.
     pub async fn ended(mut self) -> anyhow::Result<()> {
         let mut outcome = Ok(());
+        let mut stopping = None;
         loop {
             let ended = tokio::select! {
                 biased;
@@ -236,6 +241,8 @@ impl Relay {
                 }
             };
             let Some(ended) = ended else { break };
+            // Some have nothing to finish, and end at once.
+            stopping.get_or_insert_with(Instant::now);
             let fault = match ended {
                 Ok((_, Ok(()))) if self.shutdown.has_begun() => continue,
                 Ok((name, Ok(()))) => anyhow!("{name} ended by itself"),
@@ -246,7 +253,20 @@ impl Relay {
             outcome = outcome.and(Err(fault));
         }
         self.database.close().await;
+        let took = stopping.map_or(Duration::ZERO, |since| since.elapsed());
+        self.say_stopped(took);
         outcome
+    }
+
+    fn say_stopped(&self, took: Duration) {
+        let accepted = "postrider_gate_messages_accepted_total";
+        let results = "postrider_delivery_results_total";
+        tracing::info!(
+            messages_accepted = self.figures.total(accepted, &[]),
+            recipients_delivered = self.figures.total(results, &[("result", "delivered")]),
+            duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+            "postrider has stopped"
+        );
     }
 }
 

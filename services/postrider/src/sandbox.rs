@@ -193,7 +193,8 @@ vouched = true
 requests_per_second = 10000
 
 [log]
-filter = "warn"
+# Sessions that died in TLS are told nothing: their codes stand here only.
+filter = "warn,postrider_ingest::submission=info"
 
 [shutdown]
 drain_seconds = {DRAIN_SECONDS}
@@ -247,12 +248,12 @@ fn url(args: &DevArgs, http: SocketAddr) -> String {
 
 // As the file has them: one of ECDSA, one of RSA.
 fn smtp_certificates(data: &Path, args: &DevArgs, internet: &Internet) -> anyhow::Result<String> {
-    let mut names = vec!["relay.test", "localhost", "127.0.0.1"];
     let host = host(args).to_string();
-    if let Some(name) = &args.public {
+    let mut names = vec!["relay.test", "localhost", "127.0.0.1"];
     if !names.contains(&host.as_str()) {
         names.insert(0, &host);
     }
+    if let Some(name) = &args.public {
         names.insert(0, name.as_str());
     }
     let pairs = internet.ensure_smtp_certificates(data, &names)?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use prometheus::core::Collector;
+use prometheus::proto::Metric;
 use prometheus::{HistogramOpts, IntCounter, IntGauge, Opts, TextEncoder};
 
 pub use by::{CounterBy, CounterBy2, GaugeBy, GaugeBy2, HistogramBy, SecondsBy};
@@ -112,6 +113,29 @@ impl Registry {
         TextEncoder::new()
             .encode_to_string(&self.shown.gather())
             .unwrap_or_default()
+    }
+
+    /// What the counters of this name come to, of those that have each of these labels.
+    pub fn total(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
+        let families = self.shown.gather();
+        let family = families.iter().find(|family| family.name() == name);
+        let all = family.map_or(&[][..], |family| family.get_metric());
+        let has = |metric: &Metric, (name, value): &(&str, &str)| {
+            let mut given = metric.get_label().iter();
+            given.any(|label| label.name() == *name && label.value() == *value)
+        };
+        let wanted = |metric: &&Metric| labels.iter().all(|label| has(metric, label));
+        let values = all.iter().filter(wanted);
+        // Counters of ours are whole numbers below 2⁵³.
+        let sum: f64 = values.map(|metric| metric.get_counter().get_value()).sum();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a sum of whole numbers that are not negative"
+        )]
+        {
+            sum as u64
+        }
     }
 
     fn add(&self, collector: impl Collector + 'static) {
@@ -229,6 +253,12 @@ mod tests {
         ] {
             assert!(page.lines().any(|one| one == line), "{line}: {page}");
         }
+        both.add(End::Bad, Door::Front, 2);
+        let total = |labels: &[(&str, &str)]| registry.total("postrider_test_both_total", labels);
+        assert_eq!(total(&[]), 7);
+        assert_eq!(total(&[("end", "bad"), ("door", "front")]), 2);
+        assert_eq!(total(&[("end", "good")]), 0);
+        assert_eq!(registry.total("postrider_test_unheard_total", &[]), 0);
     }
 
     #[test]

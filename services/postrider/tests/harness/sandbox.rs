@@ -176,6 +176,13 @@ impl Sandbox {
         std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
     }
 
+    /// What the relay logs from its next start on.
+    pub(crate) fn log_as(&self, filter: &str) {
+        let text = std::fs::read_to_string(self.place.config()).unwrap();
+        let now = text.lines().find(|line| line.starts_with("filter = "));
+        self.configure(now.unwrap(), &format!("filter = \"{filter}\""));
+    }
+
     /// The relay's end by its own hand.
     pub(crate) async fn relay_dies(&mut self) {
         use std::os::unix::process::ExitStatusExt;

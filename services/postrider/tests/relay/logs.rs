@@ -9,7 +9,7 @@ use crate::harness::{Sandbox, Timeline, unique, until};
 /// A relay that logs as a collector reads it.
 async fn relay() -> Sandbox {
     let mut sandbox = Sandbox::prepared().await;
-    sandbox.configure("filter = \"warn\"", "filter = \"info\"\nformat = \"json\"");
+    sandbox.log_as("info\"\nformat = \"json");
     sandbox.serve().await;
     sandbox
 }
@@ -114,4 +114,21 @@ async fn who_is_tried_again_has_the_time_and_the_reason_in_its_line() {
     assert!(line["next_at"].as_str().unwrap().ends_with('Z'), "{line}");
     let timestamp = line["timestamp"].as_str().unwrap();
     assert!(line["next_at"].as_str().unwrap() > timestamp, "{line}");
+}
+
+#[tokio::test]
+async fn a_clean_stop_ends_with_what_was_done() {
+    let mut sandbox = relay().await;
+    let place = &sandbox.place;
+    let id = place.send_to(&format!("ann@{}.test", unique())).await;
+    place.settled(&id).await;
+    sandbox.relay.as_ref().unwrap().terminate();
+    let status = sandbox.relay.as_mut().unwrap().end().await;
+    assert!(status.success(), "{status}");
+    let all = lines(&sandbox);
+    let last = all.last().unwrap();
+    assert_eq!(last["message"], "postrider has stopped");
+    assert_eq!(last["messages_accepted"], 1, "{last}");
+    assert_eq!(last["recipients_delivered"], 1, "{last}");
+    assert!(last["duration_ms"].as_u64().unwrap() < 30_000, "{last}");
 }

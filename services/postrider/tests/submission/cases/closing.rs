@@ -3,6 +3,8 @@
 use postrider_ingest::catalogue::Entry;
 use postrider_store_postgres::cluster::{Cluster, ClusterError, Settings};
 
+use tokio::io::AsyncWriteExt;
+
 use crate::harness::tools::missing;
 use crate::harness::{Database, Sandbox, until};
 use crate::line::{Line, id_of};
@@ -120,4 +122,29 @@ async fn a_relay_that_stops_says_so_and_keeps_what_it_answered() {
     assert!(status.success(), "{status}");
     sandbox.serve().await;
     assert!(scene.place.settled(&id).await.has("delivered"));
+}
+
+#[tokio::test]
+async fn the_sandbox_shows_the_code_of_a_session_that_died_in_tls() {
+    let sandbox = Sandbox::one_process().await;
+    let said = std::fs::read_to_string(sandbox.place.folder.join("dev.json")).unwrap();
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let smtp = said["smtp"].as_str().unwrap().parse().unwrap();
+    let mut tcp = Line::before_tls(smtp, "vm").await;
+    tcp.write_all(b"no handshake at all\r\n").await.unwrap();
+    let dev = sandbox.relay.as_ref().unwrap();
+    let line = until("the session's line", async || {
+        let printed = dev.printed();
+        let line = printed.lines().find(|line| line.contains("PR-117"));
+        line.map(str::to_owned)
+    })
+    .await;
+    let words = line.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+    let mut codes = words.filter(|word| word.len() == 7 && word.find('-') == Some(4));
+    let code = codes.next().unwrap_or_else(|| panic!("no code: {line}"));
+    let session = sandbox.place.command(&["session", code]);
+    assert!(
+        session["verdict"].as_str().unwrap().contains("PR-117"),
+        "{session}"
+    );
 }

@@ -58,7 +58,7 @@ async fn wrong_ones(scene: &Scene) -> Vec<String> {
 #[tokio::test]
 async fn no_password_and_no_line_of_a_sign_in_is_in_a_file_or_a_log() {
     let mut sandbox = Sandbox::prepared().await;
-    sandbox.configure(r#"filter = "warn""#, r#"filter = "trace""#);
+    sandbox.log_as("trace");
     sandbox.serve().await;
     let scene = Scene::of(sandbox.place.clone(), &[]).await;
     let mut line = scene.line().await;
