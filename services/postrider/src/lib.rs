@@ -24,10 +24,11 @@ pub mod relay;
 mod sandbox;
 mod seals;
 mod signals;
-mod suspended;
 pub mod sockets;
+mod suspended;
 mod waiting;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -51,7 +52,8 @@ pub fn main() -> ExitCode {
 }
 
 fn failed(fault: &anyhow::Error) -> ExitCode {
-    eprintln!("postrider: {}", print::fault(fault));
+    // Where nobody reads it, the exit code still tells.
+    let _unread = writeln!(std::io::stderr(), "postrider: {}", print::fault(fault));
     ExitCode::FAILURE
 }
 

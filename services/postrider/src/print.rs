@@ -2,7 +2,7 @@
 
 mod session;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 use serde_json::Value;
 
@@ -20,10 +20,13 @@ pub(crate) fn answer(value: &Value, json: bool) -> anyhow::Result<()> {
     line(&text)
 }
 
-/// Prints one line to standard output.
+/// Prints one line to standard output. Who reads no further (`| head -1`) has seen enough: that is
+/// no fault of the command.
 pub(crate) fn line(text: &str) -> anyhow::Result<()> {
-    writeln!(std::io::stdout().lock(), "{text}")?;
-    Ok(())
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(fault) if fault.kind() != ErrorKind::BrokenPipe => Err(fault.into()),
+        _ => Ok(()),
+    }
 }
 
 /// A fault and its causes in one line. Many a library's error says its own cause already: that is

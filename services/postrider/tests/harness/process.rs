@@ -24,6 +24,15 @@ pub(crate) fn run<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Ou
     command.output().unwrap()
 }
 
+/// The same; what it prints goes there.
+pub(crate) fn run_into(arguments: &[&str], printed: impl Into<Stdio>) -> Output {
+    let mut command = Command::new(BINARY);
+    command.args(arguments).stdin(Stdio::null()).stdout(printed);
+    command.stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    child.wait_with_output().unwrap()
+}
+
 impl Process {
     /// Starts the binary. What it prints goes to `folder`/`name`.log.
     pub(crate) fn start<S: AsRef<OsStr>>(

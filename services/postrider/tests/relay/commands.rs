@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::harness::process::run;
-use crate::harness::{Database, Place, Sandbox, unique};
+use crate::harness::process::{run, run_into};
+use crate::harness::{Database, Place, Sandbox, one_process, unique};
 
 in_both_arrangements!(
     a_new_tenant_is_shown_with_its_first_key_and_can_send_at_once,
@@ -214,4 +214,28 @@ async fn a_key_of_the_configuration_that_is_not_known_is_refused_with_its_line()
         fault.contains("hots") && fault.contains("line 3"),
         "{fault}"
     );
+}
+
+#[tokio::test]
+async fn who_reads_no_further_has_seen_enough() {
+    let place = one_process().await;
+    let config = place.config();
+    let config = config.to_str().unwrap();
+    for words in [
+        &["config", "--default"][..],
+        &["config", "--config", config],
+        &["dkim", "show", "--config", config],
+        &["tenant", "list", "--json", "--config", config],
+        &["key", "create", "--help"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ended = run_into(words, writer);
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(
+            (ended.status.code(), said.as_str()),
+            (Some(0), ""),
+            "{words:?}"
+        );
+    }
 }
