@@ -191,6 +191,34 @@ impl Cluster {
     }
 }
 
+impl Database {
+    /// All rows of all tables as text, bytes in it as the characters that they are.
+    pub async fn dump(&self) -> Result<String, ClusterError> {
+        let mut shell = self.server.connect(&self.name).await?;
+        sqlx::query("SET bytea_output = 'escape'")
+            .execute(&mut shell)
+            .await?;
+        let tables: Vec<String> = sqlx::query_scalar(
+            "SELECT quote_ident(relname) FROM pg_class
+             WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'",
+        )
+        .fetch_all(&mut shell)
+        .await?;
+        let mut dump = String::new();
+        for table in tables {
+            let rows = format!("SELECT one::text FROM {table} one");
+            let rows: Vec<String> = sqlx::query_scalar(AssertSqlSafe(rows))
+                .fetch_all(&mut shell)
+                .await?;
+            for row in rows {
+                dump.extend([table.as_str(), " ", &row, "\n"]);
+            }
+        }
+        shell.close().await?;
+        Ok(dump)
+    }
+}
+
 impl Drop for Database {
     fn drop(&mut self) {
         let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);

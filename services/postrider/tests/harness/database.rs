@@ -40,6 +40,12 @@ impl Database {
         url.map_or_else(Vec::new, |url| vec!["--database", url])
     }
 
+    /// All that is in it, where it is no file of the relay's folder.
+    pub(crate) async fn dump(&self) -> Option<String> {
+        let server = self.server.as_ref()?;
+        Some(server.dump().await.unwrap())
+    }
+
     /// As the configuration names it.
     pub(crate) fn url(&self) -> &str {
         let url = self.server.as_ref().map(|server| server.url.as_str());
