@@ -13,13 +13,17 @@ use crate::line::Line;
 /// The ports of the field: their numbers, and how long each waits for TLS before it greets.
 pub(crate) const PORTS: [(u16, u64); 3] = [(465, 3_000), (587, 150), (2525, 150)];
 
+/// A port for programs that take implicit TLS, on a machine that does much else: a Java program needs
+/// its time between connecting and its first byte. As long as a port can be told to wait.
+const PATIENT_MS: u64 = 20_000;
+
 /// A tenant of its own before the door.
 #[derive(Clone)]
 pub(crate) struct Scene {
     pub(crate) place: Place,
     /// What stands for port 587.
     pub(crate) smtp: SocketAddr,
-    /// What stands for port 465. Who is slow to begin TLS needs it: a Java program that starts.
+    /// What stands for port 465 with programs that start; it waits longer for them.
     pub(crate) implicit: SocketAddr,
     pub(crate) user: String,
     /// As it is printed: in groups of four.
@@ -41,7 +45,7 @@ impl Scene {
         let ports = addresses(&place);
         Self {
             smtp: ports.get(1).copied().unwrap_or(ports[0]),
-            implicit: ports[0],
+            implicit: *ports.last().unwrap(),
             place,
             user,
             password,
@@ -98,7 +102,8 @@ pub(crate) async fn key(place: &Place, words: &[&str]) -> (String, String) {
     (user, password)
 }
 
-/// A relay that tests share, which listens as in the field; and where.
+/// A relay that tests share, which listens as in the field; and where: at what stands for `PORTS`, then
+/// at the patient one.
 pub(crate) async fn field() -> &'static (Place, Vec<SocketAddr>) {
     static SHARED: OnceCell<(Sandbox, (Place, Vec<SocketAddr>))> = OnceCell::const_new();
     let begin = async || {
@@ -109,8 +114,10 @@ pub(crate) async fn field() -> &'static (Place, Vec<SocketAddr>) {
         let listen = lines.find(|line| line.starts_with("listen = ")).unwrap();
         // All at once, or the same one would be given again.
         let host = sandbox.network.host();
-        let free = PORTS.map(|_| TcpListener::bind((host, 0)).unwrap());
-        let all = free.iter().zip(PORTS).map(|(free, (_, wait))| {
+        let waits = PORTS.map(|(_, wait)| wait).into_iter().chain([PATIENT_MS]);
+        let any = |wait| (TcpListener::bind((host, 0)).unwrap(), wait);
+        let free: Vec<_> = waits.map(any).collect();
+        let all = free.iter().map(|(free, wait)| {
             let address = free.local_addr().unwrap();
             format!("{{ address = \"{address}\", banner_after_ms = {wait} }}")
         });
