@@ -106,6 +106,10 @@ fn for_people(value: &Value) -> String {
         Value::Object(fields) => {
             let width = fields.keys().map(String::len).max().unwrap_or(0);
             let shown = |(name, value): (&String, &Value)| match value {
+                // Nothing is excluded where nothing is named.
+                Value::Array(items) if items.is_empty() && name == "networks" => {
+                    format!("{name:width$}  from anywhere")
+                }
                 Value::Array(items) if items.is_empty() => format!("{name:width$}  none"),
                 Value::Array(_) | Value::Object(_) => format!("{name}:\n{}", indented(value)),
                 value => format!("{name:width$}  {}", scalar(value)),
@@ -164,6 +168,10 @@ mod tests {
         let want = "id        1\nreply_to  -\nkeys:\n  n  1\n\nid    2\nkeys  none";
         assert_eq!(for_people(&value), want);
         assert_eq!(for_people(&json!([])), "none");
+        assert_eq!(
+            for_people(&json!({"networks": []})),
+            "networks  from anywhere"
+        );
         assert_eq!(for_people(&json!(["a", "b"])), "a\nb");
     }
 }
