@@ -14,7 +14,7 @@ use crate::line::{Line, pack, whole};
 use crate::scene::Scene;
 
 /// Those whose replies do not hang on how the recorded server was set up.
-const CLIENTS: [&str; 14] = [
+const CLIENTS: [&str; 15] = [
     "aiosmtplib",
     "curl",
     "cram_md5_by_hand",
@@ -25,6 +25,7 @@ const CLIENTS: [&str; 14] = [
     "nodemailer",
     "perl",
     "phpmailer",
+    "ruby",
     "smtplib",
     "swaks",
     "symfony",
