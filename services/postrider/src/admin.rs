@@ -19,6 +19,7 @@ mod verb;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::bail;
 use postrider_gate::{Access, Gate, Provision, RampConfig};
@@ -41,6 +42,8 @@ pub struct Office {
     pub(crate) access: Arc<Access>,
     pub(crate) gate: Arc<Gate>,
     pub(crate) newcomers: Newcomers,
+    /// How long mail is tried at most, whatever its key says.
+    pub(crate) lifetime: Duration,
     /// Where the DNS records to publish are written at each change.
     pub(crate) records_path: PathBuf,
     /// Verbs that take long end early from here on, and leave nothing open.

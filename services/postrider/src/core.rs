@@ -109,6 +109,7 @@ impl Core {
             access: Arc::clone(&access),
             gate: Arc::clone(&gate),
             newcomers: newcomers(config),
+            lifetime: Duration::from_hours(config.limits.lifetime_hours),
             records_path: config.dkim_records_path(),
             stopping: Shutdown::new(config.drain()),
         });

@@ -2,7 +2,10 @@
 
 use anyhow::bail;
 use postrider_gate::{KeyWishes, ProvisionError};
-use postrider_model::{KeyDefaults, KeyKind, Network, Tenant, Timestamp, UnknownReplyTo};
+use postrider_model::{
+    EmailAddress, KeyDefaults, KeyKind, Network, ReplyStatus, Tenant, Timestamp, UnknownReplyTo,
+};
+use postrider_store::DirectorySnapshot;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -50,20 +53,32 @@ impl Office {
         {
             bail!("--expires is past: the key would open no door");
         }
-        if let Some(address) = &key.defaults.reply_to {
-            let mut known = snapshot.reply_addresses.iter();
-            let is_it = |known: &str| known == address.folded();
-            if !known.any(|a| a.tenant == tenant.id && is_it(&a.address.folded())) {
-                bail!(
-                    "{address} is no reply address of {slug}: `postrider reply add {slug} {address}` first",
-                    slug = tenant.slug
-                );
-            }
+        if let Some(span) = key
+            .defaults
+            .expires_after
+            .filter(|span| *span > self.lifetime)
+        {
+            bail!(
+                "--expires-after is {}: mail is given up after {} here, whatever its key says; give at most that, or raise limits.lifetime_hours",
+                show::span(span),
+                show::span(self.lifetime)
+            );
         }
-        match key.kind {
+        let remark = key
+            .defaults
+            .reply_to
+            .as_ref()
+            .map(|address| remark(&snapshot, &tenant, address))
+            .transpose()?
+            .flatten();
+        let made = match key.kind {
             KeyKind::Api => self.create_token(&tenant, key).await,
             KeyKind::Smtp => self.create_password(&tenant, key).await,
-        }
+        }?;
+        Ok(match remark {
+            Some(remark) => show::joined(made, json!({"remark": remark})),
+            None => made,
+        })
     }
 
     async fn create_token(&self, tenant: &Tenant, key: NewKey) -> anyhow::Result<Value> {
@@ -112,6 +127,28 @@ impl Office {
         };
         directory.revoke_credential(key.tenant, key.id).await?;
         Ok(json!({"id": key.id, "status": "revoked"}))
+    }
+}
+
+/// What is to be known of a key's reply address. An error where it is not one of the tenant's.
+fn remark(
+    snapshot: &DirectorySnapshot,
+    tenant: &Tenant,
+    address: &EmailAddress,
+) -> anyhow::Result<Option<String>> {
+    let slug = &tenant.slug;
+    let mut known = snapshot.reply_addresses.iter();
+    let found =
+        known.find(|one| one.tenant == tenant.id && one.address.folded() == address.folded());
+    match found {
+        None => bail!(
+            "{address} is no reply address of {slug}: `postrider reply add {slug} {address}` first"
+        ),
+        Some(one) if one.status == ReplyStatus::Confirmed => Ok(None),
+        Some(_) => Ok(Some(format!(
+            "{address} is not confirmed: until it is, replies go to {}. It was asked when it was added; `postrider reply confirm {slug} {address}` where you know it is theirs",
+            tenant.reply_to
+        ))),
     }
 }
 

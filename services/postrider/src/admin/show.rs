@@ -149,7 +149,7 @@ pub(super) fn credential(key: &Credential) -> Value {
 }
 
 /// As `--expires-after` takes it.
-fn span(span: Duration) -> String {
+pub(super) fn span(span: Duration) -> String {
     match span.as_secs() {
         seconds if seconds % 86_400 == 0 => format!("{}d", seconds / 86_400),
         seconds if seconds % 3_600 == 0 => format!("{}h", seconds / 3_600),

@@ -107,6 +107,10 @@ async fn a_key_that_could_not_be_used_is_refused_with_the_remedy() {
             json!({"defaults": {"reply_to": "eve@elsewhere.test"}}),
             "postrider reply add",
         ),
+        (
+            json!({"defaults": {"expires_after": {"secs": 4 * 86_400, "nanos": 0}}}),
+            "--expires-after is 4d: mail is given up after 3d",
+        ),
     ] {
         let create = json!({"verb": "key_create", "tenant": tenant, "kind": "smtp"});
         let refused = core.asked(show::joined(create, more)).await.unwrap_err();
@@ -150,6 +154,23 @@ async fn an_operator_is_told_how_an_address_stands_and_has_it_asked_again() {
         let refused = core.asked(again).await.unwrap_err();
         assert!(refused.contains("it is confirmed"), "{refused}");
     }
+    core.database.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_whose_reply_address_is_not_confirmed_says_so() {
+    let (_folder, core) = alone().await;
+    let tenant = core.add_joe(true).await;
+    let about = |verb: &str| json!({"verb": verb, "tenant": tenant, "address": "ann@joes.test"});
+    core.asked(about("reply_to_add")).await.unwrap();
+    let defaults = json!({"reply_to": "ann@joes.test"});
+    let create = json!({"verb": "key_create", "tenant": tenant, "defaults": defaults});
+    let made = core.asked(create.clone()).await.unwrap();
+    let remark = made["remark"].as_str().unwrap();
+    assert!(remark.contains("replies go to joe@joes.test"), "{remark}");
+    core.asked(about("reply_to_confirm")).await.unwrap();
+    let made = core.asked(create).await.unwrap();
+    assert_eq!(made["remark"], Value::Null);
     core.database.close().await;
 }
 
