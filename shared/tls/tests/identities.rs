@@ -114,7 +114,9 @@ async fn renewed_files_are_served_without_a_restart_and_half_written_ones_are_no
     let told = Arc::new(AtomicU32::new(0));
     let renewed = {
         let told = Arc::clone(&told);
-        move || drop(told.fetch_add(1, Ordering::SeqCst))
+        move || {
+            let _before = told.fetch_add(1, Ordering::SeqCst);
+        }
     };
     let watched = keep_current(
         acceptor.clone(),
