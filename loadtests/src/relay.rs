@@ -191,6 +191,14 @@ pub(crate) fn free_address() -> anyhow::Result<SocketAddr> {
 }
 
 impl Relay {
+    /// From its next start on its HTTP is under TLS.
+    pub(crate) fn put_under_tls(&self) -> anyhow::Result<()> {
+        let text = fs::read_to_string(&self.config)?;
+        let pair = format!("tls_certificate = \"{CERTIFICATE}\"\ntls_key = \"{KEY}\"");
+        let text = text.replacen("[http]", &format!("[http]\n{pair}"), 1);
+        Ok(fs::write(&self.config, text)?)
+    }
+
     /// Starts its process; it may not listen yet.
     pub(crate) fn start(&mut self) -> anyhow::Result<()> {
         // setpriv becomes the relay itself, which then ends with this process however that ends.

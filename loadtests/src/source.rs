@@ -2,6 +2,7 @@
 
 mod client;
 mod content;
+mod pipe;
 mod smtp;
 
 use std::sync::Arc;
@@ -49,6 +50,8 @@ pub(crate) struct Load {
 pub(crate) enum Way {
     /// `POST /emails` over connections that are kept.
     Http,
+    /// The same under TLS.
+    Https,
     /// Whole messages, transaction after transaction in sessions that are kept; without a key.
     Smtp,
     /// The same under TLS, each session signed in as one of the tenants.
@@ -142,6 +145,7 @@ async fn client(number: usize, shared: Arc<Shared>) {
             Connection::Smtp(smtp::Client::new(*door, key), own.number)
         }
         (Way::Http, _) => Connection::Http(Client::new(*door)),
+        (Way::Https, _) => Connection::Http(Client::under_tls(*door)),
         (Way::Smtp | Way::Submission, _) => Connection::Smtp(smtp::Client::new(*door, None), 0),
     };
     let Some(mut connection) = doors.next().map(connect) else {
@@ -196,7 +200,7 @@ impl Shared {
     async fn transfer(&self, tenant: u32, client: &mut smtp::Client) {
         let number = self.ledger.posted(tenant, self.load.phase);
         let to = recipient(number, self.load.sites);
-        let message = self.content.message(number, &to);
+        let message = self.content.message((number, tenant), &to);
         self.tell(match client.send(&to, &message).await {
             Ok(smtp::Reply { code: 250, id }) => {
                 self.ledger.acknowledged(number, id);
@@ -214,7 +218,9 @@ impl Shared {
         let number = self.ledger.posted(tenant.number, self.load.phase);
         let key = self.load.keys.then(|| format!("key-{number}"));
         let to = recipient(number, self.load.sites);
-        let head = self.content.head(number, &to, self.load.stream);
+        let head = self
+            .content
+            .head((number, tenant.number), &to, self.load.stream);
         let body = self.content.request(&head);
         loop {
             let answer = connection

@@ -45,6 +45,11 @@ impl Tenant {
     }
 }
 
+/// The address that a tenant's mail names, and that it has confirmed.
+pub(crate) fn office(number: u32) -> String {
+    format!("office{number}@client.test")
+}
+
 /// Writes into one database.
 #[derive(Clone)]
 pub(crate) struct Stock(Arc<Inner>);
@@ -139,7 +144,7 @@ impl Stock {
     /// Adds one tenant.
     pub(crate) async fn tenant(&self, limits: Limits) -> anyhow::Result<Tenant> {
         let number = u32::try_from(self.0.made.fetch_add(1, Ordering::Relaxed))?;
-        let reply_to = EmailAddress::parse(&format!("office{number}@client.test"))?;
+        let reply_to = EmailAddress::parse(&office(number))?;
         let name = format!("Client {number}");
         let provision = &self.0.provision;
         let made = provision.tenant(&name, reply_to, known(limits)).await?;

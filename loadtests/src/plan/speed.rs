@@ -1,7 +1,8 @@
 //! What a message costs and how many pass, in the sizes that mail has, next to one signature on the
 //! same machine in the same minute, and to Postfix with `OpenDKIM` on the same work.
 
-mod submission;
+mod doors;
+mod turn;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use serde::Deserialize;
 
 use super::{PATIENCE, Stage};
 use crate::database::Kind;
-use crate::ledger::{Entry, Ledger, answer_spread, arrival_spread, start_spread};
+use crate::ledger::Ledger;
 use crate::machine;
 use crate::meter::{Syncs, Used};
 use crate::peer::{Peer, unpacked};
@@ -18,8 +19,9 @@ use crate::relay::{Relay, Role};
 use crate::report::{Figures, Found, Report, Verdict, say};
 use crate::scenario::{Mail, Scenario, unlimited};
 use crate::sink::Sink;
-use crate::source::{Load, Told, Way, send};
+use crate::source::{Load, Way, send};
 use crate::stock::Tenant;
+use turn::Turn;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,17 +63,6 @@ enum Server<'a> {
     },
 }
 
-/// One turn of a load.
-struct Turn {
-    told: Told,
-    is_whole: bool,
-    server: Used,
-    database: Used,
-    commits: Option<f64>,
-    syncs: Option<f64>,
-    entries: Vec<Entry>,
-}
-
 pub(crate) async fn run(
     speed: &Speed,
     scenario: &Scenario,
@@ -97,18 +88,19 @@ pub(crate) async fn run(
         .relay("one", Role::All, &stage.sink, &scenario.delivery)?;
     relay.start()?;
     relay.listens().await?;
-    let server = Server::Relay {
+    let mut server = Server::Relay {
         relay,
         stage: &stage,
         tenants,
     };
     let mut found = speed.measure(&server).await?;
-    if let Server::Relay {
-        mut relay, tenants, ..
-    } = server
-    {
-        let promises = stage.promises(&tenants, &relay).await?;
+    if let Server::Relay { relay, tenants, .. } = &server {
+        let promises = stage.promises(tenants, relay).await?;
         found.verdicts.extend(promises);
+    }
+    server.restart_under_tls().await?;
+    speed.by_https(&server, &mut found).await?;
+    if let Server::Relay { mut relay, .. } = server {
         relay.stop().await?;
     }
     Ok(found)
@@ -122,6 +114,59 @@ fn skipped(why: &str) -> Found {
     }
 }
 
+/// What a run has found so far.
+#[derive(Default)]
+struct Course {
+    phase: u16,
+    /// Something that was taken did not arrive.
+    lacks: bool,
+    figures: Figures,
+    verdicts: Vec<Verdict>,
+}
+
+impl Course {
+    /// Mail of one size as fast as it is answered, noted under this name.
+    async fn straight(
+        &mut self,
+        speed: &Speed,
+        server: &Server<'_>,
+        (way, size, name): (Option<Way>, &Size, &str),
+    ) -> anyhow::Result<()> {
+        let messages = size.messages(server);
+        // The first tenth fills caches and connections, here and there.
+        for (messages, counts) in [(messages / 10, false), (messages, true)] {
+            let mail = size.mail(speed.clients, 0.0);
+            let turn = server.pass_by(way, mail, self.phase, messages).await?;
+            self.phase += 1;
+            self.lacks |= !turn.is_whole;
+            if counts {
+                turn.note(&mut self.figures, name);
+                let rate = self.figures.get(&format!("{name}: delivered per second"));
+                say(&format!("  {name}: {rate:.0}/s, {:?}", turn.told));
+            }
+        }
+        Ok(())
+    }
+
+    /// Mail of the first size one at a time: as programs send, and as they wait for the answer.
+    async fn one_by_one(
+        &mut self,
+        speed: &Speed,
+        server: &Server<'_>,
+        (way, name): (Option<Way>, &str),
+    ) -> anyhow::Result<()> {
+        let Some(size) = speed.sizes.first() else {
+            return Ok(());
+        };
+        let mail = size.mail(1, speed.idle_rate);
+        let turn = server.pass_by(way, mail, self.phase, speed.idle).await?;
+        self.phase += 1;
+        self.lacks |= !turn.is_whole;
+        turn.note_spreads(&mut self.figures, name);
+        Ok(())
+    }
+}
+
 impl Speed {
     async fn measure(&self, server: &Server<'_>) -> anyhow::Result<Found> {
         let mut figures = Figures::default();
@@ -131,44 +176,36 @@ impl Speed {
             "signature CPU µs, all cores busy",
             machine::signature(cores)?,
         );
-        let mut phase = 0;
-        let mut is_whole = true;
+        let mut course = Course::default();
         for size in &self.sizes {
-            let messages = size.messages(server);
-            // The first tenth fills caches and connections, here and there.
-            for (messages, counts) in [(messages / 10, false), (messages, true)] {
-                let mail = size.mail(self.clients, 0.0);
-                let turn = server.pass(mail, phase, messages).await?;
-                phase += 1;
-                is_whole &= turn.is_whole;
-                if counts {
-                    turn.note(&mut figures, &size.name);
-                    let rate = figures.get(&format!("{}: delivered per second", size.name));
-                    say(&format!("  {}: {rate:.0}/s, {:?}", size.name, turn.told));
-                }
+            let name = size.name.clone();
+            course.straight(self, server, (None, size, &name)).await?;
+            if let Server::Relay { .. } = server {
+                self.by_smtp(server, size, &mut course).await?;
             }
         }
-        if let Some(size) = self.sizes.first() {
-            let turn = server
-                .pass(size.mail(1, self.idle_rate), phase, self.idle)
-                .await?;
-            is_whole &= turn.is_whole;
-            turn.note_spreads(&mut figures, "idle");
+        course.one_by_one(self, server, (None, "idle")).await?;
+        if let Server::Relay { .. } = server {
+            self.by_smtp_one_by_one(server, &mut course).await?;
         }
+        let Course {
+            lacks,
+            figures: found,
+            mut verdicts,
+            ..
+        } = course;
+        figures.merge(&found, "");
         #[expect(clippy::cast_precision_loss, reason = "kB")]
         figures.set("RSS peak MB", server.used().0.rss_peak_kb as f64 / 1_024.0);
-        let mut verdicts = Vec::new();
         if let Server::Relay { .. } = server {
             self.note_signatures(&mut figures);
-            let came = self.by_smtp(server, phase + 1, &mut figures, &mut verdicts);
-            is_whole &= came.await?;
         }
         let ledger = server.ledger();
         let (unsigned, count) = (ledger.unsigned(), ledger.count(|_| true));
         verdicts.extend([
             Verdict::promise(
                 "all that was taken arrived",
-                is_whole && count.missing == 0,
+                !lacks && count.missing == 0,
                 format!("{} of {} are missing", count.missing, count.acknowledged),
             ),
             Verdict::promise(
@@ -249,8 +286,15 @@ impl Size {
 }
 
 impl Server<'_> {
-    async fn pass(&self, mail: Mail, phase: u16, messages: u64) -> anyhow::Result<Turn> {
-        self.pass_by(None, mail, phase, messages).await
+    // HTTP is served in the clear or under TLS, not both at once.
+    async fn restart_under_tls(&mut self) -> anyhow::Result<()> {
+        if let Self::Relay { relay, .. } = self {
+            relay.stop().await?;
+            relay.put_under_tls()?;
+            relay.start()?;
+            relay.listens().await?;
+        }
+        Ok(())
     }
 
     // By this way, or by the one that the server is first of all for.
@@ -266,16 +310,15 @@ impl Server<'_> {
                 relay,
                 stage,
                 tenants,
-            } if way == Some(Way::Submission) => {
+            } => {
                 let load = stage.load(mail, tenants, phase, messages);
-                let way = Way::Submission;
-                (Load { way, ..load }, relay.smtp)
+                let way = way.unwrap_or(load.way);
+                let door = match way {
+                    Way::Submission => relay.smtp,
+                    Way::Http | Way::Https | Way::Smtp => relay.door,
+                };
+                (Load { way, ..load }, door)
             }
-            Self::Relay {
-                relay,
-                stage,
-                tenants,
-            } => (stage.load(mail, tenants, phase, messages), relay.door),
             Self::Peer { peer, sink, .. } => {
                 (peer_load(mail, sink.sites, phase, messages), peer.door)
             }
@@ -347,54 +390,5 @@ fn peer_load(mail: Mail, sites: u8, phase: u16, messages: u64) -> Load {
         rate: mail.rate(),
         most: messages,
         keys: false,
-    }
-}
-
-impl Turn {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "counts and microseconds of one run"
-    )]
-    fn note(&self, figures: &mut Figures, name: &str) {
-        let messages = self.told.accepted.max(1) as f64;
-        let mut set = |what: &str, value: f64| figures.set(format!("{name}: {what}"), value);
-        let began = self.entries.iter().map(|entry| entry.posted).min();
-        let rate = |moment: fn(&Entry) -> u64| {
-            let last = self.entries.iter().map(moment).max().unwrap_or(0);
-            messages * 1e6 / last.saturating_sub(began.unwrap_or(0)).max(1) as f64
-        };
-        set("messages", messages);
-        set(
-            "not taken at once",
-            (self.told.put_off + self.told.refused + self.told.unanswered) as f64,
-        );
-        set("accepted per second", rate(|entry| entry.acknowledged));
-        set("delivered per second", rate(|entry| entry.arrived));
-        let (server, database) = (
-            self.server.cpu_micros as f64,
-            self.database.cpu_micros as f64,
-        );
-        set("CPU µs/message", server / messages);
-        set("database CPU µs/message", database / messages);
-        let written = self.server.written_bytes + self.database.written_bytes;
-        set("bytes written/message", written as f64 / messages);
-        if let Some(commits) = self.commits {
-            set("commits/message", commits / messages);
-        }
-        if let Some(syncs) = self.syncs {
-            set("fsyncs/message", syncs / messages);
-        }
-        self.note_spreads(figures, name);
-    }
-
-    fn note_spreads(&self, figures: &mut Figures, name: &str) {
-        for (what, spread) in [
-            ("acknowledged", answer_spread(&self.entries)),
-            ("acknowledged to RCPT", start_spread(&self.entries)),
-            ("delivered", arrival_spread(&self.entries)),
-        ] {
-            figures.set(format!("{name}: {what} ms p50"), spread.p50);
-            figures.set(format!("{name}: {what} ms p99"), spread.p99);
-        }
     }
 }

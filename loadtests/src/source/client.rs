@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use memchr::memmem;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+use super::pipe::{self, Layer, Pipe};
 
 /// Where a relay's HTTP listens.
 pub(crate) type Door = SocketAddr;
@@ -22,7 +23,8 @@ const FIRST_MOST: usize = 64 * 1024;
 /// A connection, opened when it is first needed.
 pub(crate) struct Client {
     door: Door,
-    stream: Option<TcpStream>,
+    layer: Layer,
+    stream: Option<Box<dyn Pipe>>,
     input: Vec<u8>,
 }
 
@@ -37,8 +39,17 @@ impl Client {
     pub(crate) fn new(door: Door) -> Self {
         Self {
             door,
+            layer: Layer::Clear,
             stream: None,
             input: Vec::new(),
+        }
+    }
+
+    /// To a door that is served under TLS.
+    pub(crate) fn under_tls(door: Door) -> Self {
+        Self {
+            layer: Layer::Tls,
+            ..Self::new(door)
         }
     }
 
@@ -81,9 +92,7 @@ impl Client {
 
     async fn exchange(&mut self, head: &str, body: &[&str]) -> io::Result<Answer> {
         if self.stream.is_none() {
-            let stream = TcpStream::connect(self.door).await?;
-            stream.set_nodelay(true)?;
-            self.stream = Some(stream);
+            self.stream = Some(pipe::open(self.door, self.layer).await?);
         }
         let Some(stream) = &mut self.stream else {
             return Err(io::ErrorKind::NotConnected.into());
@@ -101,6 +110,7 @@ impl Client {
         for part in rest {
             stream.write_all(part.as_bytes()).await?;
         }
+        stream.flush().await?;
         let (head, end) = loop {
             if let Some(end) = memmem::find(&self.input, b"\r\n\r\n") {
                 let head = self.input.get(..end).unwrap_or_default();
@@ -133,7 +143,7 @@ impl Client {
     }
 }
 
-async fn more(stream: &mut TcpStream, input: &mut Vec<u8>) -> io::Result<()> {
+async fn more(stream: &mut Box<dyn Pipe>, input: &mut Vec<u8>) -> io::Result<()> {
     match stream.read_buf(input).await? {
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
         _ => Ok(()),

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use postrider_model::Stream;
 
 use crate::relay::HOST;
+use crate::stock::office;
 
 const WORDS: &str = "All work and no play makes mail dull, it is said at the post office. ";
 /// Of base64 in a message (RFC 2045 section 6.8).
@@ -38,9 +39,11 @@ impl Content {
     }
 
     /// What the body of `POST /emails` begins with.
-    pub(super) fn head(&self, number: u64, to: &str, stream: Stream) -> String {
-        let head =
-            format!(r#"{{"to":"{to}","subject":"Your estimate {number}","stream":"{stream}","#);
+    pub(super) fn head(&self, (number, tenant): (u64, u32), to: &str, stream: Stream) -> String {
+        let from = office(tenant);
+        let head = format!(
+            r#"{{"from":"Client <{from}>","reply_to":"{from}","to":"{to}","subject":"Your estimate {number}","stream":"{stream}","#
+        );
         if self.file.is_empty() {
             head + r#""text":""#
         } else {
@@ -58,12 +61,13 @@ impl Content {
     }
 
     /// The message as a client hands it to a mail server: CRLF, no line begins with a dot.
-    pub(super) fn message(&self, number: u64, to: &str) -> String {
+    pub(super) fn message(&self, (number, tenant): (u64, u32), to: &str) -> String {
+        let from = office(tenant);
         let text = self.text.replace('\n', "\r\n");
         let file = self.file.len() + self.file.len() / LINE * 2;
         let mut message = String::with_capacity(text.len() + file + 1_024);
         let head = format!(
-            "From: Client <client@send.{HOST}>\r\nTo: <{to}>\r\nReply-To: office@client.test\r\n\
+            "From: Client <{from}>\r\nTo: <{to}>\r\nReply-To: {from}\r\n\
              Subject: Your estimate {number}\r\nDate: Sat, 21 Nov 2026 08:00:00 +0000\r\n\
              Message-ID: <{number}@send.{HOST}>\r\nMIME-Version: 1.0\r\n"
         );
@@ -142,10 +146,11 @@ mod tests {
     #[test]
     fn a_request_is_json_with_the_text_and_the_file() {
         let content = Content::of(2_000, 3_000);
-        let head = content.head(7, "n7@site7.test", Stream::Transactional);
+        let head = content.head((7, 3), "n7@site7.test", Stream::Transactional);
         let body = content.request(&head).concat();
         let body: serde_json::Value = serde_json::from_str(&body).unwrap();
         assert_eq!(body["text"].as_str().unwrap().len(), 2_000);
+        assert_eq!(body["reply_to"], "office3@client.test");
         let file = body["attachments"][0]["content"].as_str().unwrap();
         assert_eq!(
             (file.len(), body["to"].as_str()),
@@ -156,7 +161,7 @@ mod tests {
     #[test]
     fn a_message_has_short_lines_none_of_which_ends_it() {
         for file in [0, 3_000] {
-            let message = Content::of(2_000, file).message(7, "n7@site7.test");
+            let message = Content::of(2_000, file).message((7, 3), "n7@site7.test");
             assert!(message.ends_with("\r\n") && message.len() >= 2_000 + file / 3 * 4);
             for line in message.split_terminator("\r\n") {
                 assert!(line.len() <= 78 && !line.starts_with('.'), "{line}");

@@ -7,18 +7,15 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use postrider_model::{ApiToken, MessageId};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::time::timeout;
 
 use super::content::in_base64;
+use super::pipe::{self, Layer, Pipe};
 use crate::relay::HOST;
 
 /// As long as SMTP clients wait for a final dot's answer (RFC 5321 section 4.5.3.2.6), nearly.
 const PATIENCE: Duration = Duration::from_mins(5);
-
-trait Pipe: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Pipe for T {}
 
 type Stream = BufReader<Box<dyn Pipe>>;
 
@@ -75,26 +72,24 @@ impl Client {
                 return Ok(answered);
             }
         }
-        stream.write_all(message.as_bytes()).await?;
-        stream.write_all(b".\r\n").await?;
+        // As programs do: all of it in one write.
+        let content = [message, ".\r\n"].concat();
+        stream.write_all(content.as_bytes()).await?;
         stream.flush().await?;
         reply(stream).await
     }
 }
 
 async fn open(door: SocketAddr, key: Option<&ApiToken>) -> io::Result<Stream> {
-    let tcp = TcpStream::connect(door).await?;
-    tcp.set_nodelay(true)?;
     let mut commands = vec!["EHLO source.test".to_owned()];
-    let pipe: Box<dyn Pipe> = if let Some(key) = key {
+    let layer = if let Some(key) = key {
         let given = in_base64(format!("\0source\0{}", key.expose()).as_bytes());
         commands.push(format!("AUTH PLAIN {given}"));
-        let any = postrider_tls::opportunistic();
-        Box::new(postrider_tls::connect(&any, HOST, tcp).await?)
+        Layer::Tls
     } else {
-        Box::new(tcp)
+        Layer::Clear
     };
-    let mut stream = BufReader::new(pipe);
+    let mut stream = BufReader::new(pipe::open(door, layer).await?);
     reply(&mut stream).await?;
     for command in commands {
         let line = format!("{command}\r\n");
