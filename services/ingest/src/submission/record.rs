@@ -25,8 +25,10 @@ const LINE_MOST: usize = 512;
 const EMAILS_MOST: usize = 200;
 /// How soon it is written that there is something new.
 const MOMENT: Duration = Duration::from_millis(200);
-/// How often a session that lasts is written anew.
+/// How often a session that lasts is written anew: soon behind a refusal; each time after twice as
+/// long while all goes well, since what is written anew is all of it.
 const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE_MOST: Duration = Duration::from_secs(30);
 
 /// What was said, and what came of it.
 pub(crate) struct Record {
@@ -49,6 +51,7 @@ pub(crate) struct Record {
     /// Since when it has something to show that was not written yet.
     news: Option<Instant>,
     written: Option<Instant>,
+    pause: Duration,
 }
 
 impl Record {
@@ -71,6 +74,7 @@ impl Record {
             emails: Vec::new(),
             news: None,
             written: None,
+            pause: PAUSE,
         }
     }
 
@@ -91,7 +95,7 @@ impl Record {
 
     pub(crate) fn accepted(&mut self, email: Option<MessageId>) {
         self.facts.accepted += 1;
-        self.has_news();
+        self.news.get_or_insert_with(Instant::now);
         if let Some(email) = email
             && self.emails.len() < EMAILS_MOST
             && !self.emails.contains(&email)
@@ -103,18 +107,24 @@ impl Record {
     /// A refusal is worth showing.
     pub(crate) fn has_news(&mut self) {
         self.news.get_or_insert_with(Instant::now);
+        self.pause = PAUSE;
     }
 
     /// When it should be written; `None` while there is nothing new. Most sessions are over before.
     pub(crate) fn due(&self) -> Option<Instant> {
         let soonest = self.news? + MOMENT;
-        Some(self.written.map_or(soonest, |at| soonest.max(at + PAUSE)))
+        Some(
+            self.written
+                .map_or(soonest, |at| soonest.max(at + self.pause)),
+        )
     }
 
     /// As it is now, while the session lasts.
     pub(crate) fn so_far(&mut self) -> Session {
         self.news = None;
-        self.written = Some(Instant::now());
+        if self.written.replace(Instant::now()).is_some() {
+            self.pause = (self.pause * 2).min(PAUSE_MOST);
+        }
         self.session(None)
     }
 
@@ -186,7 +196,11 @@ fn seen(mut line: String) -> String {
         line.push_str("...");
     }
     let Some(at) = line.find(ApiToken::PREFIX) else {
-        return without_passwords(&line);
+        return if line.split(|c| !is_part(c)).any(SmtpPassword::is_one) {
+            without_passwords(&line)
+        } else {
+            line
+        };
     };
     let (before, key) = line.split_at(at);
     let rest = key.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_');
@@ -194,10 +208,14 @@ fn seen(mut line: String) -> String {
     format!("{before}[a key]{}", seen(rest.to_owned()))
 }
 
+// Of a password, its hyphens counted.
+fn is_part(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '-'
+}
+
 // Passwords for old forms, in groups or not: words of 24 of their characters. That a host's name
 // may look like one is no loss.
 fn without_passwords(line: &str) -> String {
-    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-';
     let mut shown = String::with_capacity(line.len());
     let mut rest = line;
     while !rest.is_empty() {
@@ -256,6 +274,25 @@ mod tests {
         let lines = record.at_end().dialogue;
         let bytes: usize = lines.iter().map(|line| line.line.len()).sum();
         assert!(bytes < 33 * 1024, "{bytes}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_goes_well_is_written_ever_more_seldom_and_a_refusal_at_once() {
+        let mut record = record();
+        let mut written = Vec::new();
+        for _ in 0..600 {
+            record.accepted(None);
+            if record.due().is_some_and(|due| due <= Instant::now()) {
+                record.so_far();
+                written.push(Instant::now());
+            }
+            tokio::time::advance(Duration::from_millis(100)).await;
+        }
+        let pauses = written.windows(2).map(|two| (two[1] - two[0]).as_secs());
+        assert_eq!(pauses.collect::<Vec<_>>(), [1, 2, 4, 8, 16]);
+        record.has_news();
+        let due = record.due().unwrap();
+        assert!(due <= Instant::now() + PAUSE, "{:?}", due - Instant::now());
     }
 
     #[test]
