@@ -29,7 +29,8 @@ use content::Incoming;
 
 /// Room for reading commands, and for reading content, in bytes.
 const COMMAND_ROOM: usize = 4 * 1024;
-const CONTENT_ROOM: usize = 64 * 1024;
+/// The second is one record of TLS (RFC 8446 §5.1): more never comes at once.
+const CONTENT_ROOM: usize = 16 * 1024;
 
 /// The server's side of one connection, from the greeting on.
 #[derive(Debug)]
