@@ -233,7 +233,7 @@ async fn insert_bodies(
 const BYTES_MOST: usize = 1 << 20;
 
 /// Cuts rows for statements of 64, 8 or 1: three texts, so that all three stay prepared.
-fn chunks<T>(mut rows: &[T], bytes: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
+pub(crate) fn chunks<T>(mut rows: &[T], bytes: impl Fn(&T) -> usize) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
         let fits = |size: usize| {
             let chunk = rows.get(..size)?;

@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 use postrider_model::{Session, SessionCode, TenantId};
 use postrider_store::{Sessions, StoreError};
-use serde::Serialize;
-use sqlx::SqliteConnection;
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use crate::SqliteStore;
 use crate::fault::Fault;
+use crate::intake::chunks;
 use crate::rows::{Place, json};
 
 #[async_trait]
@@ -44,42 +44,33 @@ enum Whose {
     Anybody,
 }
 
-#[derive(Serialize)]
-struct Row<'s> {
-    code: SessionCode,
-    started_at: i64,
-    tenant: Option<TenantId>,
-    record: &'s Session,
-}
-
 /// Writes sessions; gives the codes that are others'.
 async fn keep(
     connection: &mut SqliteConnection,
     sessions: &[Session],
 ) -> Result<Vec<SessionCode>, Fault> {
-    let rows: Vec<Row<'_>> = sessions
-        .iter()
-        .map(|session| Row {
-            code: session.code,
-            started_at: session.started_at.as_micros(),
-            tenant: session.tenant,
-            record: session,
-        })
-        .collect();
-    // Index sessions (primary key).
-    let kept: Vec<String> = sqlx::query_scalar(
-        "INSERT INTO sessions (code, started_at, tenant, record)
-         WITH x AS MATERIALIZED (SELECT value FROM json_each(?1))
-         SELECT value ->> 'code', value ->> 'started_at', unhex(value ->> 'tenant', '-'),
-             value -> 'record'
-         FROM x WHERE true
-         ON CONFLICT (code) DO UPDATE SET tenant = excluded.tenant, record = excluded.record
-         WHERE sessions.started_at = excluded.started_at
-         RETURNING code",
-    )
-    .bind(json(&rows)?)
-    .fetch_all(connection)
-    .await?;
+    let records = sessions.iter().map(|session| Ok((session, json(session)?)));
+    let rows: Vec<(&Session, String)> = records.collect::<Result<_, Fault>>()?;
+    let mut kept: Vec<String> = Vec::with_capacity(rows.len());
+    // A record is long: as it is, and not within other JSON that would be taken apart again.
+    for chunk in chunks(&rows, |(_, record)| record.len()) {
+        let mut insert =
+            QueryBuilder::<Sqlite>::new("INSERT INTO sessions (code, started_at, tenant, record) ");
+        insert.push_values(chunk, |mut row, (session, record)| {
+            row.push_bind(session.code.to_string())
+                .push_bind(session.started_at.as_micros())
+                .push_bind(session.tenant.map(|tenant| tenant.as_bytes().to_vec()))
+                .push_bind(record.as_str());
+        });
+        // Index sessions (primary key).
+        insert.push(
+            " ON CONFLICT (code) DO UPDATE SET tenant = excluded.tenant, record = excluded.record
+             WHERE sessions.started_at = excluded.started_at
+             RETURNING code",
+        );
+        let of_chunk = insert.build_query_scalar();
+        kept.extend(of_chunk.fetch_all(&mut *connection).await?);
+    }
     let codes = sessions.iter().map(|session| session.code);
     Ok(codes
         .filter(|code| !kept.contains(&code.to_string()))
