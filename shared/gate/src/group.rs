@@ -110,6 +110,7 @@ impl Gate {
                 scope,
                 answer: answer.clone(),
                 until: now.after(CLAIM_LIFE),
+                recent: false,
             });
         }
         let accepted = self

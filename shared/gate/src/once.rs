@@ -46,6 +46,7 @@ impl Once {
             scope: self.scope,
             answer: answer.clone(),
             until: now.after(self.life),
+            recent: !self.look,
         }
     }
 
@@ -67,7 +68,8 @@ impl Once {
             return None;
         }
         let request = of_content(credential.id, &submission.envelope, raw);
-        let key = request.iter().map(|byte| format!("{byte:02x}"));
+        let digits = request.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+        let key = digits.filter_map(|digit| char::from_digit(u32::from(digit), 16));
         let key = IdempotencyKey::parse(&key.collect::<String>()).ok()?;
         Some(Self {
             scope: scope(tenant, BY_CONTENT, key),

@@ -8,6 +8,7 @@ use serde::Serialize;
 use sqlx::{SqliteConnection, SqlitePool};
 
 use crate::fault::Fault;
+use crate::recent::Recent;
 use crate::rows::{Place, hex, json};
 
 #[derive(Serialize)]
@@ -47,14 +48,21 @@ pub(crate) struct Claims {
 pub(crate) async fn look_up(
     connection: &mut SqliteConnection,
     messages: &[&NewMessage],
+    recent: &Recent,
 ) -> Result<Claims, Fault> {
-    let rows: Vec<ClaimRow<'_>> = (0..).zip(messages).filter_map(row).collect();
+    let places = (0..).zip(messages);
+    let asked = places
+        .clone()
+        .filter(|(_, message)| recent.may_be_elsewhere(message));
+    let rows: Vec<ClaimRow<'_>> = asked.filter_map(row).collect();
     let mut standing = HashMap::new();
     if !rows.is_empty() {
         let now = messages.iter().map(|message| message.accepted_at).min();
         let now = now.unwrap_or(Timestamp::from_micros(0));
         standing = self::standing(connection, &rows, now).await?;
     }
+    let lately = places.filter_map(|(at, message)| Some((at, recent.answer(message)?)));
+    standing.extend(lately);
     Ok(Claims {
         standing,
         won: HashMap::new(),
@@ -80,13 +88,15 @@ impl Claims {
         }
     }
 
-    /// Writes down who has won which key.
+    /// Writes down who has won which key; not what is written with the messages.
     pub(crate) async fn insert(
         &self,
         connection: &mut SqliteConnection,
         messages: &[&NewMessage],
+        recent: &Recent,
     ) -> Result<(), Fault> {
-        let winners = self.won.values();
+        let of_key = |at: &&usize| messages.get(**at).is_some_and(|one| !recent.takes(one));
+        let winners = self.won.values().filter(of_key);
         let rows: Vec<ClaimRow<'_>> = winners
             .filter_map(|at| row((*at, messages.get(*at)?)))
             .collect();

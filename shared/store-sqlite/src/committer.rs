@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use postrider_runtime::failpoint;
-use postrider_store::{Fresh, NewMessage, Outcome};
+use postrider_store::{Committed, Fresh, NewMessage, Outcome};
 use sqlx::Connection as _;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -158,6 +158,10 @@ impl Committer {
         self.instruments
             .committed(messages, settlements, began.elapsed());
         let messages = batch.intakes.iter().map(|ask| &ask.work);
+        // Those too that an earlier try had stored.
+        let stored = messages.clone().zip(&answers.committed);
+        let stored = stored.filter(|(_, done)| **done == Committed::Stored);
+        self.desk.recent.learn(stored.map(|(message, _)| message));
         let new: Vec<_> = messages.filter(|m| answers.new.contains(&m.id)).collect();
         self.announce(&new);
         self.forget_settled(batch);
@@ -170,10 +174,11 @@ impl Committer {
             seq,
             suspects,
             spool,
+            recent,
         } = &mut self.desk;
         let messages: Vec<_> = batch.intakes.iter().map(|ask| &ask.work).collect();
         let settlements: Vec<_> = batch.settles.iter().map(|ask| &ask.work).collect();
-        let accepted = intake::store(connection, &messages, (&mut *seq, spool)).await?;
+        let accepted = intake::store(connection, &messages, (&mut *seq, spool, recent)).await?;
         let recorded = settle::record(connection, &settlements, seq, suspects).await?;
         let all = [accepted.events, recorded.events].concat();
         events::insert(connection, &all).await?;

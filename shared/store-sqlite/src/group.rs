@@ -61,6 +61,7 @@ impl Committer {
         failpoint::reach("store.after_commit");
         let took = began.elapsed();
         self.instruments.committed(messages.len(), 0, took);
+        self.desk.recent.learn(messages.iter().copied());
         self.announce(&new);
         Ok(Committed::Stored)
     }
@@ -74,9 +75,10 @@ impl Committer {
             connection,
             seq,
             spool,
+            recent,
             ..
         } = &mut self.desk;
-        let accepted = intake::store(connection, messages, (seq, spool)).await?;
+        let accepted = intake::store(connection, messages, (seq, spool, recent)).await?;
         let outcomes = accepted.outcomes.into_iter().zip(messages).enumerate();
         for (at, (outcome, message)) in outcomes {
             match outcome {

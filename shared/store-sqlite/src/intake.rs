@@ -12,6 +12,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use crate::fault::Fault;
 use crate::quota::Meter;
+use crate::recent::Recent;
 use crate::rows::{Place, json_ids};
 use crate::spool::{ROW_MOST, Spool};
 use crate::{SqliteStore, arrival, claims, quota, reschedule, reseal, spooled, tags};
@@ -133,12 +134,12 @@ pub(crate) struct Accepted<'m> {
 pub(crate) async fn store<'m>(
     connection: &mut SqliteConnection,
     messages: &[&'m NewMessage],
-    (seq, spool): (&mut i64, &mut Spool),
+    (seq, spool, recent): (&mut i64, &mut Spool, &Recent),
 ) -> Result<Accepted<'m>, Fault> {
     if messages.is_empty() {
         return Ok(Accepted::default());
     }
-    let mut claims = claims::look_up(connection, messages).await?;
+    let mut claims = claims::look_up(connection, messages, recent).await?;
     let mut owners = owners(connection, messages).await?;
     let mut meter = Meter::read(connection, messages).await?;
     let mut outcomes = Vec::with_capacity(messages.len());
@@ -170,7 +171,8 @@ pub(crate) async fn store<'m>(
     let placed = spool.place(&new)?;
     let extents = placed.in_order();
     let rows = async {
-        claims.insert(connection, messages).await?;
+        claims.insert(connection, messages, recent).await?;
+        recent.insert(connection, &new).await?;
         arrival::insert(connection, &new, seq).await?;
         tags::insert(connection, &new).await?;
         insert_bodies(connection, &new).await?;

@@ -33,6 +33,7 @@ mod pages;
 mod past;
 mod queue;
 mod quota;
+mod recent;
 mod reply_addresses;
 mod reschedule;
 mod reseal;

@@ -21,6 +21,7 @@ use crate::controls::Enacting;
 use crate::fault::{Meaning, meaning};
 use crate::instruments::{self, Instruments};
 use crate::news::Ticker;
+use crate::recent::Recent;
 use crate::spool::{Segments, Spool};
 use crate::store::Parts;
 use crate::suspects::Suspects;
@@ -132,6 +133,9 @@ impl SqliteStore {
         let suspects = Suspects::read(&mut connection)
             .await
             .map_err(|error| failed(path, error))?;
+        let recent = Recent::read(&mut connection)
+            .await
+            .map_err(|error| failed(path, error))?;
         let newest = spooled::newest(&mut connection).await;
         let newest = newest.map_err(|error| failed(path, error))?;
         let segments = Segments::beside(path);
@@ -147,6 +151,7 @@ impl SqliteStore {
             connection,
             seq,
             suspects,
+            recent,
             segments,
             spool,
             readers,
@@ -167,6 +172,7 @@ struct Opened {
     connection: SqliteConnection,
     seq: i64,
     suspects: Suspects,
+    recent: Recent,
     segments: Segments,
     spool: Spool,
     readers: SqlitePool,
@@ -192,6 +198,7 @@ fn start(opened: Opened) -> SqliteStore {
             connection: opened.connection,
             seq: opened.seq,
             suspects: opened.suspects.clone(),
+            recent: opened.recent,
             spool: opened.spool,
         },
         commands,

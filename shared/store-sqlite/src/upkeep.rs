@@ -14,7 +14,7 @@ use sqlx::SqliteConnection;
 use crate::directory::raise_generation;
 use crate::fault::Fault;
 use crate::rows::{Place, json_ids};
-use crate::{SqliteStore, past, spooled};
+use crate::{SqliteStore, past, recent, spooled};
 
 /// What one batch removes at most, so that the writer is held no longer than about 50 ms.
 const BODIES_MOST: u32 = 200;
@@ -61,7 +61,8 @@ impl Upkeep for SqliteStore {
                     let removed = Removed {
                         bodies: remove_bodies(connection, &bodies).await?,
                         messages: remove_messages(connection, &messages).await?,
-                        claims: remove_claims(connection, now).await?,
+                        claims: remove_claims(connection, now).await?
+                            + recent::remove(connection, now).await?,
                         ..past::remove(connection, now).await?
                     };
                     Ok((removed, freed))
@@ -271,7 +272,7 @@ async fn erase(
     .await?;
     let removed = Removed {
         messages: remove_messages(connection, messages).await?,
-        claims: claims.rows_affected(),
+        claims: claims.rows_affected() + recent::remove_of(connection, tenant).await?,
         ..past::remove_of(connection, tenant).await?
     };
     if removed.is_nothing() {

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::fault::Fault;
+use crate::recent::Recent;
 use crate::spool::Spool;
 use crate::suspects::Suspects;
 
@@ -39,6 +40,8 @@ pub(crate) struct Desk {
     pub(crate) seq: i64,
     /// Grows with what is suppressed.
     pub(crate) suspects: Suspects,
+    /// What was committed within the last minutes.
+    pub(crate) recent: Recent,
     /// Where large bodies go.
     pub(crate) spool: Spool,
 }

@@ -98,6 +98,8 @@ macro_rules! conformance_tests {
                 another_request_under_the_same_key_learns_what_was_asked_first,
                 a_repeated_commit_is_not_refused_by_its_own_claim,
                 a_claim_past_its_time_may_be_used_again,
+                the_very_same_again_within_minutes_learns_of_the_first,
+                of_a_group_its_first_is_what_came_lately,
                 a_key_counts_per_tenant_and_endpoint,
                 the_key_of_a_refused_message_stays_free;
             isolation: a_tenant_sees_nothing_of_anothers_mail,

@@ -175,8 +175,12 @@ pub struct ClaimScope {
 pub struct Claim {
     pub scope: ClaimScope,
     pub answer: Answer,
-    /// When the key may be used afresh (≥ 24 h). A claim past it is as good as none.
+    /// When the key may be used afresh (≥ 24 h; minutes for what is recent). A claim past it is
+    /// as good as none.
     pub until: Timestamp,
+    /// The key is the request's own hash, not one that a client chose, and the answer is 200 with
+    /// the id of its message. Only `commit` looks for such a claim; `answered` may not know it.
+    pub recent: bool,
 }
 
 /// A stored answer to a request.

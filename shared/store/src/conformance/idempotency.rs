@@ -6,7 +6,8 @@ use postrider_model::{EventKind, MessageId, TenantId, Timestamp};
 
 use super::Ports;
 use super::fixture::{
-    DAY, add_tenant, at, claim, claiming, commit, commit_all, kinds, live, message, scope,
+    DAY, QUARTER, add_tenant, at, claim, claiming, commit, commit_all, kinds, lately, live,
+    message, scope,
 };
 use crate::{Answer, ClaimScope, Committed, NewMessage, StoreError};
 
@@ -93,6 +94,49 @@ pub async fn a_claim_past_its_time_may_be_used_again(ports: &Ports) {
     assert_eq!(commit(ports, &next).await, Committed::Stored);
     let found = answered(ports, &key, at(1).after(DAY)).await;
     assert_eq!(found, Some(answer_of(&next)));
+}
+
+pub async fn the_very_same_again_within_minutes_learns_of_the_first(ports: &Ports) {
+    let (one, two) = (add_tenant(ports).await, add_tenant(ports).await);
+    let equal: Vec<_> = (0..20).map(|_| lately(one, 1, at(0))).collect();
+    let outcomes = commit_all(ports, &equal).await;
+    let outcomes = outcomes
+        .into_iter()
+        .map(|outcome| outcome.expect("a commit"));
+    let (stored, told): (Vec<_>, Vec<_>) = equal
+        .iter()
+        .zip(outcomes)
+        .partition(|(_, outcome)| *outcome == Committed::Stored);
+    let [(first, _)] = stored[..] else {
+        panic!("one is stored, not {}", stored.len());
+    };
+    let answer = Committed::Claimed(answer_of(first));
+    for (_, outcome) in told {
+        assert_eq!(outcome, answer);
+    }
+    for other in [lately(one, 2, at(1)), lately(two, 1, at(1)), first.clone()] {
+        assert_eq!(commit(ports, &other).await, Committed::Stored);
+    }
+    let end = at(0).after(QUARTER);
+    let just_before = end.before(std::time::Duration::from_micros(1));
+    let again = commit(ports, &lately(one, 1, just_before)).await;
+    assert_eq!(again, answer);
+    let next = lately(one, 1, end);
+    assert_eq!(commit(ports, &next).await, Committed::Stored);
+    let again = commit(ports, &lately(one, 1, end.after(QUARTER / 2))).await;
+    assert_eq!(again, Committed::Claimed(answer_of(&next)));
+}
+
+pub async fn of_a_group_its_first_is_what_came_lately(ports: &Ports) {
+    let tenant = add_tenant(ports).await;
+    let group = || vec![lately(tenant, 1, at(0)), message(tenant)];
+    let first = group();
+    let done = ports.intake.commit_all(first.clone()).await;
+    assert_eq!(done.expect("a group"), Committed::Stored);
+    let again = ports.intake.commit_all(group()).await.expect("a group");
+    assert_eq!(again, Committed::Claimed(answer_of(&first[0])));
+    let alone = commit(ports, &lately(tenant, 1, at(1))).await;
+    assert_eq!(alone, Committed::Claimed(answer_of(&first[0])));
 }
 
 pub async fn a_key_counts_per_tenant_and_endpoint(ports: &Ports) {

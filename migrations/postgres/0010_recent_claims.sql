@@ -1,0 +1,2 @@
+-- Nothing: several processes write here, and the unique index of idempotency is what decides
+-- between them.
