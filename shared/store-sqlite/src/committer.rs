@@ -97,6 +97,10 @@ impl Committer {
     async fn commit(&mut self, batch: Batch) {
         let mut parts = vec![batch];
         while let Some(batch) = parts.pop() {
+            // Dropped unanswered, as above: what the log has of another part may count yet.
+            if self.failed.is_cancelled() {
+                continue;
+            }
             match self.perform_patiently(&batch).await {
                 Ok(answers) => {
                     let (items, bytes) = (batch.len(), batch.bytes_in_log);
@@ -131,10 +135,13 @@ impl Committer {
     async fn perform(&mut self, batch: &Batch) -> Result<Answers, Fault> {
         let (before, mark) = (self.desk.seq, self.desk.spool.mark());
         let done = self.transact(batch).await;
-        if done.is_err() {
+        if let Err(fault) = &done {
             // A number that no row has would be waited for again and again.
             self.desk.seq = before;
-            self.desk.spool.back_to(mark);
+            // After a fault of the disk only a restart tells what rows refer to.
+            if fault.meaning() != Meaning::Broken {
+                self.desk.spool.back_to(mark);
+            }
         }
         done
     }
@@ -175,6 +182,7 @@ impl Committer {
             suspects,
             spool,
             recent,
+            ..
         } = &mut self.desk;
         let messages: Vec<_> = batch.intakes.iter().map(|ask| &ask.work).collect();
         let settlements: Vec<_> = batch.settles.iter().map(|ask| &ask.work).collect();
@@ -195,7 +203,8 @@ impl Committer {
             self.take_to_heart(fault);
         }
         let _gone = ask.answer.send(done);
-        self.log.wrote(1, 0).await;
+        let bytes = std::mem::take(&mut self.desk.bytes_in_log);
+        self.log.wrote(1, bytes).await;
     }
 
     async fn perform_alone(&mut self, verb: Verb) -> Result<(), Fault> {

@@ -119,8 +119,8 @@ fn of_file(error: &io::Error) -> Meaning {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
             Meaning::Full
         }
-        // EMFILE, ENFILE: no file can be opened now; nothing is wrong with those there are.
-        _ if matches!(error.raw_os_error(), Some(23 | 24)) => Meaning::Away,
+        // EMFILE, ENFILE, or something else has that name: nothing is wrong with the files there are.
+        _ if matches!(error.raw_os_error(), Some(17 | 23 | 24)) => Meaning::Away,
         _ => Meaning::Broken,
     }
 }

@@ -33,7 +33,10 @@ impl Committer {
             if !matches!(done, Ok(Committed::Stored)) {
                 // A number that no row has would be waited for again and again.
                 self.desk.seq = before;
-                self.desk.spool.back_to(mark);
+                let is_broken = matches!(&done, Err(fault) if fault.meaning() == Meaning::Broken);
+                if !is_broken {
+                    self.desk.spool.back_to(mark);
+                }
             }
             match done {
                 Err(fault) if fault.meaning() == Meaning::Busy && tries < TRIES => tries += 1,

@@ -42,11 +42,12 @@ impl Intake for SqliteStore {
         let was = self.lies_at(message.id).await?;
         let done = self
             .writer()
-            .alone(move |connection| {
+            .numbering(move |desk| {
                 Box::pin(async move {
                     // Before the commit: `open` fills nothing in again.
                     fresh.forget(message.id);
-                    reseal::reseal(connection, &message).await
+                    desk.bytes_in_log += message.body.len();
+                    reseal::reseal(&mut desk.connection, &message).await
                 })
             })
             .await?;
@@ -65,6 +66,7 @@ impl Intake for SqliteStore {
                 Box::pin(async move {
                     // Before the commit: `open` fills nothing in again.
                     fresh.forget(message.sealed.id);
+                    desk.bytes_in_log += message.sealed.body.len();
                     reschedule::reschedule(desk, &message).await
                 })
             })

@@ -22,7 +22,7 @@ use crate::fault::{Meaning, meaning};
 use crate::instruments::{self, Instruments};
 use crate::news::Ticker;
 use crate::recent::Recent;
-use crate::spool::{Segments, Spool};
+use crate::spool::{Segments, Spool, SpoolSettings};
 use crate::store::Parts;
 use crate::suspects::Suspects;
 use crate::writer::{Desk, Writer};
@@ -43,6 +43,8 @@ pub struct SqliteOptions {
     pub readers: u32,
     /// Bytes of bodies just committed that are kept in memory for their first attempt.
     pub fresh_bytes: usize,
+    /// Bytes past which a file of large bodies takes no further batch.
+    pub segment_bytes: u64,
     /// The size past which the database counts as full, in pages of 16 KB; `None`: the disk's.
     pub pages_most: Option<u32>,
     /// Where the store's instruments are shown.
@@ -55,6 +57,7 @@ impl Default for SqliteOptions {
             synchronous: Synchronous::Full,
             readers: 4,
             fresh_bytes: 64 << 20,
+            segment_bytes: 256 << 20,
             pages_most: None,
             registry: Registry::new(),
         }
@@ -139,8 +142,11 @@ impl SqliteStore {
         let newest = spooled::newest(&mut connection).await;
         let newest = newest.map_err(|error| failed(path, error))?;
         let segments = Segments::beside(path);
-        let is_synced = options.synchronous == Synchronous::Full;
-        let spool = Spool::new(segments.clone(), newest, is_synced).map_err(|source| {
+        let files = SpoolSettings {
+            is_synced: options.synchronous == Synchronous::Full,
+            segment_most: options.segment_bytes,
+        };
+        let spool = Spool::new(segments.clone(), newest, files).map_err(|source| {
             let path = path.to_owned();
             OpenError::File { path, source }
         })?;
@@ -161,8 +167,8 @@ impl SqliteStore {
             fresh: Fresh::new(options.fresh_bytes),
             instruments: Instruments::new(&options.registry),
         });
-        if let Err(fault) = store.remove_unused().await {
-            tracing::warn!(error = ?fault, "segments of bodies that nothing refers to could not be removed");
+        if let Err(fault) = store.clear_unused().await {
+            tracing::warn!(error = ?fault, "what nothing refers to could not be cleared from the segments of bodies");
         }
         Ok(store)
     }
@@ -200,6 +206,7 @@ fn start(opened: Opened) -> SqliteStore {
             suspects: opened.suspects.clone(),
             recent: opened.recent,
             spool: opened.spool,
+            bytes_in_log: 0,
         },
         commands,
         held_back: None,

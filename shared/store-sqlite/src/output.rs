@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -19,9 +19,15 @@ const PIECE: usize = 1 << 20;
 
 /// A segment that is written.
 pub(crate) struct Output {
-    file: File,
+    path: PathBuf,
     /// Locked for as long as a batch is written.
-    piece: Mutex<Piece>,
+    work: Mutex<Work>,
+}
+
+struct Work {
+    file: File,
+    is_direct: bool,
+    piece: Piece,
 }
 
 /// Bytes on their way, in memory that begins on a block.
@@ -32,25 +38,25 @@ struct Piece {
 }
 
 impl Output {
-    /// Makes the file, or empties it. Through the page cache where the file system has no other
-    /// way (memory, some networks).
+    /// Makes the file, which is not there yet. Through the page cache where the file system has no
+    /// other way (memory, some networks).
     pub(crate) fn create(path: &Path) -> io::Result<Self> {
-        let open = |flags: OFlags| {
-            OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .custom_flags(flags.bits().cast_signed())
-                .open(path)
+        // One made and then refused, for its flag, is there: it is opened, never emptied.
+        let made = open(path, OFlags::DIRECT | OFlags::CREATE | OFlags::EXCL);
+        let (file, is_direct) = match made {
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                (open(path, OFlags::CREATE)?, false)
+            }
+            file => (file?, true),
         };
-        let file = match open(OFlags::DIRECT) {
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => open(OFlags::empty())?,
-            file => file?,
+        let work = Work {
+            file,
+            is_direct,
+            piece: Piece::new(),
         };
         Ok(Self {
-            file,
-            piece: Mutex::new(Piece::new()),
+            path: path.to_owned(),
+            work: Mutex::new(work),
         })
     }
 
@@ -61,38 +67,56 @@ impl Output {
         bodies: &[(MessageId, u64, Bytes)],
         is_synced: bool,
     ) -> io::Result<()> {
-        let mut piece = self.piece.lock();
-        piece.filled = 0;
+        let mut work = self.work.lock();
+        work.piece.filled = 0;
         let mut at = bodies.first().map_or(0, |(_, start, _)| *start);
         for (message, _, body) in bodies {
             for part in [&header(*message, body.len())[..], body] {
                 let mut rest = part;
                 while !rest.is_empty() {
-                    rest = piece.take(rest);
-                    if piece.is_full() {
-                        at = self.flush(&mut piece, at)?;
+                    rest = work.piece.take(rest);
+                    if work.piece.is_full() {
+                        at = work.flush(&self.path, at)?;
                     }
                 }
             }
-            piece.pad();
-            if piece.is_full() {
-                at = self.flush(&mut piece, at)?;
+            work.piece.pad();
+            if work.piece.is_full() {
+                at = work.flush(&self.path, at)?;
             }
         }
-        self.flush(&mut piece, at)?;
+        work.flush(&self.path, at)?;
         if is_synced {
-            self.file.sync_data()?;
+            work.file.sync_data()?;
         }
         Ok(())
     }
+}
 
-    fn flush(&self, piece: &mut Piece, at: u64) -> io::Result<u64> {
-        let bytes = piece.bytes();
-        self.file.write_all_at(bytes, at)?;
+impl Work {
+    fn flush(&mut self, path: &Path, at: u64) -> io::Result<u64> {
+        let bytes = self.piece.bytes();
         let end = at + bytes.len() as u64;
-        piece.filled = 0;
+        match self.file.write_all_at(bytes, at) {
+            // Larger blocks than ours, or a flag that was taken and is not meant.
+            Err(error) if self.is_direct && error.kind() == io::ErrorKind::InvalidInput => {
+                self.file = open(path, OFlags::empty())?;
+                self.is_direct = false;
+                self.file.write_all_at(bytes, at)?;
+            }
+            written => written?,
+        }
+        self.piece.filled = 0;
         Ok(end)
     }
+}
+
+fn open(path: &Path, flags: OFlags) -> io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .mode(0o600)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
 }
 
 impl Piece {

@@ -188,12 +188,7 @@ impl SqliteStore {
 
     async fn body_of(&self, message: MessageId) -> Result<Option<Bytes>, Fault> {
         // Index bodies (primary key).
-        let row: Option<BodyRow> =
-            sqlx::query_as("SELECT bytes, segment, start, length FROM bodies WHERE message = ?1")
-                .bind(message.as_bytes().as_slice())
-                .fetch_optional(self.readers())
-                .await?;
-        match row {
+        match self.body_row(message).await? {
             Some(row) => self.resolve(message, row).await,
             None => Ok(None),
         }

@@ -13,6 +13,7 @@
 use std::collections::HashMap;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,8 +29,6 @@ use crate::output::{BLOCK, Output};
 
 /// A body of more bytes is spooled: more than two pages of the database.
 pub(crate) const ROW_MOST: usize = 32 << 10;
-/// Bytes past which a segment takes no further batch.
-const SEGMENT_MOST: u64 = 256 << 20;
 const MAGIC: [u8; 8] = *b"PRbody1\n";
 pub(crate) const HEADER: usize = 32;
 
@@ -55,8 +54,19 @@ pub(crate) struct Segments {
 pub(crate) struct Spool {
     segments: Segments,
     segment: Option<Segment>,
+    /// The number of the next one: none is tried twice, whatever became of it.
+    next: i64,
+    /// The folder is there, and on disk.
+    has_folder: bool,
+    settings: SpoolSettings,
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct SpoolSettings {
     /// Whether what is written is synced.
-    is_synced: bool,
+    pub(crate) is_synced: bool,
+    /// Bytes past which a segment takes no further batch.
+    pub(crate) segment_most: u64,
 }
 
 struct Segment {
@@ -114,9 +124,10 @@ impl Segments {
         let length = usize::try_from(extent.length).map_err(io::Error::other)?;
         let start = u64::try_from(extent.start).map_err(io::Error::other)?;
         let (mut head, mut body) = ([0; HEADER], vec![0; length]);
+        // The header last: whoever releases the space takes it first.
         let read = file
-            .read_exact_at(&mut head, start)
-            .and_then(|()| file.read_exact_at(&mut body, start + HEADER as u64));
+            .read_exact_at(&mut body, start + HEADER as u64)
+            .and_then(|()| file.read_exact_at(&mut head, start));
         match read {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             read => read?,
@@ -124,32 +135,52 @@ impl Segments {
         Ok((head == header(message, body.len())).then(|| body.into()))
     }
 
-    /// Gives the space of bodies back that no row refers to any more. A file system that cannot do
-    /// so keeps it until the segment goes. Blocks.
-    pub(crate) fn release(&self, extents: &[Extent]) {
+    /// Gives the space of bodies back that no row refers to any more; what they were is not there when
+    /// it returns. Blocks.
+    pub(crate) fn release(&self, extents: &[Extent]) -> io::Result<()> {
+        extents.iter().try_for_each(|extent| {
+            let start = u64::try_from(extent.start).map_err(io::Error::other)?;
+            let length = u64::try_from(extent.length).map_err(io::Error::other)?;
+            self.clear(extent.segment, start..start + room(length))
+        })
+    }
+
+    /// Clears all of a segment but these bodies, which are in their order. Blocks.
+    pub(crate) fn keep_only(&self, segment: i64, extents: &[Extent]) -> io::Result<()> {
+        let end = fs::metadata(self.path(segment))?.len();
+        let mut from = 0;
         for extent in extents {
-            let released = self.punch(*extent);
-            if let Err(error) = released {
-                tracing::debug!(%error, segment = extent.segment, "space of a body is not given back yet");
-            }
+            let start = u64::try_from(extent.start).map_err(io::Error::other)?;
+            let length = u64::try_from(extent.length).map_err(io::Error::other)?;
+            self.clear(segment, from..start)?;
+            from = start + room(length);
         }
+        self.clear(segment, from..end)
     }
 
-    fn punch(&self, extent: Extent) -> io::Result<()> {
-        let file = OpenOptions::new()
-            .write(true)
-            .open(self.path(extent.segment))?;
-        let start = u64::try_from(extent.start).map_err(io::Error::other)?;
-        let length = u64::try_from(extent.length).map_err(io::Error::other)?;
-        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-        Ok(fallocate(&file, flags, start, room(length))?)
-    }
-
-    /// Removes a segment that no row refers to, unless it is the one that is written. Blocks.
-    pub(crate) fn remove(&self, segment: i64) -> io::Result<()> {
-        if segment >= self.newest.load(Ordering::Acquire) {
+    fn clear(&self, segment: i64, range: Range<u64>) -> io::Result<()> {
+        if range.is_empty() {
             return Ok(());
         }
+        let file = match OpenOptions::new().write(true).open(self.path(segment)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            file => file?,
+        };
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        match fallocate(&file, flags, range.start, range.end - range.start) {
+            // The space stays until the segment goes.
+            Err(rustix::io::Errno::OPNOTSUPP) => zero(&file, range),
+            cleared => Ok(cleared?),
+        }
+    }
+
+    /// Segments from this one on may get rows yet; those before it never do again.
+    pub(crate) fn newest(&self) -> i64 {
+        self.newest.load(Ordering::Acquire)
+    }
+
+    /// Removes a segment before `newest` that no row refers to. Blocks.
+    pub(crate) fn remove(&self, segment: i64) -> io::Result<()> {
         match fs::remove_file(self.path(segment)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             removed => removed,
@@ -160,15 +191,20 @@ impl Segments {
 impl Spool {
     /// Writes behind all segments that there are, and that rows speak of (`newest` is the last of
     /// these): an end that a crash left is never written over.
-    pub(crate) fn new(segments: Segments, newest: i64, is_synced: bool) -> io::Result<Self> {
+    pub(crate) fn new(
+        segments: Segments,
+        newest: i64,
+        settings: SpoolSettings,
+    ) -> io::Result<Self> {
         let last = segments.numbers()?.last().copied().unwrap_or_default();
-        segments
-            .newest
-            .store(last.max(newest) + 1, Ordering::Release);
+        let next = last.max(newest) + 1;
+        segments.newest.store(next, Ordering::Release);
         Ok(Self {
             segments,
             segment: None,
-            is_synced,
+            next,
+            has_folder: false,
+            settings,
         })
     }
 
@@ -181,7 +217,7 @@ impl Spool {
         if large.is_empty() {
             return Ok(Placed::default());
         }
-        let is_synced = self.is_synced;
+        let is_synced = self.settings.is_synced;
         let segment = self.segment()?;
         let mut placed = Placed {
             output: Some(Arc::clone(&segment.output)),
@@ -222,27 +258,30 @@ impl Spool {
     }
 
     fn segment(&mut self) -> io::Result<&mut Segment> {
-        let kept = self.segment.take();
-        let segment = match kept {
-            Some(segment) if segment.end < SEGMENT_MOST => segment,
-            full => self.begin(full.is_some())?,
+        let most = self.settings.segment_most;
+        // One that is full stays until the next is there.
+        let segment = match self.segment.take_if(|segment| segment.end < most) {
+            Some(segment) => segment,
+            None => self.begin()?,
         };
         Ok(self.segment.insert(segment))
     }
 
-    fn begin(&self, is_next: bool) -> io::Result<Segment> {
-        let newest = &self.segments.newest;
-        let number = newest.load(Ordering::Acquire) + i64::from(is_next);
+    fn begin(&mut self) -> io::Result<Segment> {
         let folder = &self.segments.folder;
-        match DirBuilder::new().mode(0o700).create(folder) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            Ok(()) => sync_folder(folder.parent())?,
-            Err(_) => {}
+        if !self.has_folder {
+            match DirBuilder::new().mode(0o700).create(folder) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => sync_folder(folder.parent())?,
+            }
+            self.has_folder = true;
         }
+        let number = self.next;
+        self.next += 1;
         let output = Output::create(&self.segments.path(number))?;
         // A file whose name is lost is lost.
         sync_folder(Some(folder))?;
-        newest.store(number, Ordering::Release);
+        self.segments.newest.store(number, Ordering::Release);
         Ok(Segment {
             number,
             output: Arc::new(output),
@@ -276,6 +315,19 @@ pub(crate) fn header(message: MessageId, length: usize) -> [u8; HEADER] {
         *to = *from;
     }
     header
+}
+
+// Where a file system makes no holes.
+fn zero(file: &File, range: Range<u64>) -> io::Result<()> {
+    let zeros = vec![0; 1 << 20];
+    let mut at = range.start;
+    while at < range.end {
+        let left = usize::try_from(range.end - at).unwrap_or(usize::MAX);
+        let piece = zeros.get(..left).unwrap_or(&zeros);
+        file.write_all_at(piece, at)?;
+        at += piece.len() as u64;
+    }
+    file.sync_data()
 }
 
 fn sync_folder(folder: Option<&Path>) -> io::Result<()> {

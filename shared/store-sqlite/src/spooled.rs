@@ -102,25 +102,29 @@ impl SqliteStore {
         let segments = self.segments().clone();
         let read = tokio::task::spawn_blocking(move || segments.read(message, extent));
         let read = read.await.map_err(std::io::Error::other)??;
-        match read {
-            Some(body) => Ok(Some(body)),
-            None if self.is_still(message, extent).await? => Err(Fault::Corrupt {
+        if read.is_some() {
+            return Ok(read);
+        }
+        // It went, or it was sealed again, since: then it lies in its row.
+        match self.body_row(message).await? {
+            None => Ok(None),
+            Some(row) if row.extent().is_none() => Ok(Some(row.bytes.into())),
+            Some(_) => Err(Fault::Corrupt {
                 table: "bodies",
                 column: "segment",
                 id: message.to_string(),
             }),
-            None => Ok(None),
         }
     }
 
-    async fn is_still(&self, message: MessageId, extent: Extent) -> Result<bool, Fault> {
+    pub(crate) async fn body_row(&self, message: MessageId) -> Result<Option<BodyRow>, Fault> {
         // Index bodies (primary key).
-        let row: Option<(Option<i64>, Option<i64>)> =
-            sqlx::query_as("SELECT segment, start FROM bodies WHERE message = ?1")
+        let row =
+            sqlx::query_as("SELECT bytes, segment, start, length FROM bodies WHERE message = ?1")
                 .bind(message.as_bytes().as_slice())
                 .fetch_optional(self.readers())
                 .await?;
-        Ok(row == Some((Some(extent.segment), Some(extent.start))))
+        Ok(row)
     }
 
     /// Gives back what removed bodies had in the spool; their removal is committed. What fails here
@@ -134,24 +138,46 @@ impl SqliteStore {
         numbers.dedup();
         let segments = self.segments().clone();
         let released = tokio::task::spawn_blocking(move || segments.release(&extents)).await;
-        let emptied = match released {
-            Ok(()) => self.remove_emptied(&numbers).await,
-            Err(error) => Err(std::io::Error::other(error).into()),
+        let done = match released.map_err(std::io::Error::other) {
+            Ok(Ok(())) => self.remove_emptied(&numbers).await,
+            Ok(Err(error)) | Err(error) => Err(error.into()),
         };
-        if let Err(fault) = emptied {
-            tracing::warn!(error = ?fault, "a segment of bodies could not be removed: it is at the next start");
+        if let Err(fault) = done {
+            tracing::warn!(error = ?fault, "removed bodies could not be cleared: they are at the next start");
         }
     }
 
-    /// Removes the segments that no row speaks of: what a crash left.
-    pub(crate) async fn remove_unused(&self) -> Result<(), Fault> {
+    /// What a crash or a fault left: segments that no row speaks of, and what lies in the others
+    /// between the bodies that rows speak of. Before anything is written.
+    pub(crate) async fn clear_unused(&self) -> Result<(), Fault> {
         let numbers = self.segments().numbers()?;
-        self.remove_emptied(&numbers).await
+        self.remove_emptied(&numbers).await?;
+        for number in self.segments().numbers()? {
+            // Index bodies_segment.
+            let rows: Vec<(i64, i64)> = sqlx::query_as(
+                "SELECT start, length FROM bodies WHERE segment = ?1 ORDER BY start",
+            )
+            .bind(number)
+            .fetch_all(self.readers())
+            .await?;
+            let of_row = |(start, length)| Extent {
+                segment: number,
+                start,
+                length,
+            };
+            let extents: Vec<Extent> = rows.into_iter().map(of_row).collect();
+            let segments = self.segments().clone();
+            let cleared = tokio::task::spawn_blocking(move || segments.keep_only(number, &extents));
+            cleared.await.map_err(std::io::Error::other)??;
+        }
+        Ok(())
     }
 
     /// Removes those of these segments that no row speaks of.
     async fn remove_emptied(&self, numbers: &[i64]) -> Result<(), Fault> {
-        for segment in numbers {
+        // Asked before the rows are: one that becomes old meanwhile is left for another time.
+        let newest = self.segments().newest();
+        for segment in numbers.iter().filter(|number| **number < newest) {
             // Index bodies_segment.
             let used: Option<i64> =
                 sqlx::query_scalar("SELECT 1 FROM bodies WHERE segment = ?1 LIMIT 1")

@@ -44,6 +44,8 @@ pub(crate) struct Desk {
     pub(crate) recent: Recent,
     /// Where large bodies go.
     pub(crate) spool: Spool,
+    /// Of bodies that a verb wrote into rows.
+    pub(crate) bytes_in_log: usize,
 }
 
 #[derive(Clone)]

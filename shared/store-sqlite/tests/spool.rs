@@ -17,6 +17,8 @@ use postrider_store::conformance::fixture::{
 };
 use postrider_store::{Committed, NewMessage, Resealed, StoreError};
 use postrider_store_sqlite::{SqliteOptions, SqliteStore};
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
 use tempfile::TempDir;
 
 const LARGE: usize = 200_000;
@@ -70,8 +72,13 @@ impl Relay {
 
 // Nothing is kept in memory: what is read comes from the disk.
 async fn open(path: &Path) -> (SqliteStore, Ports) {
+    open_with(path, SqliteOptions::default().segment_bytes).await
+}
+
+async fn open_with(path: &Path, segment_bytes: u64) -> (SqliteStore, Ports) {
     let options = SqliteOptions {
         fresh_bytes: 0,
+        segment_bytes,
         ..SqliteOptions::default()
     };
     let store = SqliteStore::open(path, options).await.unwrap();
@@ -272,6 +279,88 @@ async fn segments_that_nothing_refers_to_go_at_the_next_start_and_no_number_come
     assert_eq!(relay.segments(), [first, next]);
     is_whole(&relay.ports, &given).await;
     is_whole(&relay.ports, &later).await;
+}
+
+#[tokio::test]
+async fn a_full_segment_is_followed_by_another_and_both_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("relay.db");
+    let (_store, ports) = open_with(&path, LARGE as u64).await;
+    let tenant = add_tenant(&ports).await;
+    let mut all = Vec::new();
+    for byte in 0..6 {
+        let mut large = message(tenant);
+        large.body = vec![byte; LARGE / 3 * 2].into();
+        commit(&ports, &large).await;
+        all.push(large);
+    }
+    assert_eq!(segments(&path).len(), 3);
+    for message in &all {
+        is_whole(&ports, message).await;
+    }
+    // Those that are full go with their last one; the newest does not.
+    for message in &all {
+        deliver(&ports, message, 5).await;
+    }
+    let removed = ports.upkeep.retain(at(10).after(DAY), DAY, 30 * DAY).await;
+    assert_eq!(removed.unwrap().bodies, 6);
+    assert_eq!(segments(&path).len(), 1);
+}
+
+#[tokio::test]
+async fn what_lies_between_the_bodies_that_count_is_cleared_at_the_next_start() {
+    let relay = Relay::start().await;
+    let kept = [relay.large(1, LARGE), relay.large(3, LARGE)];
+    let lost = relay.large(2, LARGE);
+    for message in [&kept[0], &lost, &kept[1]] {
+        commit(&relay.ports, message).await;
+    }
+    let mut shell = SqliteConnectOptions::new()
+        .filename(relay.path())
+        .connect()
+        .await
+        .unwrap();
+    // As a crash between a removal and the release of its space.
+    sqlx::query("DELETE FROM bodies WHERE message = ?1")
+        .bind(lost.id.as_bytes().as_slice())
+        .execute(&mut shell)
+        .await
+        .unwrap();
+    drop(shell);
+    let segment = relay.segments()[0].clone();
+    assert!(has_run_of(2, &segment));
+    let relay = relay.restart().await;
+    assert!(!has_run_of(2, &segment));
+    for message in &kept {
+        is_whole(&relay.ports, message).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_sealed_again_while_it_is_read_is_read() {
+    let relay = Relay::start().await;
+    let given = relay.large(1, LARGE);
+    commit(&relay.ports, &given).await;
+    let mut was = given.sealed_until;
+    for byte in 2..30 {
+        let new = Resealed {
+            id: given.id,
+            tenant: given.tenant,
+            was,
+            sealed_until: was.after(DAY),
+            selectors: given.selectors.clone(),
+            body: vec![byte; LARGE].into(),
+        };
+        was = new.sealed_until;
+        let reads = futures_util::future::join_all((0..4).map(|_| body(&relay.ports, &given)));
+        let (read, done) = futures_util::join!(reads, relay.ports.intake.reseal(new));
+        assert!(done.unwrap());
+        for read in read {
+            let read = read.unwrap().unwrap();
+            assert_eq!(read.len(), LARGE);
+            assert!(read.iter().all(|b| *b == read[0] && *b != 0));
+        }
+    }
 }
 
 #[tokio::test]
