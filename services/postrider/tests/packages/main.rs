@@ -11,3 +11,4 @@
 mod tools;
 
 mod figures;
+mod units;
