@@ -11,4 +11,5 @@
 mod tools;
 
 mod figures;
+mod guide;
 mod units;
