@@ -66,9 +66,10 @@ impl Watched {
         let first = all.iter().map(|certificate| certificate.ends_at).min();
         let seconds = first.map_or(0, Timestamp::as_seconds);
         self.ends.set(self.door, seconds);
+        // A door with several names shows each client the certificate of the name it asks for.
+        let is_for_host = all.iter().any(|one| one.is_for(&self.host));
         for certificate in &all {
             let (key, ends_at) = (self.key, certificate.ends_at);
-            let is_for_host = certificate.is_for(&self.host);
             if let Some(wrong) = wrong_with(is_for_host, ends_at, self.clock.now()) {
                 tracing::warn!(key, host = self.host, %ends_at, "{wrong}");
             }
@@ -83,7 +84,7 @@ fn wrong_with(is_for_host: bool, ends_at: Timestamp, now: Timestamp) -> Option<&
     }
     if !is_for_host {
         return Some(
-            "a certificate does not name the host that programs connect to: have one made that does",
+            "no certificate names the host that programs connect to: have one made that does",
         );
     }
     let is_soon = now.after(SOON) >= ends_at;
@@ -102,8 +103,8 @@ mod tests {
             (true, days(15), None),
             (true, days(14), Some("ends within 14 days")),
             (true, now, Some("has ended")),
-            (false, days(90), Some("does not name the host")),
-            (false, days(1), Some("does not name the host")),
+            (false, days(90), Some("names the host")),
+            (false, days(1), Some("names the host")),
             (false, now, Some("has ended")),
         ] {
             match (wrong_with(is_for_host, ends_at, now), want) {

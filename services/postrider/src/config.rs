@@ -238,8 +238,12 @@ impl Config {
     pub fn http_host(&self) -> String {
         let url = self.public_url();
         let behind = url.split_once("://").map_or(url.as_str(), |(_, rest)| rest);
-        let end = behind.find([':', '/']).unwrap_or(behind.len());
-        behind.get(..end).unwrap_or(behind).to_owned()
+        // RFC 3986 §3.2.2: an IPv6 address stands in brackets, which no certificate has.
+        let literal = behind
+            .strip_prefix('[')
+            .and_then(|rest| rest.split_once(']'));
+        let host = literal.map_or_else(|| behind.split([':', '/']).next(), |(ip, _)| Some(ip));
+        host.unwrap_or(behind).to_owned()
     }
 
     /// What operators call this delivery node: `delivery.node`, or the machine's name.
@@ -284,20 +288,26 @@ mod tests {
 
     #[test]
     fn links_point_to_the_service_unless_it_is_said_where() {
-        for (text, want) in [
-            ("", "https://relay.example"),
+        for (text, want, host) in [
+            ("", "https://relay.example", "relay.example"),
             (
                 "[http]\npublic_url = \"https://mail.example/\"\n",
                 "https://mail.example",
+                "mail.example",
             ),
             (
                 "[http]\npublic_url = \"http://10.0.0.1:8025\"\n",
                 "http://10.0.0.1:8025",
+                "10.0.0.1",
+            ),
+            (
+                "[http]\npublic_url = \"https://[2001:db8::1]:8443/mail\"\n",
+                "https://[2001:db8::1]:8443/mail",
+                "2001:db8::1",
             ),
         ] {
             let config = Config::parse(text, Path::new("")).unwrap();
             assert_eq!(config.public_url(), want, "{text}");
-            let host = want.split("://").nth(1).unwrap().split(':').next().unwrap();
             assert_eq!(config.http_host(), host, "{text}");
         }
     }

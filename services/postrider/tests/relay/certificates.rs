@@ -20,7 +20,7 @@ async fn a_certificate_that_does_not_name_the_service_is_told_at_the_start() {
     .await;
     for word in [
         "WARN",
-        "does not name the host",
+        "no certificate names the host",
         "moved.test",
         "smtp.certificates",
     ] {
