@@ -166,7 +166,10 @@ impl Attempt<'_> {
             };
             // Worth showing, not worth waiting for.
             if let Err(fault) = self.shared.queue.settle(settlement).await {
-                tracing::warn!(%fault, "an event was not recorded");
+                tracing::warn!(
+                    error = &fault as &dyn std::error::Error,
+                    "an event was not recorded"
+                );
             }
         }
     }

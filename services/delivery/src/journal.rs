@@ -175,7 +175,10 @@ impl Inner {
                 (self.file, self.size, self.compacted) = (file, size, size);
             }
             Err(error) => {
-                tracing::warn!(%error, "cannot compact the in-flight journal, it grows on");
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "cannot compact the in-flight journal, it grows on"
+                );
                 self.compacted = self.size;
             }
         }

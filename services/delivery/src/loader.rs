@@ -304,7 +304,10 @@ impl Loader {
 
     fn failed(&mut self, work: &Work, fault: &StoreError) {
         if !std::mem::replace(&mut self.away, true) {
-            tracing::error!(%fault, "the queue cannot be read; what is in memory goes on");
+            tracing::error!(
+                error = fault as &dyn std::error::Error,
+                "the queue cannot be read; what is in memory goes on"
+            );
         }
         self.asking = Asking::Rests;
         match work {

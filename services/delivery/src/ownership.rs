@@ -93,7 +93,10 @@ pub(crate) async fn join(
             Ok(()) => break,
             Err(StoreError::Taken { .. }) => return Err(RunError::NameTaken { name: with.name }),
             Err(fault) if !std::mem::replace(&mut said, true) => {
-                tracing::error!(%fault, "this node cannot enrol yet: it waits for the database");
+                tracing::error!(
+                    error = &fault as &dyn std::error::Error,
+                    "this node cannot enrol yet: it waits for the database"
+                );
             }
             Err(_) => {}
         }
@@ -174,7 +177,10 @@ impl Ownership {
             }
         }
         if let Err(fault) = in_time(self.with.nodes.leave(self.node)).await {
-            tracing::warn!(%fault, "this node left without a word: its shards are free when its lease ends");
+            tracing::warn!(
+                error = &fault as &dyn std::error::Error,
+                "this node left without a word: its shards are free when its lease ends"
+            );
         }
     }
 
@@ -204,7 +210,10 @@ impl Ownership {
             }
             Err(fault) => {
                 if !std::mem::replace(&mut self.away, true) {
-                    tracing::error!(%fault, "a heartbeat failed; nothing new is begun until one arrives");
+                    tracing::error!(
+                        error = &fault as &dyn std::error::Error,
+                        "a heartbeat failed; nothing new is begun until one arrives"
+                    );
                 }
             }
         }
@@ -227,7 +236,7 @@ impl Ownership {
             }
             Err(fault) => {
                 if !std::mem::replace(&mut self.away, true) {
-                    tracing::error!(%fault, name = %self.with.name, "this node cannot enrol again");
+                    tracing::error!(error = &fault as &dyn std::error::Error, name = %self.with.name, "this node cannot enrol again");
                 }
                 false
             }
@@ -318,7 +327,10 @@ impl Ownership {
                 }
                 self.publish();
             }
-            Err(fault) => tracing::warn!(%fault, "no shards could be taken"),
+            Err(fault) => tracing::warn!(
+                error = &fault as &dyn std::error::Error,
+                "no shards could be taken"
+            ),
         }
     }
 
@@ -349,7 +361,10 @@ impl Ownership {
         let levels: Vec<_> = levels.copied().collect();
         match in_time(self.with.nodes.release(self.node, &leases, &levels)).await {
             Ok(()) => self.pending.clear(),
-            Err(fault) => tracing::warn!(%fault, "shards could not be given back yet"),
+            Err(fault) => tracing::warn!(
+                error = &fault as &dyn std::error::Error,
+                "shards could not be given back yet"
+            ),
         }
     }
 

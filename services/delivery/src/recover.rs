@@ -52,10 +52,13 @@ async fn settle_entry(shared: &Shared, entry: &OpenEntry) -> Entry {
         Ok(false) => {}
         // It will not be read better later, and the mail of all others waits for this.
         Err(fault @ (StoreError::Corrupt { .. } | StoreError::Rejected { .. })) => {
-            tracing::error!(%fault, recipient.id = %entry.recipient, "what an open entry of the journal is about cannot be read; its doubt is noted");
+            tracing::error!(error = &fault as &dyn std::error::Error, recipient.id = %entry.recipient, "what an open entry of the journal is about cannot be read; its doubt is noted");
         }
         Err(fault) => {
-            tracing::error!(%fault, "the journal waits for the database");
+            tracing::error!(
+                error = &fault as &dyn std::error::Error,
+                "the journal waits for the database"
+            );
             return Entry::Waits;
         }
     }

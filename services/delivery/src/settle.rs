@@ -246,12 +246,12 @@ pub(crate) async fn offer(shared: &Shared, settlement: &Settlement) -> Offered {
         Ok(settled) => Offered::Settled(settled),
         // Repeating it is useless, and it must not hold up the rest.
         Err(fault @ (StoreError::Rejected { .. } | StoreError::Corrupt { .. })) => {
-            tracing::error!(%fault, recipient.id = %recipient, "a result cannot be recorded");
+            tracing::error!(error = &fault as &dyn std::error::Error, recipient.id = %recipient, "a result cannot be recorded");
             Offered::Useless
         }
         Err(fault) => {
             shared.instruments.settle_failures.add(1);
-            tracing::error!(%fault, recipient.id = %recipient, "a result waits for the database");
+            tracing::error!(error = &fault as &dyn std::error::Error, recipient.id = %recipient, "a result waits for the database");
             Offered::Later
         }
     }
@@ -376,6 +376,9 @@ pub(crate) async fn note_double(shared: &Shared, settlement: &Settlement) {
 // A journal that cannot be written costs at worst a doubt without its event.
 pub(crate) fn said(done: Result<(), JournalError>) {
     if let Err(fault) = done {
-        tracing::error!(%fault, "the journal cannot be written");
+        tracing::error!(
+            error = &fault as &dyn std::error::Error,
+            "the journal cannot be written"
+        );
     }
 }

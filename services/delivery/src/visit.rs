@@ -240,7 +240,10 @@ impl Visit<'_> {
     fn take_back(&self, parties: &[Party]) {
         for party in parties {
             if let Err(fault) = self.shared.journal.close(party.row.recipient) {
-                tracing::error!(%fault, "the journal cannot be written");
+                tracing::error!(
+                    error = &fault as &dyn std::error::Error,
+                    "the journal cannot be written"
+                );
             }
         }
         self.halt.is_known(ids(parties));

@@ -71,7 +71,10 @@ impl Office {
         }
         // Done is done, and a key is shown this one time: the poll reads the directory again.
         if let Err(fault) = self.roster.refresh(&*self.database.directory).await {
-            tracing::error!(%fault, "the directory cannot be read after a change");
+            tracing::error!(
+                error = &fault as &dyn std::error::Error,
+                "the directory cannot be read after a change"
+            );
         }
         Ok(answer)
     }

@@ -44,7 +44,10 @@ pub(crate) async fn keep_roster(roster: Roster, directory: Arc<dyn Directory>, s
             _ = every.tick() => {}
         }
         if let Err(fault) = roster.refresh(&*directory).await {
-            tracing::error!(%fault, "the directory cannot be read; the last known state goes on");
+            tracing::error!(
+                error = &fault as &dyn std::error::Error,
+                "the directory cannot be read; the last known state goes on"
+            );
         }
     }
 }
@@ -73,7 +76,10 @@ pub(crate) async fn watch_space(
                 free_bytes.set(i64::try_from(free).unwrap_or(i64::MAX));
                 judge_space(&gate, free, keep.free_space);
             }
-            Err(fault) => tracing::error!(%fault, "the free space cannot be read"),
+            Err(fault) => tracing::error!(
+                error = &fault as &dyn std::error::Error,
+                "the free space cannot be read"
+            ),
         }
     }
 }
@@ -105,7 +111,10 @@ pub(crate) async fn checkpoint(upkeep: Arc<dyn Upkeep>, shutdown: Shutdown) {
             _ = every.tick() => {}
         }
         if let Err(fault) = upkeep.checkpoint().await {
-            tracing::warn!(%fault, "a checkpoint failed; the log grows until one succeeds");
+            tracing::warn!(
+                error = &fault as &dyn std::error::Error,
+                "a checkpoint failed; the log grows until one succeeds"
+            );
         }
     }
 }
@@ -157,7 +166,7 @@ pub(crate) async fn retain(
                 }
             }
             Err(fault) => {
-                tracing::error!(%fault, "retention failed");
+                tracing::error!(error = &fault as &dyn std::error::Error, "retention failed");
                 dropped.failing.set(1);
                 RETENTION_EVERY
             }
@@ -177,7 +186,10 @@ pub(crate) async fn close_controls(controls: Arc<dyn Controls>, shutdown: Shutdo
             _ = every.tick() => {}
         }
         if let Err(fault) = close_forgotten(&*controls, &mut seen, CONTROL_MOST).await {
-            tracing::warn!(%fault, "forgotten verbs about the queue cannot be closed");
+            tracing::warn!(
+                error = &fault as &dyn std::error::Error,
+                "forgotten verbs about the queue cannot be closed"
+            );
         }
     }
 }

@@ -31,7 +31,7 @@ pub(crate) async fn keep_looking(gate: Arc<Gate>, resolver: Resolver, shutdown: 
             () = shutdown.begun() => return,
             looked = looked => {
                 if let Err(fault) = looked {
-                    tracing::warn!(%fault, "reply addresses cannot be looked at");
+                    tracing::warn!(error = &fault as &dyn std::error::Error, "reply addresses cannot be looked at");
                 }
             }
         }

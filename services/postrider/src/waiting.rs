@@ -141,7 +141,10 @@ impl QueueCounter {
             }
             Err(fault) => {
                 self.failures.add(1);
-                tracing::warn!(%fault, "the queue cannot be counted; the page shows the last count");
+                tracing::warn!(
+                    error = &fault as &dyn std::error::Error,
+                    "the queue cannot be counted; the page shows the last count"
+                );
             }
         }
     }

@@ -84,7 +84,7 @@ async fn body(shared: &Shared, message: &mut OpenMessage) -> Result<Option<Bytes
     }
     let read = shared.queue.large_body(message.id).await;
     read.map_err(|fault| {
-        tracing::error!(%fault, message.id = %message.id, "a message's bytes cannot be read");
+        tracing::error!(error = &fault as &dyn std::error::Error, message.id = %message.id, "a message's bytes cannot be read");
         Rest(DATABASE_REST)
     })
 }
@@ -105,11 +105,11 @@ async fn read(
             Ok(None)
         }
         Err(fault @ StoreError::Corrupt { .. }) => {
-            tracing::error!(%fault, message.id = %first.message, "a message cannot be read");
+            tracing::error!(error = &fault as &dyn std::error::Error, message.id = %first.message, "a message cannot be read");
             Err(Rest(DAMAGE_REST))
         }
         Err(fault) => {
-            tracing::error!(%fault, message.id = %first.message, "a message cannot be opened");
+            tracing::error!(error = &fault as &dyn std::error::Error, message.id = %first.message, "a message cannot be opened");
             Err(Rest(DATABASE_REST))
         }
     }
@@ -126,7 +126,7 @@ async fn seal(
     match shared.seals.reseal(tenant, id, message.sealed_until).await {
         Ok(ours) => shared.instruments.owner.resealed.add(u64::from(ours)),
         Err(fault) => {
-            tracing::error!(%fault, message.id = %id, "a message cannot be sealed again; it waits");
+            tracing::error!(error = &*fault as &dyn std::error::Error, message.id = %id, "a message cannot be sealed again; it waits");
             return Err(again);
         }
     }
@@ -138,7 +138,7 @@ async fn seal(
         }
         Ok(message) => Ok(message),
         Err(fault) => {
-            tracing::error!(%fault, message.id = %id, "a message cannot be opened");
+            tracing::error!(error = &fault as &dyn std::error::Error, message.id = %id, "a message cannot be opened");
             Err(Rest(DATABASE_REST))
         }
     }

@@ -37,7 +37,7 @@ pub(super) async fn without_them(
     let suppressed: HashSet<String> = match asked.await {
         Ok(found) => found.iter().map(EmailAddress::folded).collect(),
         Err(fault) => {
-            tracing::error!(%fault, message.id = %first.message, "whether a message may still be sent cannot be read");
+            tracing::error!(error = &fault as &dyn std::error::Error, message.id = %first.message, "whether a message may still be sent cannot be read");
             let rows = parties.into_iter().map(|party| party.row);
             return (rest(rows, now.after(DATABASE_REST), None), Vec::new());
         }

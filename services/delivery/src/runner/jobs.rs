@@ -139,7 +139,10 @@ impl Runner {
                         self.memory.verbs.acknowledged(&done);
                     }
                     Err(fault) => {
-                        tracing::warn!(%fault, "a verb could not be acknowledged yet");
+                        tracing::warn!(
+                            error = &fault as &dyn std::error::Error,
+                            "a verb could not be acknowledged yet"
+                        );
                         self.jobs.rests = true;
                     }
                 }
@@ -181,7 +184,10 @@ impl Runner {
                 }
             }
             Err(fault) => {
-                tracing::error!(%fault, "scheduled messages could not be started yet");
+                tracing::error!(
+                    error = &fault as &dyn std::error::Error,
+                    "scheduled messages could not be started yet"
+                );
                 self.jobs.rests = true;
                 for message in asked {
                     schedule.ask_again(*message);

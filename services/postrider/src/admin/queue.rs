@@ -130,7 +130,7 @@ impl Office {
             && let Err(fault) = self.close(id).await
         {
             // It may stand all the same: its commit was not heard of.
-            tracing::warn!(%fault, control = %id, "a verb may stand until the relay closes it");
+            tracing::warn!(error = &fault as &dyn std::error::Error, control = %id, "a verb may stand until the relay closes it");
         }
         Ok(raised?)
     }

@@ -58,7 +58,7 @@ impl Office {
                 let done = gate.reseal(tenant, id, message.sealed_until).await;
                 // False: somebody else sealed it meanwhile, or its bytes are gone. Delivery sees.
                 done.inspect_err(|fault| {
-                    tracing::error!(message.id = %id, %fault, "a held message cannot be sealed again; it rests in the queue until it can");
+                    tracing::error!(message.id = %id, error = fault as &dyn std::error::Error, "a held message cannot be sealed again; it rests in the queue until it can");
                 })
                 .is_ok()
             });
