@@ -40,9 +40,18 @@ impl HttpDoor {
             found = found.map(|session| session.filter(from_here));
         }
         let session = found.map_err(|error| fault(&error))?;
-        let session = session.ok_or_else(Problem::not_found)?;
+        let session = session.ok_or_else(not_kept)?;
         Ok(Answer::json(200, &Shown::from(&session)))
     }
+}
+
+// Another tenant's is not told apart from none.
+fn not_kept() -> Problem {
+    Problem::new(
+        404,
+        "not_found",
+        "There is no such session of yours. Sessions are kept for seven days, of each account 500 an hour in which all went well and 500 in which something was refused; one that just began is written within a second.",
+    )
 }
 
 impl<'a> From<&'a Session> for Shown<'a> {

@@ -13,7 +13,7 @@ impl Office {
     pub(super) async fn session(&self, code: SessionCode) -> anyhow::Result<Value> {
         let Some(session) = self.database.sessions.any_session(code).await? else {
             bail!(
-                "there is no session {code}: they are kept for seven days, and a session that just began is written within a second"
+                "there is no session {code}: they are kept for seven days, 500 of a tenant's smooth and 500 of its refused ones an hour, and fewer where nobody signed in; one that just began is written within a second. What is above that is not kept: postrider_ingest_sessions_lost_total counts it"
             );
         };
         let snapshot = self.database.directory.snapshot().await?;
