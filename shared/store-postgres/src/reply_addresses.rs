@@ -215,14 +215,15 @@ pub(crate) async fn answer(
     Ok(status)
 }
 
-/// What is confirmed of a mailbox is broken, with every tenant.
+/// What is confirmed of a mailbox or waits for its answer is broken, with every tenant.
 pub(crate) async fn break_all(
     connection: &mut PgConnection,
     folded: &str,
 ) -> Result<Vec<TenantId>, Fault> {
     // Index reply_addresses_folded.
     let tenants: Vec<Uuid> = sqlx::query_scalar(
-        "UPDATE reply_addresses SET status = 'broken' WHERE folded = $1 AND status = 'confirmed'
+        "UPDATE reply_addresses SET status = 'broken'
+         WHERE folded = $1 AND status IN ('confirmed', 'unconfirmed')
          RETURNING tenant",
     )
     .bind(folded)

@@ -219,14 +219,15 @@ pub(crate) async fn answer(
     Ok(status)
 }
 
-/// What is confirmed of a mailbox is broken, with every tenant.
+/// What is confirmed of a mailbox or waits for its answer is broken, with every tenant.
 pub(crate) async fn break_all(
     connection: &mut SqliteConnection,
     folded: &str,
 ) -> Result<Vec<TenantId>, Fault> {
     // Index reply_addresses_folded.
     let rows: Vec<(Vec<u8>,)> = sqlx::query_as(
-        "UPDATE reply_addresses SET status = 'broken' WHERE folded = ?1 AND status = 'confirmed'
+        "UPDATE reply_addresses SET status = 'broken'
+         WHERE folded = ?1 AND status IN ('confirmed', 'unconfirmed')
          RETURNING tenant",
     )
     .bind(folded)

@@ -233,7 +233,7 @@ macro_rules! conformance_tests {
                 who_says_not_ours_is_left_in_peace_and_counts,
                 an_owner_who_said_no_has_said_so_for_good,
                 an_address_remembers_when_it_was_confirmed,
-                a_mailbox_that_breaks_is_broken_for_all_who_had_it_confirmed;
+                a_mailbox_that_breaks_is_broken_for_all_but_whom_it_refused;
             suppressions: mail_of_its_stream_does_not_go_there,
                 many_who_ask_at_once_are_each_answered_their_own,
                 a_suppression_ends_by_itself,

@@ -84,8 +84,8 @@ pub trait Directory: Send + Sync {
         at: Timestamp,
     ) -> Result<ReplyStatus, StoreError>;
 
-    /// The mailbox does not take mail any more: what is confirmed of it is broken, with every
-    /// tenant. Gives those tenants.
+    /// The mailbox does not take mail: what is confirmed of it or waits for its answer is broken,
+    /// with every tenant; what its owner refused stays refused. Gives those tenants.
     async fn break_reply_address(
         &self,
         address: &EmailAddress,

@@ -252,18 +252,22 @@ pub async fn an_address_remembers_when_it_was_confirmed(ports: &Ports) {
     }
 }
 
-pub async fn a_mailbox_that_breaks_is_broken_for_all_who_had_it_confirmed(ports: &Ports) {
-    let (a, b, c) = (
+pub async fn a_mailbox_that_breaks_is_broken_for_all_but_whom_it_refused(ports: &Ports) {
+    let (a, b, c, d) = (
+        add_tenant(ports).await,
         add_tenant(ports).await,
         add_tenant(ports).await,
         add_tenant(ports).await,
     );
     let text = "zoe@example.org";
-    for tenant in [a, b, c] {
+    for tenant in [a, b, c, d] {
         observe(ports, seen(tenant, text, at(0))).await;
     }
-    for tenant in [a, b] {
-        let confirmed = ReplyStatus::Confirmed;
+    for (tenant, confirmed) in [
+        (a, ReplyStatus::Confirmed),
+        (b, ReplyStatus::Confirmed),
+        (d, ReplyStatus::Refused),
+    ] {
         let set = ports
             .directory
             .set_reply_status(tenant, &address(text), confirmed, at(1))
@@ -274,7 +278,7 @@ pub async fn a_mailbox_that_breaks_is_broken_for_all_who_had_it_confirmed(ports:
     let mailbox = address("ZOE@example.org");
     let broken = ports.directory.break_reply_address(&mailbox).await;
     let mut broken = broken.expect("an answer");
-    let mut wanted = vec![a, b];
+    let mut wanted = vec![a, b, c];
     broken.sort();
     wanted.sort();
     assert_eq!(broken, wanted);
@@ -282,7 +286,9 @@ pub async fn a_mailbox_that_breaks_is_broken_for_all_who_had_it_confirmed(ports:
     for (tenant, want) in [
         (a, ReplyStatus::Broken),
         (b, ReplyStatus::Broken),
-        (c, ReplyStatus::Unconfirmed),
+        // The letter that asked it came back.
+        (c, ReplyStatus::Broken),
+        (d, ReplyStatus::Refused),
     ] {
         let found = known(ports, tenant, text).await.expect("the address");
         assert_eq!(found.status, want);
