@@ -8,7 +8,9 @@
 mod entries;
 mod page;
 
+use postrider_gate::{QuotaExceeded, QuotaOf};
 use postrider_model::{EnhancedCode, Timestamp};
+use postrider_store::Period;
 
 pub use page::{MATTERS, page};
 
@@ -126,6 +128,18 @@ fn shown(value: &str, most: usize) -> String {
         shown.push_str(if most >= 3 { "..." } else { "" });
     }
     shown
+}
+
+/// What a limit is called before its figure.
+pub(crate) fn limit_words(over: &QuotaExceeded) -> &'static str {
+    match (over.by, over.period) {
+        (QuotaOf::Plan, Period::Month) => "the monthly quota",
+        (QuotaOf::Plan, _) => "the daily quota",
+        (QuotaOf::Key, _) => "this password's daily limit",
+        (QuotaOf::Ramp, _) => "the new account's daily limit",
+        (QuotaOf::NewRecipients, _) => "the new account's hourly limit",
+        (QuotaOf::Unconfirmed, _) => "the unconfirmed account's limit",
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use postrider_message::{ComposeError, ComposeReason, MessageError};
 use postrider_model::{KeyError, RecipientState};
 use postrider_store::{Period, StoreError, StoredEmail};
 
-use crate::catalogue::{Entry, moment};
+use crate::catalogue::{Entry, limit_words, moment};
 
 /// How long a client should wait for what mends itself, and for what a person must mend.
 const SOON: u32 = 5;
@@ -52,6 +52,7 @@ pub(crate) fn of_accept(error: &AcceptError) -> Problem {
         | AcceptError::BulkTooLarge { .. }
         | AcceptError::DeniedNow(_)
         | AcceptError::NotConfirmed { .. }
+        | AcceptError::AskedInVain { .. }
         | AcceptError::UnknownReplyTo { .. }
         | AcceptError::NameRefused { .. } => of_identity(error),
         AcceptError::Message(error) => of_message(error),
@@ -88,6 +89,9 @@ fn of_identity(error: &AcceptError) -> Problem {
         ),
         AcceptError::DeniedNow(denied) => of_denied(denied),
         AcceptError::NotConfirmed { .. } => of_entry(&Entry::UNCONFIRMED, &[]),
+        AcceptError::AskedInVain { reply_to } => {
+            of_entry(&Entry::ASKED_IN_VAIN, &[("address", &reply_to.to_string())])
+        }
         AcceptError::UnknownReplyTo { address } => {
             of_entry(&Entry::REPLY_UNKNOWN, &[("address", &address.to_string())])
         }
@@ -113,14 +117,23 @@ fn of_quota(over: &QuotaExceeded) -> Problem {
     let seconds = over.retry_after.as_micros().div_ceil(1_000_000).max(1);
     let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
     let entry = match over.by {
-        QuotaOf::Plan => return of_plan(over).retry_after(seconds),
         // Not a matter of time, but of a button behind a link.
         QuotaOf::Unconfirmed => return of_entry(&Entry::UNCONFIRMED, &[]),
-        // Nor is this: it has to be split.
+        // Nor are these: it has to be split.
         QuotaOf::NewRecipients if over.never_fits => {
             let limit = over.limit.to_string();
             return of_entry(&Entry::NEW_RECIPIENTS_OF_ONE, &[("limit", &limit)]);
         }
+        _ if over.never_fits => {
+            let (given, limit) = (over.recipients.to_string(), over.limit.to_string());
+            let values = [
+                ("given", given.as_str()),
+                ("quota", limit_words(over)),
+                ("limit", &limit),
+            ];
+            return of_entry(&Entry::QUOTA_OF_ONE, &values);
+        }
+        QuotaOf::Plan => return of_plan(over).retry_after(seconds),
         QuotaOf::Ramp => Entry::RAMP,
         QuotaOf::Key => Entry::KEY_DAY,
         QuotaOf::NewRecipients => Entry::NEW_RECIPIENTS,
@@ -150,15 +163,9 @@ fn of_plan(over: &QuotaExceeded) -> Problem {
         resets_at,
         ..
     } = over;
-    let message = if *recipients as u64 > u64::from(*limit) {
-        format!(
-            "The request has {recipients} recipients, more than your whole {daily} quota of {limit} (used so far: {used}); send it to fewer at a time, or ask the service's operator for a higher quota."
-        )
-    } else {
-        format!(
-            "Your {daily} quota is {limit} recipients; {used} of them are used, and the request has {recipients}. It begins anew at {resets_at}: send it again then, or ask the service's operator for a higher quota."
-        )
-    };
+    let message = format!(
+        "Your {daily} quota is {limit} recipients; {used} of them are used, and the request has {recipients}. It begins anew at {resets_at}: send it again then, or ask the service's operator for a higher quota."
+    );
     Problem::new(429, name, message).entry(entry.id)
 }
 

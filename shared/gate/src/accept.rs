@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 
 use crate::access::{self, Caller, Denied};
 use crate::admit::{Rules, Submission};
-use crate::asking::UnknownQueue;
+use crate::asking::{Turns, UnknownQueue};
 use crate::claim::{Claims, Entry, Turn};
 use crate::config::IdentityConfig;
 use crate::identity::Service;
@@ -48,7 +48,7 @@ pub struct Gate {
     pub(crate) suppressions: Arc<dyn Suppressions>,
     pub(crate) unknown: UnknownQueue,
     /// Held while an address at a tenant's own domain is told that it is used.
-    pub(crate) telling: tokio::sync::Mutex<()>,
+    pub(crate) telling: Turns,
     /// Room for copies of bulk mail, in KiB.
     pub(crate) copies: Arc<Semaphore>,
     /// Domains of reply addresses that took no mail when they were last looked at.
@@ -142,6 +142,8 @@ pub enum AcceptError {
     NameRefused { name: String, reason: NameFault },
     #[error("the tenant has not confirmed {reply_to} yet, and may write to nobody else")]
     NotConfirmed { reply_to: EmailAddress },
+    #[error("the tenant cannot confirm {reply_to}: the letter to it came back")]
+    AskedInVain { reply_to: EmailAddress },
     /// Each recipient of bulk mail gets a copy.
     #[error("{recipients} copies of {size} bytes are too many, {most} are the most of that size")]
     BulkTooLarge {
@@ -192,7 +194,7 @@ impl Gate {
             directory: ports.directory,
             suppressions: ports.suppressions,
             unknown: UnknownQueue::default(),
-            telling: tokio::sync::Mutex::default(),
+            telling: Turns::default(),
             copies: Arc::new(Semaphore::new(COPIES_MOST / 1024)),
             doubtful: Mutex::default(),
             keys,
@@ -347,7 +349,8 @@ impl Gate {
     ) -> AcceptError {
         self.quotas.learn(caller.tenant.id, over, now);
         self.count_over_quota();
-        QuotaExceeded::new(&caller.tenant, over, recipients, now).into()
+        let of = (&*caller.tenant, &self.rules.identity.ramp);
+        QuotaExceeded::new(of, over, recipients, now).into()
     }
 
     pub(crate) fn count_over_quota(&self) {

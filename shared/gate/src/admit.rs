@@ -118,10 +118,10 @@ pub(crate) struct Rules {
     pub(crate) schedule_most: Duration,
 }
 
-/// Checks a submission of a tenant that was identified.
+/// Checks a submission of a tenant that was identified. `trust` says which reply addresses may
+/// stand in it.
 pub(crate) fn admit(
-    rules: &Rules,
-    roster: &Roster,
+    (rules, roster, trust): (&Rules, &Roster, Trust),
     tenant: Arc<Tenant>,
     order: Order,
     now: Timestamp,
@@ -140,7 +140,7 @@ pub(crate) fn admit(
         roster,
         tenant: &tenant,
         key: order.key.as_deref(),
-        trust: Trust::Confirmed,
+        trust,
     };
     may_write_to(&book, &recipients)?;
     let raw = postrider_message::legible(postrider_message::normalise(submission.raw))?;
@@ -194,8 +194,11 @@ fn may_write_to(book: &Book<'_>, recipients: &[EmailAddress]) -> Result<(), Acce
     if book.is_confirmed() || recipients.iter().all(is_own) {
         return Ok(());
     }
-    Err(AcceptError::NotConfirmed {
-        reply_to: own.clone(),
+    let reply_to = own.clone();
+    Err(if book.was_asked_in_vain() {
+        AcceptError::AskedInVain { reply_to }
+    } else {
+        AcceptError::NotConfirmed { reply_to }
     })
 }
 

@@ -2,6 +2,7 @@
 //! strangers because a stolen key made it must do so seldom: caps stand in the directory.
 
 mod colleagues;
+mod turns;
 mod waiting;
 
 use std::pin::Pin;
@@ -14,6 +15,7 @@ use postrider_model::{
 };
 use postrider_store::{AskCaps, Observed, StoreError};
 
+pub(crate) use turns::Turns;
 pub(crate) use waiting::{Unknown, UnknownQueue};
 
 use crate::accept::{AcceptError, Accepted, Gate};
@@ -24,7 +26,7 @@ use crate::letter::{self, Letter, LetterKind};
 use crate::link::ReplyToken;
 
 /// Between two letters to one mailbox that an operator asks for: whoever says it twice means it once.
-const AGAIN: Duration = Duration::from_mins(10);
+pub(crate) const AGAIN: Duration = Duration::from_mins(10);
 
 /// What became of the wish that an address be written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

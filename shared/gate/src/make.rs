@@ -1,8 +1,6 @@
 //! Making messages of submissions: what the client asked in the header, what its key says, whom
 //! mail does not go to; then admission and seal, on whatever thread there is time for it.
 
-use std::sync::Arc;
-
 use postrider_model::Timestamp;
 use postrider_runtime::apart;
 use postrider_store::NewMessage;
@@ -55,7 +53,7 @@ impl Gate {
         let mut left = COPIES_MOST;
         let mut orders = self.orders(caller, submission, &mut left, now)?;
         self.mark_suppressed(caller, &mut orders, now).await?;
-        self.tell_colleagues(caller, &orders).await;
+        self.tell_colleagues(caller, &orders, now).await;
         let room = self.room_for_copies(left).await?;
         let sealing = self.sealing(caller);
         let size = size + orders.len().saturating_sub(1) * SIGNATURE;
@@ -82,7 +80,7 @@ impl Gate {
         }
         for orders in orders.iter_mut().flatten() {
             self.mark_suppressed(caller, orders, now).await?;
-            self.tell_colleagues(caller, orders).await;
+            self.tell_colleagues(caller, orders, now).await;
         }
         let mut room = self.room_for_copies(left).await?;
         let sealing = self.sealing(caller);
@@ -123,9 +121,7 @@ impl crate::sealing::Sealing {
             room: None,
         };
         for mut order in orders {
-            if let Some(shared) = order.shared.take() {
-                order.submission.raw = Arc::unwrap_or_clone(shared);
-            }
+            order.take_shared();
             let sealed = self.seal(order, now)?;
             made.messages.push(sealed.message);
             // The copies of one submission name the same.
@@ -182,6 +178,7 @@ fn is_of_one(error: &AcceptError) -> bool {
         | AcceptError::UnknownReplyTo { .. }
         | AcceptError::NameRefused { .. }
         | AcceptError::NotConfirmed { .. }
+        | AcceptError::AskedInVain { .. }
         | AcceptError::BulkTooLarge { .. }
         | AcceptError::Message(_) => true,
         AcceptError::KeyOfOtherRequest

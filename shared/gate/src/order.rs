@@ -16,6 +16,7 @@ use crate::admit::{Submission, distinct};
 pub(crate) const COPIES_MOST: usize = 64 * 1024 * 1024;
 
 /// One message to be.
+#[derive(Clone)]
 pub(crate) struct Order {
     pub(crate) id: MessageId,
     /// The first of those that its submission was split into.
@@ -33,6 +34,13 @@ pub(crate) struct Order {
 impl Order {
     pub(crate) fn stream(&self) -> Stream {
         self.submission.stream.unwrap_or_default()
+    }
+
+    /// Gives it the message that several share, the last of them without a copy.
+    pub(crate) fn take_shared(&mut self) {
+        if let Some(shared) = self.shared.take() {
+            self.submission.raw = Arc::unwrap_or_clone(shared);
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use postrider_store::{OverQuota, Period, Quota};
 
 use crate::accept::Gate;
 use crate::config::IdentityConfig;
+use crate::ramp::RampConfig;
 use crate::reply::{Book, Trust};
 
 /// Above this many tenants those whose period has ended are dropped.
@@ -115,7 +116,8 @@ pub struct QuotaExceeded {
     pub used: u64,
     /// Of the message that was refused.
     pub recipients: usize,
-    /// More of those that count than the limit: it is refused at any time.
+    /// More of those that count than the limit, for a ramp than tomorrow's: waiting does not help,
+    /// it has to be split.
     pub never_fits: bool,
     /// Of first-time recipients: when it is as if nothing had been sent, at the latest. Of
     /// `Unconfirmed` nothing begins anew.
@@ -126,29 +128,41 @@ pub struct QuotaExceeded {
 
 impl QuotaExceeded {
     pub(crate) fn new(
-        tenant: &Tenant,
+        (tenant, ramp): (&Tenant, &RampConfig),
         over: &OverQuota,
         recipients: usize,
         now: Timestamp,
     ) -> Self {
         let resets_at = resets_at(over.period, now);
+        let by = QuotaOf::of(tenant, over);
+        let at_best = match by {
+            QuotaOf::Ramp => lower(tenant.limits.per_day, ramp.after_a_good_day(tenant)),
+            _ => over.limit,
+        };
         Self {
-            by: QuotaOf::of(tenant, over),
+            by,
             period: over.period,
             limit: over.limit,
             used: over.used,
             recipients,
-            never_fits: never_fits(over, recipients),
+            never_fits: never_fits(by, over, recipients, at_best),
             resets_at,
             retry_after: resets_at.since(now),
         }
     }
 }
 
-// A message that was split counts one by one: of those that come together nothing is told before.
-fn never_fits(over: &OverQuota, recipients: usize) -> bool {
-    let limit = u64::from(over.limit);
-    over.more > limit || over.used == 0 && recipients as u64 > limit
+// `at_best` is the limit that a later try finds; 0 is none.
+fn never_fits(by: QuotaOf, over: &OverQuota, recipients: usize, at_best: u32) -> bool {
+    let (recipients, limit) = (recipients as u64, u64::from(at_best));
+    match by {
+        // A matter of a button behind a link.
+        QuotaOf::Unconfirmed => false,
+        // Those it knows do not count. A message that was split counts one by one: of those that
+        // come together nothing is told before.
+        QuotaOf::NewRecipients => over.more > limit || over.used == 0 && recipients > limit,
+        QuotaOf::Plan | QuotaOf::Ramp | QuotaOf::Key => limit > 0 && recipients > limit,
+    }
 }
 
 fn word(period: Period) -> &'static str {
@@ -287,7 +301,22 @@ mod tests {
                 more,
                 ..over(Period::NewHour, 25, used)
             };
-            assert_eq!(never_fits(&over, recipients), want, "{over:?} {recipients}");
+            let never = never_fits(QuotaOf::NewRecipients, &over, recipients, 25);
+            assert_eq!(never, want, "{over:?} {recipients}");
+        }
+        for (by, recipients, at_best, want) in [
+            (QuotaOf::Plan, 11, 10, true),
+            (QuotaOf::Plan, 10, 10, false),
+            (QuotaOf::Key, 11, 10, true),
+            // It may send to twice as many tomorrow, or to as many as it likes.
+            (QuotaOf::Ramp, 11, 20, false),
+            (QuotaOf::Ramp, 21, 20, true),
+            (QuotaOf::Ramp, 21, 0, false),
+            (QuotaOf::Unconfirmed, 21, 20, false),
+        ] {
+            // Also where some of it is used up: waiting does not help then either.
+            let never = never_fits(by, &over(Period::Day, 10, 9), recipients, at_best);
+            assert_eq!(never, want, "{by:?} {recipients} {at_best}");
         }
     }
 

@@ -72,6 +72,15 @@ impl RampConfig {
             ..ramp
         }
     }
+
+    /// What the ramp allows tomorrow if today is a good day; 0 is no limit of the ramp's.
+    pub(crate) fn after_a_good_day(&self, tenant: &Tenant) -> u32 {
+        let good = Usage {
+            day: 1,
+            ..Usage::default()
+        };
+        self.next(tenant, &good, tenant.ramp.decided + 1).per_day
+    }
 }
 
 fn is_trouble(day: &Usage) -> bool {

@@ -1,9 +1,12 @@
 //! Reply addresses: which of those that a message names may stand in it. An address that nobody
 //! confirmed never leaves.
 
+use std::sync::Arc;
+
 use postrider_message::Received;
 use postrider_model::{
-    Credential, EmailAddress, Mailbox, ReplyStatus, Tenant, TenantId, Timestamp, UnknownReplyTo,
+    Credential, EmailAddress, Mailbox, ReplyAddress, ReplyStatus, Tenant, TenantId, Timestamp,
+    UnknownReplyTo,
 };
 use postrider_store::Roster;
 
@@ -164,8 +167,27 @@ impl Book<'_> {
 
     /// Whether the tenant as a whole is confirmed: its default address was, once.
     pub(crate) fn is_confirmed(&self) -> bool {
-        let standing = self.standing(&self.tenant.reply_to);
-        self.tenant.is_house || matches!(standing, Standing::Confirmed | Standing::Broken)
+        let known = self.default();
+        let once = |known: Arc<ReplyAddress>| match known.status {
+            ReplyStatus::Confirmed => true,
+            // It takes no mail any more; or never did.
+            ReplyStatus::Broken => known.confirmed_at.is_some(),
+            ReplyStatus::Unconfirmed | ReplyStatus::Refused => false,
+        };
+        self.tenant.is_house || known.is_some_and(once)
+    }
+
+    /// Whether the letter that asked the default address came back: nobody can confirm it.
+    pub(crate) fn was_asked_in_vain(&self) -> bool {
+        let known = self.default();
+        known.is_some_and(|known| {
+            known.status == ReplyStatus::Broken && known.confirmed_at.is_none()
+        })
+    }
+
+    fn default(&self) -> Option<Arc<ReplyAddress>> {
+        let (tenant, address) = (self.tenant.id, &self.tenant.reply_to);
+        self.roster.reply_address(tenant, address)
     }
 
     /// Whether a domain is the tenant's own to show in a name.

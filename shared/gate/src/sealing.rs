@@ -15,6 +15,7 @@ use crate::asking::Unknown;
 use crate::identity::Identity;
 use crate::order::Order;
 use crate::quota::{QuotaExceeded, Quotas};
+use crate::reply::Trust;
 use crate::seal::{Seal, seal};
 use crate::secret::MasterKey;
 use crate::signing::Signers;
@@ -55,7 +56,12 @@ impl Sealing {
     /// signature.
     pub(crate) fn seal(&self, order: Order, now: Timestamp) -> Result<Sealed, AcceptError> {
         let (tenant, begun) = (Arc::clone(&self.tenant), Instant::now());
-        let admitted = admit(&self.rules, &self.roster, tenant, order, now)?;
+        let admitted = admit(
+            (&self.rules, &self.roster, Trust::Confirmed),
+            tenant,
+            order,
+            now,
+        )?;
         self.has_quota(&admitted, now)?;
         let unknown = unknown_of(&admitted);
         let with = Seal {
@@ -72,11 +78,22 @@ impl Sealing {
         Ok(Sealed { message, unknown })
     }
 
+    /// Whether one would be admitted if whom it names at the tenant's own domain were told.
+    pub(crate) fn would_admit(&self, mut order: Order, now: Timestamp) -> bool {
+        order.take_shared();
+        let with = (&self.rules, &self.roster, Trust::WhoCanBeTold);
+        let admitted = admit(with, Arc::clone(&self.tenant), order, now);
+        admitted.is_ok_and(|admitted| self.has_quota(&admitted, now).is_ok())
+    }
+
     // As far as is known here: the commit decides.
     fn has_quota(&self, admitted: &Admitted, now: Timestamp) -> Result<(), QuotaExceeded> {
         let recipients = admitted.recipients.len();
         match self.quotas.used_up(self.tenant.id, admitted.quota, now) {
-            Some(over) => Err(QuotaExceeded::new(&self.tenant, &over, recipients, now)),
+            Some(over) => {
+                let of = (&*self.tenant, &self.rules.identity.ramp);
+                Err(QuotaExceeded::new(of, &over, recipients, now))
+            }
             None => Ok(()),
         }
     }

@@ -14,7 +14,7 @@ use postrider_store::{
 use tokio::time::MissedTickBehavior;
 
 use crate::accept::Gate;
-use crate::asking::Unknown;
+use crate::asking::{AGAIN, Unknown};
 
 /// Between two rounds.
 const ROUND: Duration = Duration::from_secs(2);
@@ -33,6 +33,8 @@ struct Seen {
     day: i64,
     /// A letter failed: the round is made again then, whatever was seen.
     again_at: Option<Timestamp>,
+    /// Somebody may have been told then of what is not yet used.
+    finish_at: Option<Timestamp>,
 }
 
 impl Gate {
@@ -89,6 +91,7 @@ impl Gate {
             generation: self.roster.generation(),
             day: now.day(),
             again_at: None,
+            finish_at: seen.finish_at.filter(|at| now < *at),
         };
         let waits = seen.again_at.is_some_and(|at| now < at);
         if waits || current == *seen || self.roster.house().is_none() {
@@ -98,7 +101,9 @@ impl Gate {
         for tenant in &directory.tenants {
             self.decide_ramp(tenant, current.day).await?;
         }
-        for unknown in never_asked(&directory) {
+        let (due, finish_at) = half_told(&directory, now);
+        current.finish_at = finish_at;
+        for unknown in never_asked(&directory).into_iter().chain(due) {
             if !self.write(&unknown).await {
                 current.again_at = Some(now.after(PAUSE));
             }
@@ -122,7 +127,11 @@ impl Gate {
         for one in list.unwrap_or_default() {
             if one.reason == SuppressionReason::HardBounce {
                 let of = self.directory.break_reply_address(&one.address).await?;
-                tracing::info!(tenants = of.len(), "a reply address takes no mail any more");
+                tracing::info!(
+                    address = %one.address,
+                    tenants = of.len(),
+                    "a reply address takes no mail: a letter of ours came back"
+                );
             }
             // Done with: whoever asks that address again gets another letter.
             let which = [Suppressed::Id(one.id)];
@@ -189,6 +198,26 @@ impl Gate {
         }
         Ok(())
     }
+}
+
+// At a tenant's own domain: entered, and its process died before it was noted that it was told.
+// The notice may be lost, so it is written again. First those that are due, then when the next is.
+fn half_told(directory: &DirectorySnapshot, now: Timestamp) -> (Vec<Unknown>, Option<Timestamp>) {
+    let entries = directory.reply_addresses.iter();
+    let open = entries.filter(|entry| {
+        entry.status == ReplyStatus::Unconfirmed
+            && entry.source == ReplySource::Domain
+            // For this very tenant, and not that another's letter is in its mailbox.
+            && entry.asked_at == Some(entry.created_at)
+    });
+    let (due, later): (Vec<_>, Vec<_>) =
+        open.partition(|entry| entry.created_at.after(AGAIN) <= now);
+    let due = due.into_iter().map(|entry| Unknown {
+        again: true,
+        ..Unknown::of_own_domain(entry.tenant, entry.address.clone())
+    });
+    let later = later.into_iter().map(|entry| entry.created_at.after(AGAIN));
+    (due.collect(), later.min())
 }
 
 // What an operator or a tenant entered waits for its first letter.

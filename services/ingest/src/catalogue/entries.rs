@@ -247,6 +247,9 @@ entries! {
     "PR-516" NEW_RECIPIENTS_OF_ONE [554 5 7 1] (422 "validation_error")
         "This account is new: {limit} recipients an hour it never wrote to before, and the message has more. Split it: send it to fewer at a time."
         "In an account's first week. Such a message does not fit at any time.";
+    "PR-517" QUOTA_OF_ONE [554 5 7 1] (422 "validation_error")
+        "{given} recipients are more than {quota} of {limit} allows at any time. Split it: send it to fewer at a time, or ask the service's operator for a higher limit."
+        "Waiting does not help: the limit is below what is sent at once.";
 
     // ---- identity and policy
     "PR-601" UNCONFIRMED [550 5 7 1] (403 "validation_error")
@@ -258,6 +261,9 @@ entries! {
     "PR-603" NAME_REFUSED [550 5 7 1] (422 "invalid_from_address")
         "The sender's name {name} may not be shown ({reason}): put the company's own name into its box."
         "Names with addresses, domains, invisible characters or protected brands mislead recipients.";
+    "PR-605" ASKED_IN_VAIN [550 5 7 1] (403 "validation_error")
+        "This account cannot be confirmed: the mail with the link came back from its reply address {address}. Have the service's operator correct the address."
+        "The address is misspelled, or took no mail then: `postrider reply ask` writes to it once more.";
 
     // ---- ours
     "PR-901" UNAVAILABLE [451 4 3 0] (503 "application_error")

@@ -63,6 +63,10 @@ pub(crate) fn accept_errors() -> Vec<AcceptError> {
         over(Period::Day, 10, 9, 2),
         over(Period::Month, 1_000, 1_000, 1),
         over(Period::Day, 10, 0, 11),
+        over(Period::Month, 10, 0, 11),
+        over_by(QuotaOf::Ramp, (Period::Day, 50, 0, 101)),
+        over_by(QuotaOf::Key, (Period::KeyDay, 20, 1, 21)),
+        over_by(QuotaOf::NewRecipients, (Period::NewHour, 25, 0, 26)),
         over_by(QuotaOf::Ramp, (Period::Day, 50, 50, 1)),
         over_by(QuotaOf::Key, (Period::KeyDay, 20, 20, 1)),
         over_by(QuotaOf::NewRecipients, (Period::NewHour, 25, 25, 1)),
@@ -88,6 +92,9 @@ pub(crate) fn accept_errors() -> Vec<AcceptError> {
         }),
         AcceptError::NotConfirmed {
             reply_to: EmailAddress::parse("joe@joesgarage.example").unwrap(),
+        },
+        AcceptError::AskedInVain {
+            reply_to: EmailAddress::parse("joe@joesgarag.example").unwrap(),
         },
         AcceptError::UnknownReplyTo {
             address: EmailAddress::parse("ann@advisors.example").unwrap(),

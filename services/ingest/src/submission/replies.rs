@@ -9,7 +9,7 @@ use postrider_model::SessionCode;
 use postrider_smtp::{Refusal, Reply};
 use postrider_store::{Period, StoreError};
 
-use crate::catalogue::{Entry, moment};
+use crate::catalogue::{Entry, limit_words, moment};
 use crate::submission::SmtpConfig;
 use crate::submission::crowd::Full;
 
@@ -174,6 +174,9 @@ pub(crate) fn of_accept(error: &AcceptError) -> Told {
         AcceptError::OverQuota(over) => of_quota(over),
         AcceptError::DeniedNow(denied) => of_denied(denied),
         AcceptError::NotConfirmed { .. } => plain(Entry::UNCONFIRMED),
+        AcceptError::AskedInVain { reply_to } => {
+            told(Entry::ASKED_IN_VAIN, &[("address", &reply_to.to_string())])
+        }
         AcceptError::UnknownReplyTo { address } => {
             told(Entry::REPLY_UNKNOWN, &[("address", &address.to_string())])
         }
@@ -204,9 +207,10 @@ fn of_message(error: &MessageError) -> Told {
 fn of_quota(over: &QuotaExceeded) -> Told {
     let entry = match (over.by, over.period) {
         (QuotaOf::Unconfirmed, _) => Entry::UNCONFIRMED,
+        (QuotaOf::NewRecipients, _) if over.never_fits => Entry::NEW_RECIPIENTS_OF_ONE,
+        _ if over.never_fits => Entry::QUOTA_OF_ONE,
         (QuotaOf::Key, _) => Entry::KEY_DAY,
         (QuotaOf::Ramp, _) => Entry::RAMP,
-        (QuotaOf::NewRecipients, _) if over.never_fits => Entry::NEW_RECIPIENTS_OF_ONE,
         (QuotaOf::NewRecipients, _) => Entry::NEW_RECIPIENTS,
         (QuotaOf::Plan, Period::Month) => Entry::MONTH,
         (QuotaOf::Plan, _) => Entry::DAY,
@@ -214,6 +218,7 @@ fn of_quota(over: &QuotaExceeded) -> Told {
     let (limit, used) = (over.limit.to_string(), over.used.to_string());
     let (given, at) = (over.recipients.to_string(), moment(over.resets_at));
     let values = [
+        ("quota", limit_words(over)),
         ("limit", limit.as_str()),
         ("used", used.as_str()),
         ("given", given.as_str()),

@@ -13,3 +13,4 @@ mod limits;
 mod names;
 mod once;
 mod replies;
+mod telling;

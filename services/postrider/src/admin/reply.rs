@@ -52,6 +52,10 @@ impl Office {
         let address = &known.address;
         match self.gate.ask_again(tenant.id, address).await? {
             AskOutcome::Asked => Ok(json!({"address": address, "status": "asked"})),
+            AskOutcome::Lately if known.status == ReplyStatus::Broken => bail!(
+                "{address} was written to less than ten minutes ago, for this tenant or another: ask again then. {}",
+                standing(known, &tenant)
+            ),
             AskOutcome::Lately => bail!(
                 "{address} was written to less than ten minutes ago, for this tenant or another: look whether that mail arrives, and ask again then"
             ),
@@ -128,6 +132,9 @@ fn standing(known: &ReplyAddress, tenant: &Tenant) -> String {
         }
         (ReplyStatus::Refused, _) => format!(
             "its owner has said that they do not know {slug}; if that was a mistake, `postrider reply confirm {slug} {address}`"
+        ),
+        (ReplyStatus::Broken, _) if known.confirmed_at.is_none() => format!(
+            "the mail that asks it came back: look at its spelling; if it is right and takes mail by now, `postrider reply ask {slug} {address}`"
         ),
         (ReplyStatus::Broken, _) => format!(
             "it took no mail when it was last tried; once it does, `postrider reply ask {slug} {address}`"

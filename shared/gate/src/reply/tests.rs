@@ -39,6 +39,7 @@ fn roster() -> Roster {
         ("asked@joesgarage.example", Unconfirmed),
         ("no@joesgarage.example", Refused),
         ("gone@joesgarage.example", Broken),
+        ("typo@elsewhere.example", Broken),
     ];
     let entry = |(at, (text, status)): (usize, &(&str, ReplyStatus))| ReplyAddress {
         id: ReplyAddressId::from_bytes([u8::try_from(at).unwrap(); 16]),
@@ -46,7 +47,7 @@ fn roster() -> Roster {
         address: address(text),
         status: *status,
         source: ReplySource::Operator,
-        confirmed_at: None,
+        confirmed_at: text.starts_with("gone").then(|| Timestamp::from_micros(0)),
         asked_at: Some(Timestamp::parse(ASKED).unwrap()),
         created_at: Timestamp::from_micros(0),
     };
@@ -271,6 +272,7 @@ fn a_tenant_is_confirmed_by_its_default_address() {
     for (reply_to, want) in [
         ("joe@joesgarage.example", true),
         ("gone@joesgarage.example", true),
+        ("typo@elsewhere.example", false),
         ("asked@elsewhere.example", false),
         ("no@joesgarage.example", false),
         ("x@elsewhere.example", false),
