@@ -199,6 +199,7 @@ fn known(limits: Limits) -> TenantDefaults {
         language: Language::default(),
         ramp: Ramp::PAST,
         is_confirmed: true,
+        ..TenantDefaults::default()
     }
 }
 

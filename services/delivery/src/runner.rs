@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use postrider_model::{RecipientId, TenantId, TenantStatus, Timestamp, WaitCause};
+use postrider_model::{RecipientId, TenantId, Timestamp, WaitCause};
 use postrider_runtime::Shutdown;
 use postrider_store::{Lease, News, QueueRow};
 use tokio::sync::mpsc;
@@ -175,8 +175,8 @@ impl Runner {
         while self.may_begin() {
             let roster = &self.shared.roster;
             let pace = |tenant: TenantId| match roster.tenant(tenant) {
-                Some(tenant) if tenant.status == TenantStatus::Active => Pace::At(tenant.limits),
-                // Suspended, or not there any more: nothing of it leaves.
+                Some(tenant) if roster.is_active(&tenant) => Pace::At(tenant.limits),
+                // Suspended, it or its vendor, or not there any more: nothing of it leaves.
                 _ => Pace::Stopped,
             };
             let Some(group) = self.memory.schedule.next(now, &pace) else {

@@ -139,6 +139,7 @@ pub(crate) fn limit_words(over: &QuotaExceeded) -> &'static str {
         (QuotaOf::Ramp, _) => "the new account's daily limit",
         (QuotaOf::NewRecipients, _) => "the new account's hourly limit",
         (QuotaOf::Unconfirmed, _) => "the unconfirmed account's limit",
+        (QuotaOf::Vendor, _) => "the vendor's daily volume",
     }
 }
 

@@ -157,7 +157,9 @@ impl HttpDoor {
                 | Denied::RevokedKey
                 | Denied::Expired { .. }
                 | Denied::WrongNetwork { .. }
-                | Denied::Suspended => None,
+                | Denied::SuspendedKey
+                | Denied::Suspended
+                | Denied::SuspendedVendor { .. } => None,
             };
             turned_away(refusal::of_denied(&denied), rate)
         })

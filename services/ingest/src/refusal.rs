@@ -137,7 +137,9 @@ fn of_quota(over: &QuotaExceeded) -> Problem {
         QuotaOf::Ramp => Entry::RAMP,
         QuotaOf::Key => Entry::KEY_DAY,
         QuotaOf::NewRecipients => Entry::NEW_RECIPIENTS,
+        QuotaOf::Vendor => Entry::VENDOR_DAY,
     };
+    let (vendor, contact) = vendor_of(over);
     let (limit, used) = (over.limit.to_string(), over.used.to_string());
     let (given, at) = (over.recipients.to_string(), moment(over.resets_at));
     let values = [
@@ -145,14 +147,28 @@ fn of_quota(over: &QuotaExceeded) -> Problem {
         ("used", &used),
         ("given", &given),
         ("at", &at),
+        ("vendor", &vendor),
+        ("contact", &contact),
     ];
     of_entry(&entry, &values).retry_after(seconds)
+}
+
+/// Whose volume is used up and whom to ask, where it is a vendor's.
+pub(crate) fn vendor_of(over: &QuotaExceeded) -> (String, String) {
+    let vendor = over.vendor.as_ref();
+    vendor.map_or_else(Default::default, |vendor| {
+        (vendor.name.clone(), vendor.whom_to_ask())
+    })
 }
 
 fn of_plan(over: &QuotaExceeded) -> Problem {
     let (name, daily, entry) = match over.period {
         Period::Month => ("monthly_quota_exceeded", "monthly", Entry::MONTH),
-        Period::Day | Period::KeyDay | Period::NewHour | Period::Unconfirmed => {
+        Period::Day
+        | Period::KeyDay
+        | Period::NewHour
+        | Period::Unconfirmed
+        | Period::VendorDay => {
             ("daily_quota_exceeded", "daily", Entry::DAY)
         }
     };
@@ -283,6 +299,12 @@ pub(crate) fn of_denied(denied: &Denied) -> Problem {
             of_entry(&Entry::OTHER_NETWORK, &[("ip", &from.to_string())])
         }
         Denied::Suspended => of_entry(&Entry::SUSPENDED, &[]),
+        Denied::SuspendedKey => of_entry(&Entry::KEY_SUSPENDED, &[]),
+        Denied::SuspendedVendor { vendor } => {
+            let contact = vendor.whom_to_ask();
+            let values = [("vendor", vendor.name.as_str()), ("contact", &contact)];
+            of_entry(&Entry::VENDOR_SUSPENDED, &values)
+        }
         Denied::RateLimited { rate, retry_after } => {
             let seconds = u32::try_from(retry_after.as_millis().div_ceil(1_000)).unwrap_or(LATER);
             let message = format!(

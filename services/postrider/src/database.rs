@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use postrider_store::{
-    Controls, Directory, Intake, Mail, Nodes, Queue, Sessions, Suppressions, Upkeep,
+    Audit, Controls, Directory, Intake, Mail, Nodes, Queue, Sessions, Suppressions, Upkeep, Vendors,
 };
 use postrider_store_postgres::{PostgresOptions, PostgresStore};
 use postrider_store_sqlite::{OpenError, SqliteOptions, SqliteStore, Synchronous};
@@ -109,6 +109,8 @@ pub(crate) struct Database {
     pub(crate) upkeep: Arc<dyn Upkeep>,
     pub(crate) sessions: Arc<dyn Sessions>,
     pub(crate) suppressions: Arc<dyn Suppressions>,
+    pub(crate) vendors: Arc<dyn Vendors>,
+    pub(crate) audit: Arc<dyn Audit>,
     store: Store,
 }
 
@@ -206,7 +208,7 @@ impl Database {
     fn of<S>(ports: &Arc<S>, store: Store) -> Self
     where
         S: Directory + Intake + Mail + Queue + Nodes + Controls + Upkeep,
-        S: Sessions + Suppressions + 'static,
+        S: Sessions + Suppressions + Vendors + Audit + 'static,
     {
         Self {
             directory: Arc::<S>::clone(ports),
@@ -218,6 +220,8 @@ impl Database {
             upkeep: Arc::<S>::clone(ports),
             sessions: Arc::<S>::clone(ports),
             suppressions: Arc::<S>::clone(ports),
+            vendors: Arc::<S>::clone(ports),
+            audit: Arc::<S>::clone(ports),
             store,
         }
     }

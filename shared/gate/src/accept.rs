@@ -10,7 +10,7 @@ use postrider_message::{MessageError, SignError};
 use postrider_model::{Domain, EmailAddress, MessageId, Timestamp};
 use postrider_runtime::{Clock, Rng};
 use postrider_store::{
-    Answer, ClaimScope, Committed, Directory, Intake, Mail, NewMessage, OverQuota, Roster,
+    Answer, ClaimScope, Committed, Directory, Intake, Mail, NewMessage, OverQuota, Period, Roster,
     StoreError, Suppressions,
 };
 use postrider_telemetry::Registry;
@@ -350,7 +350,13 @@ impl Gate {
         self.quotas.learn(caller.tenant.id, over, now);
         self.count_over_quota();
         let of = (&*caller.tenant, &self.rules.identity.ramp);
-        QuotaExceeded::new(of, over, recipients, now).into()
+        let is_vendor = over.period == Period::VendorDay;
+        let vendor = self.roster.vendor(caller.tenant.vendor);
+        let refused = QuotaExceeded::new(of, over, recipients, now);
+        AcceptError::from(QuotaExceeded {
+            vendor: vendor.filter(|_| is_vendor),
+            ..refused
+        })
     }
 
     pub(crate) fn count_over_quota(&self) {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_model::{
-    ApiToken, Credential, CredentialId, KeyStatus, Tenant, TenantId, TenantStatus, Timestamp,
+    ApiToken, Credential, CredentialId, CredentialStatus, Tenant, TenantId, TenantStatus,
+    Timestamp, Vendor,
 };
 use postrider_runtime::Clock;
 use postrider_store::Roster;
@@ -45,8 +46,13 @@ pub enum Denied {
     Expired { at: Timestamp },
     #[error("the key may not be used from {from}")]
     WrongNetwork { from: IpAddr },
+    #[error("the key is suspended")]
+    SuspendedKey,
     #[error("the tenant is suspended")]
     Suspended,
+    /// All tenants of its vendor are.
+    #[error("the tenant's vendor {} is suspended", vendor.slug)]
+    SuspendedVendor { vendor: Arc<Vendor> },
     #[error("too many requests in this second")]
     RateLimited {
         rate: RateState,
@@ -107,6 +113,16 @@ impl Access {
     }
 }
 
+impl Denied {
+    /// Whether somebody stopped it, and may let it go on: no fault of who calls.
+    pub fn is_suspension(&self) -> bool {
+        matches!(
+            self,
+            Self::SuspendedKey | Self::Suspended | Self::SuspendedVendor { .. }
+        )
+    }
+}
+
 /// The same caller, checked once more; with what the directory says of it now.
 pub(crate) fn renewed(roster: &Roster, caller: &Caller, now: Timestamp) -> Result<Caller, Denied> {
     let now = match &caller.key {
@@ -128,6 +144,10 @@ pub(crate) fn vouched(roster: &Roster, tenant: TenantId) -> Result<Caller, Denie
     if tenant.status == TenantStatus::Suspended {
         return Err(Denied::Suspended);
     }
+    let vendor = roster.vendor(tenant.vendor).ok_or(Denied::UnknownKey)?;
+    if !vendor.is_active() {
+        return Err(Denied::SuspendedVendor { vendor });
+    }
     Ok(Caller {
         tenant,
         credential: None,
@@ -137,8 +157,10 @@ pub(crate) fn vouched(roster: &Roster, tenant: TenantId) -> Result<Caller, Denie
 }
 
 fn standing(roster: &Roster, key: Arc<Credential>, now: Timestamp) -> Result<Caller, Denied> {
-    if key.status == KeyStatus::Revoked {
-        return Err(Denied::RevokedKey);
+    match key.status {
+        CredentialStatus::Active => {}
+        CredentialStatus::Suspended => return Err(Denied::SuspendedKey),
+        CredentialStatus::Revoked => return Err(Denied::RevokedKey),
     }
     if let Some(at) = key.expires_at.filter(|at| *at <= now) {
         return Err(Denied::Expired { at });

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use postrider_model::{
     EmailAddress, ReplyAddress, ReplyAddressId, ReplySource, ReplyStatus, Stream, Tenant, TenantId,
-    TenantStatus, Timestamp,
+    Timestamp,
 };
 use postrider_store::{AskCaps, Observed, StoreError};
 
@@ -80,7 +80,7 @@ impl Gate {
         let tenant = self.roster.tenant(unknown.tenant);
         let tenant = tenant.ok_or(AskError::NoTenant)?;
         let house = self.roster.house();
-        let Some(house) = house.filter(|house| house.status != TenantStatus::Suspended) else {
+        let Some(house) = house.filter(|house| self.roster.is_active(house)) else {
             return Ok(AskOutcome::NoHouse);
         };
         if let Some(outcome) = self.settled(&tenant, unknown) {
@@ -127,7 +127,7 @@ impl Gate {
 
     // What is known in memory saves the question to the directory.
     fn settled(&self, tenant: &Tenant, unknown: &Unknown) -> Option<AskOutcome> {
-        if tenant.status == TenantStatus::Suspended {
+        if !self.roster.is_active(tenant) {
             return Some(AskOutcome::Suspended);
         }
         // Mail to our own addresses goes to whom it is to be confirmed for.
@@ -167,6 +167,7 @@ impl Gate {
             source: unknown.source,
             confirmed_at: None,
             asked_at: None,
+            attested_by: None,
             created_at: now,
         };
         self.directory.observe_reply_address(seen, caps).await

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use postrider_message::{KeyError, generate_key};
 use postrider_model::{
     ApiToken, Credential, CredentialId, DkimAlgorithm, DkimKey, DkimKeyId, EmailAddress,
-    KeyDefaults, KeyKind, KeyStatus, Language, Limits, Network, Ramp, ReplyAddress, ReplyAddressId,
-    ReplySource, ReplyStatus, Tenant, TenantId, TenantStatus, Timestamp, UnknownReplyTo,
+    KeyDefaults, KeyKind, KeyStatus, Language, Licence, Limits, Network, Plan, Ramp, ReplyAddress,
+    ReplyAddressId, ReplySource, ReplyStatus, Tenant, TenantId, TenantStatus, Timestamp,
+    UnknownReplyTo, Vendor, VendorId,
 };
 use postrider_runtime::{Clock, Rng};
-use postrider_store::{Directory, NewTenant, StoreError};
+use postrider_store::{Directory, LICENCE, NewTenant, StoreError};
 
 use crate::identity::Service;
 use crate::password::{self, SmtpPassword};
@@ -36,6 +37,28 @@ pub struct TenantDefaults {
     /// Whether its reply address counts as confirmed; else it is asked, and the tenant may write
     /// to nobody else until it has answered.
     pub is_confirmed: bool,
+    /// Who vouches for it.
+    pub vendor: VendorId,
+    pub licence: Option<Licence>,
+    pub plan: Option<Plan>,
+    /// Who said in whose name that the reply address is its own, where that confirms it.
+    pub attested_by: Option<String>,
+}
+
+impl Default for TenantDefaults {
+    /// One of the operator's that nobody has confirmed, without limits.
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            language: Language::default(),
+            ramp: Ramp::PAST,
+            is_confirmed: false,
+            vendor: Vendor::OPERATOR,
+            licence: None,
+            plan: None,
+            attested_by: None,
+        }
+    }
 }
 
 /// What a new key is to be.
@@ -52,6 +75,8 @@ pub struct KeyWishes {
     pub defaults: KeyDefaults,
     pub unknown_reply_to: UnknownReplyTo,
     pub skips_duplicates: bool,
+    /// May send to the simulator alone.
+    pub is_test: bool,
 }
 
 impl Default for KeyWishes {
@@ -65,6 +90,7 @@ impl Default for KeyWishes {
             defaults: KeyDefaults::default(),
             unknown_reply_to: UnknownReplyTo::default(),
             skips_duplicates: true,
+            is_test: false,
         }
     }
 }
@@ -100,34 +126,53 @@ const HOUSE: &str = "postrider";
 const SLUG_TRIES: u32 = 8;
 
 impl Provision {
-    /// Adds a tenant with one reply address and one key.
+    /// Adds a tenant with one reply address and one key. `Taken` of `LICENCE` where its vendor has
+    /// one of that already.
     pub async fn tenant(
         &self,
         name: &str,
         reply_to: EmailAddress,
         defaults: TenantDefaults,
     ) -> Result<Provisioned, ProvisionError> {
-        let name = acceptable(name)?;
         let mut tries = 1;
         loop {
-            let slug = format!("{}-{}", slug(name), self.suffix());
-            let tenant = self.new_tenant(name, slug, &reply_to, &defaults)?;
-            let wishes = KeyWishes {
-                note: "first key".to_owned(),
-                ..KeyWishes::default()
-            };
-            let (credential, token) = self.new_credential(tenant.id, wishes);
-            let new = NewTenant {
-                reply_address: self.default_reply_address(&tenant, defaults.is_confirmed),
-                tenant: tenant.clone(),
-                credential: Some(credential),
-            };
+            let (new, token) = self.draft(name, &reply_to, &defaults)?;
+            let tenant = new.tenant.clone();
             match self.directory.add_tenant(new).await {
                 Ok(()) => return Ok(Provisioned { tenant, token }),
-                Err(StoreError::Taken { .. }) if tries < SLUG_TRIES => tries += 1,
+                Err(StoreError::Taken { what }) if what != LICENCE && tries < SLUG_TRIES => {
+                    tries += 1;
+                }
                 Err(fault) => return Err(fault.into()),
             }
         }
+    }
+
+    /// A tenant with one reply address and one key, not yet added: for many at once. Its slug may
+    /// be taken; then another draft has another.
+    pub fn draft(
+        &self,
+        name: &str,
+        reply_to: &EmailAddress,
+        defaults: &TenantDefaults,
+    ) -> Result<(NewTenant, ApiToken), ProvisionError> {
+        let name = acceptable(name)?;
+        let slug = format!("{}-{}", slug(name), self.suffix());
+        let tenant = self.new_tenant(name, slug, reply_to, defaults)?;
+        let wishes = KeyWishes {
+            note: "first key".to_owned(),
+            ..KeyWishes::default()
+        };
+        let (credential, token) = self.new_credential(tenant.id, wishes);
+        let new = NewTenant {
+            reply_address: ReplyAddress {
+                attested_by: defaults.attested_by.clone(),
+                ..self.default_reply_address(&tenant, defaults.is_confirmed)
+            },
+            tenant,
+            credential: Some(credential),
+        };
+        Ok((new, token))
     }
 
     /// Adds the tenant that Postrider writes its own mail as, with answers to `reply_to`. It has
@@ -138,10 +183,8 @@ impl Provision {
         reply_to: EmailAddress,
     ) -> Result<Tenant, ProvisionError> {
         let defaults = TenantDefaults {
-            limits: Limits::default(),
-            language: Language::default(),
-            ramp: Ramp::PAST,
             is_confirmed: true,
+            ..TenantDefaults::default()
         };
         let slug = HOUSE.to_owned();
         let tenant = self.new_tenant(acceptable(name)?, slug, &reply_to, &defaults)?;
@@ -249,12 +292,16 @@ impl Provision {
             from: from.map_err(|_| ProvisionError::BadName)?,
             slug,
             reply_to: reply_to.clone(),
+            next_reply_to: None,
             status: TenantStatus::Active,
             limits: defaults.limits,
             language: defaults.language,
             own_domain: false,
             ramp: defaults.ramp,
             is_house: false,
+            vendor: defaults.vendor,
+            licence: defaults.licence.clone(),
+            plan: defaults.plan.clone(),
             created_at: at,
         })
     }
@@ -283,6 +330,7 @@ impl Provision {
             defaults: wishes.defaults,
             unknown_reply_to: wishes.unknown_reply_to,
             skips_duplicates: wishes.skips_duplicates,
+            is_test: wishes.is_test,
             created_at: at,
             ..Credential::api(id, tenant, prefix, hash)
         }
@@ -312,6 +360,7 @@ impl Provision {
             source: ReplySource::Operator,
             confirmed_at: (status == ReplyStatus::Confirmed).then_some(at),
             asked_at: None,
+            attested_by: None,
             created_at: at,
         }
     }

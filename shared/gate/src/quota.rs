@@ -2,11 +2,12 @@
 //! what it refused is remembered, so that a tenant whose quota is used up costs no signatures.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use postrider_model::{Tenant, TenantId, Timestamp};
-use postrider_store::{OverQuota, Period, Quota};
+use postrider_model::{Tenant, TenantId, Timestamp, Vendor};
+use postrider_store::{OverQuota, Period, Quota, VendorQuota};
 
 use crate::accept::Gate;
 use crate::config::IdentityConfig;
@@ -34,7 +35,16 @@ pub(crate) fn of(book: &Book<'_>, config: &IdentityConfig, now: Timestamp) -> Qu
         key_per_day: book.key.map_or(0, |key| key.per_day),
         new_per_hour: config.ramp.new_per_hour(tenant, now),
         unconfirmed,
+        vendor: of_vendor(book),
     }
+}
+
+fn of_vendor(book: &Book<'_>) -> Option<VendorQuota> {
+    let vendor = book.roster.vendor(book.tenant.vendor)?;
+    (vendor.per_day > 0).then_some(VendorQuota {
+        vendor: vendor.id,
+        per_day: vendor.per_day,
+    })
 }
 
 // Of two limits the one that binds; 0 is none.
@@ -84,6 +94,8 @@ pub enum QuotaOf {
     NewRecipients,
     /// It has not confirmed its reply address.
     Unconfirmed,
+    /// All tenants of its vendor together.
+    Vendor,
 }
 
 impl QuotaOf {
@@ -97,19 +109,22 @@ impl QuotaOf {
             Period::Unconfirmed => Self::Unconfirmed,
             Period::KeyDay => Self::Key,
             Period::NewHour => Self::NewRecipients,
+            Period::VendorDay => Self::Vendor,
         }
     }
 }
 
 /// A refusal for want of quota. All numbers are recipients, after removing doubles; of
 /// `Unconfirmed` messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{used} of {limit} recipients of the {} are used up, {recipients} more are too many until {resets_at}",
     word(*period)
 )]
 pub struct QuotaExceeded {
     pub by: QuotaOf,
+    /// Whose volume it is, where it is a vendor's.
+    pub vendor: Option<Arc<Vendor>>,
     pub period: Period,
     pub limit: u32,
     /// Accepted in the period so far, of those that it counts.
@@ -141,6 +156,7 @@ impl QuotaExceeded {
         };
         Self {
             by,
+            vendor: None,
             period: over.period,
             limit: over.limit,
             used: over.used,
@@ -161,7 +177,9 @@ fn never_fits(by: QuotaOf, over: &OverQuota, recipients: usize, at_best: u32) ->
         // Those it knows do not count. A message that was split counts one by one: of those that
         // come together nothing is told before.
         QuotaOf::NewRecipients => over.more > limit || over.used == 0 && recipients > limit,
-        QuotaOf::Plan | QuotaOf::Ramp | QuotaOf::Key => limit > 0 && recipients > limit,
+        QuotaOf::Plan | QuotaOf::Ramp | QuotaOf::Key | QuotaOf::Vendor => {
+            limit > 0 && recipients > limit
+        }
     }
 }
 
@@ -172,13 +190,14 @@ fn word(period: Period) -> &'static str {
         Period::KeyDay => "day under this key",
         Period::NewHour => "hour that were not written to before",
         Period::Unconfirmed => "time before the reply address is confirmed",
+        Period::VendorDay => "day of all tenants of the vendor",
     }
 }
 
 /// When a quota begins anew.
 fn resets_at(period: Period, now: Timestamp) -> Timestamp {
     match period {
-        Period::Day | Period::KeyDay | Period::Unconfirmed => now.next_day(),
+        Period::Day | Period::KeyDay | Period::Unconfirmed | Period::VendorDay => now.next_day(),
         Period::Month => now.next_month(),
         Period::NewHour => now.after(Duration::from_hours(1)),
     }
@@ -206,8 +225,12 @@ struct Counted {
 impl Quotas {
     /// Remembers a refusal of the commit.
     pub(crate) fn learn(&self, tenant: TenantId, over: &OverQuota, now: Timestamp) {
-        // A key's day is another's to use, and an hour passes by itself.
-        if matches!(over.period, Period::KeyDay | Period::NewHour) {
+        // A key's or a vendor's day is others' to use, and an hour passes by itself.
+        let others = matches!(
+            over.period,
+            Period::KeyDay | Period::NewHour | Period::VendorDay
+        );
+        if others {
             return;
         }
         let counted = Counted {
@@ -226,7 +249,7 @@ impl Quotas {
             Period::Day => used.day = counted,
             Period::Month => used.month = counted,
             Period::Unconfirmed => used.unconfirmed = counted,
-            Period::KeyDay | Period::NewHour => {}
+            Period::KeyDay | Period::NewHour | Period::VendorDay => {}
         }
     }
 

@@ -7,6 +7,17 @@ use crate::{CredentialId, EmailAddress, Network, Stream, Tag, TenantId, Timestam
 
 words!(
     /// Whether a key opens the doors.
+    CredentialStatus {
+        Active = "active",
+        /// It opens none until it is resumed.
+        Suspended = "suspended",
+        /// It opens none any more.
+        Revoked = "revoked",
+    }
+);
+
+words!(
+    /// Whether a key signs, or what is signed with it counts.
     KeyStatus {
         Active = "active",
         Revoked = "revoked",
@@ -65,7 +76,7 @@ pub struct Credential {
     /// SHA-256 of the whole token, in its canonical form.
     pub hash: [u8; 32],
     pub note: String,
-    pub status: KeyStatus,
+    pub status: CredentialStatus,
     /// Where it may be used from; empty is anywhere.
     pub networks: Vec<Network>,
     /// Quota: recipients accepted under it per UTC day, 0 is none. See `Quota::key_per_day`.
@@ -76,6 +87,8 @@ pub struct Credential {
     pub unknown_reply_to: UnknownReplyTo,
     /// Whether the same message again, over SMTP within 15 minutes, is taken for a repetition.
     pub skips_duplicates: bool,
+    /// Whether it may send to the simulator alone.
+    pub is_test: bool,
     pub created_at: Timestamp,
 }
 
@@ -90,13 +103,14 @@ impl Credential {
             prefix,
             hash,
             note: String::new(),
-            status: KeyStatus::Active,
+            status: CredentialStatus::Active,
             networks: Vec::new(),
             per_day: 0,
             expires_at: None,
             defaults: KeyDefaults::default(),
             unknown_reply_to: UnknownReplyTo::Replace,
             skips_duplicates: true,
+            is_test: false,
             created_at: Timestamp::from_micros(0),
         }
     }

@@ -1,7 +1,10 @@
 //! Who may send: tenants and their reply addresses; and the service's signing keys.
 
 use crate::state::words;
-use crate::{DkimKeyId, Domain, EmailAddress, KeyStatus, ReplyAddressId, TenantId, Timestamp};
+use crate::{
+    DkimKeyId, Domain, EmailAddress, KeyStatus, Licence, Plan, ReplyAddressId, TenantId, Timestamp,
+    VendorId,
+};
 
 words!(
     /// Whether a tenant may send.
@@ -115,6 +118,8 @@ pub struct Tenant {
     pub from: EmailAddress,
     /// Where replies go when the message names no confirmed address.
     pub reply_to: EmailAddress,
+    /// What `reply_to` becomes once it is confirmed: another was wished that is not yet.
+    pub next_reply_to: Option<EmailAddress>,
     pub status: TenantStatus,
     pub limits: Limits,
     pub language: Language,
@@ -123,6 +128,11 @@ pub struct Tenant {
     pub ramp: Ramp,
     /// The one tenant that Postrider writes its own mail as; outside quotas and ramps.
     pub is_house: bool,
+    /// Who vouches for it.
+    pub vendor: VendorId,
+    /// Its vendor's own id of it.
+    pub licence: Option<Licence>,
+    pub plan: Option<Plan>,
     pub created_at: Timestamp,
 }
 
@@ -137,6 +147,9 @@ pub struct ReplyAddress {
     pub confirmed_at: Option<Timestamp>,
     /// When we last wrote to it to have it confirmed, for whichever tenant, as far as was seen.
     pub asked_at: Option<Timestamp>,
+    /// Who said in whose name that it is the tenant's, where that confirmed it: `vendor acme by
+    /// cli`.
+    pub attested_by: Option<String>,
     pub created_at: Timestamp,
 }
 

@@ -29,7 +29,7 @@ macro_rules! id {
             }
 
             /// From the 16 bytes a database keeps.
-            pub fn from_bytes(bytes: [u8; 16]) -> Self {
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(Uuid::from_bytes(bytes))
             }
 
@@ -80,6 +80,10 @@ id!(
     TenantId
 );
 id!(
+    /// One vendor: who vouches for tenants.
+    VendorId
+);
+id!(
     /// One accepted message; the id that the client was told.
     MessageId
 );
@@ -110,6 +114,14 @@ id!(
 id!(
     /// One verb of an operator about the queue.
     ControlId
+);
+id!(
+    /// One token of the admin API.
+    AdminTokenId
+);
+id!(
+    /// One entry of the audit.
+    AuditId
 );
 
 #[cfg(test)]

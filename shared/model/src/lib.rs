@@ -18,10 +18,13 @@ mod session;
 mod state;
 mod suppression;
 mod time;
+mod vendor;
 mod waits;
 
 pub use address::{AddressError, EmailAddress, Mailbox};
-pub use credential::{Credential, KeyDefaults, KeyKind, KeyStatus, UnknownReplyTo};
+pub use credential::{
+    Credential, CredentialStatus, KeyDefaults, KeyKind, KeyStatus, UnknownReplyTo,
+};
 pub use directory::{
     DkimAlgorithm, DkimKey, Language, Limits, Ramp, ReplyAddress, ReplySource, ReplyStatus, Tenant,
     TenantStatus,
@@ -29,8 +32,8 @@ pub use directory::{
 pub use domain::{Domain, DomainError};
 pub use event::{Event, EventKind, MxHost, TlsFacts};
 pub use id::{
-    ControlId, CredentialId, DkimKeyId, IdError, MessageId, NodeId, RecipientId, ReplyAddressId,
-    SuppressionId, TenantId,
+    AdminTokenId, AuditId, ControlId, CredentialId, DkimKeyId, IdError, MessageId, NodeId,
+    RecipientId, ReplyAddressId, SuppressionId, TenantId, VendorId,
 };
 pub use key::{ApiToken, IdempotencyKey, KeyError};
 pub use mail::{Attachment, Stream, Tag};
@@ -40,4 +43,7 @@ pub use session::{Session, SessionCode, SessionCodeError, SessionLine, SessionTl
 pub use state::{RecipientState, UnknownWord, WaitCause};
 pub use suppression::{Suppression, SuppressionReason};
 pub use time::{Timestamp, TimestampError};
+pub use vendor::{
+    AdminRole, AdminToken, AuditEntry, LabelError, Licence, Plan, Vendor, VendorKey, VendorStatus,
+};
 pub use waits::Waits;

@@ -3,11 +3,12 @@
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use postrider_model::{
-    Credential, CredentialId, DkimKey, DkimKeyId, EmailAddress, Limits, Ramp, ReplyAddress,
-    ReplyStatus, TenantId, TenantStatus, Timestamp,
+    Credential, CredentialId, CredentialStatus, DkimKey, DkimKeyId, EmailAddress, Limits, Ramp,
+    ReplyAddress, ReplyStatus, TenantId, TenantStatus, Timestamp,
 };
 use postrider_store::{
-    AskCaps, Directory, DirectorySnapshot, NewTenant, Observed, StoreError, TenantChange,
+    AskCaps, Directory, DirectorySnapshot, Imported, NewTenant, Observed, StoreError, TenantChange,
+    TenantImport, TenantUpdate,
 };
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
@@ -15,7 +16,7 @@ use uuid::Uuid;
 use crate::fault::Fault;
 use crate::rows::{Id as _, Place};
 use crate::store::bounded;
-use crate::{PostgresStore, credentials, reply_addresses, tenants};
+use crate::{PostgresStore, credentials, reply_addresses, tenants, updates};
 
 #[async_trait]
 impl Directory for PostgresStore {
@@ -39,6 +40,20 @@ impl Directory for PostgresStore {
     async fn add_tenant(&self, new: NewTenant) -> Result<(), StoreError> {
         self.change(move |connection| Box::pin(async move { tenants::add(connection, &new).await }))
             .await
+    }
+
+    async fn import(&self, tenants: Vec<TenantImport>) -> Result<Vec<Imported>, StoreError> {
+        self.alone(move |connection| {
+            Box::pin(async move { updates::import(connection, &tenants).await })
+        })
+        .await
+    }
+
+    async fn update_tenant(&self, update: TenantUpdate) -> Result<(), StoreError> {
+        self.change(move |connection| {
+            Box::pin(async move { updates::update_tenant(connection, &update).await })
+        })
+        .await
     }
 
     async fn set_status(&self, tenant: TenantId, status: TenantStatus) -> Result<(), StoreError> {
@@ -176,6 +191,20 @@ impl Directory for PostgresStore {
         .await
     }
 
+    async fn attest_reply_address(
+        &self,
+        tenant: TenantId,
+        address: &EmailAddress,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (folded, by) = (address.folded(), by.to_owned());
+        self.change(move |connection| {
+            Box::pin(async move { updates::attest(connection, (tenant, &folded), &by, at).await })
+        })
+        .await
+    }
+
     async fn add_credential(&self, credential: Credential) -> Result<(), StoreError> {
         self.change(move |connection| {
             Box::pin(async move {
@@ -189,6 +218,18 @@ impl Directory for PostgresStore {
     async fn change_credential(&self, credential: Credential) -> Result<(), StoreError> {
         self.change(move |connection| {
             Box::pin(async move { credentials::change(connection, &credential).await })
+        })
+        .await
+    }
+
+    async fn set_credential_status(
+        &self,
+        tenant: TenantId,
+        id: CredentialId,
+        status: CredentialStatus,
+    ) -> Result<(), StoreError> {
+        self.change(move |connection| {
+            Box::pin(async move { credentials::set_status(connection, (tenant, id), status).await })
         })
         .await
     }
@@ -241,7 +282,7 @@ impl Directory for PostgresStore {
 
 impl PostgresStore {
     /// Runs a verb and raises the generation, both or none.
-    async fn change<F>(&self, verb: F) -> Result<(), StoreError>
+    pub(crate) async fn change<F>(&self, verb: F) -> Result<(), StoreError>
     where
         F: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<(), Fault>>
             + Send

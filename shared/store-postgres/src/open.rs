@@ -41,7 +41,8 @@ const IDLE_TIMEOUT: &str = "30s";
 const EMPTY: &str = "SET lock_timeout = '10s'; SET statement_timeout = 0;
 DROP TABLE IF EXISTS newcomers, sessions, suppressions, contacts, asked, key_usage, acknowledgements, controls,
     bucket_levels, shards, nodes, usage, idempotency, events, queue, recipients, bodies, message_tags, messages, generation, dkim_keys, credentials,
-    reply_addresses, names, tenants, _sqlx_migrations";
+    reply_addresses, names, tenants, vendor_usage, vendor_keys, admin_tokens, audit, vendors,
+    _sqlx_migrations";
 
 /// How the store is run.
 #[derive(Clone)]

@@ -2,7 +2,7 @@
 //! by the upkeep, a bounded number of rows at a time; what somebody else holds is passed over.
 
 use postrider_model::{TenantId, Timestamp};
-use postrider_store::{NOTE_LIFE, Removed, SESSION_LIFE};
+use postrider_store::{AUDIT_LIFE, NOTE_LIFE, Removed, SESSION_LIFE};
 use sqlx::PgConnection;
 
 use crate::fault::Fault;
@@ -18,7 +18,7 @@ pub(crate) async fn remove(
     now: Timestamp,
 ) -> Result<Removed, Fault> {
     let noted = now.before(NOTE_LIFE);
-    // Indexes sessions_started, suppressions_until, contacts_at, asked_at.
+    // Indexes sessions_started, suppressions_until, contacts_at, asked_at, audit_at.
     Ok(Removed {
         sessions: up_to(
             connection,
@@ -52,6 +52,14 @@ pub(crate) async fn remove(
                 ROWS_MOST,
             )
             .await?,
+        audit: up_to(
+            connection,
+            "DELETE FROM audit WHERE id IN (SELECT id FROM audit
+                 WHERE at <= $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+            now.before(AUDIT_LIFE),
+            ROWS_MOST,
+        )
+        .await?,
         ..Removed::default()
     })
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::fault::Fault;
 use crate::rows::{Id as _, Place};
+use crate::volumes::{self, Volumes};
 use crate::{contacts, newcomers};
 
 /// A tenant's day.
@@ -32,9 +33,9 @@ pub(crate) async fn lock(
     // Index tenants (primary key). Against other commits of these tenants, not against readers.
     sqlx::query("SELECT 1 FROM tenants WHERE id = ANY($1) ORDER BY id FOR NO KEY UPDATE")
         .bind(ids.into_iter().collect::<Vec<_>>())
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
-    Ok(())
+    volumes::lock(connection, messages).await
 }
 
 /// Of the messages at these places, those that their tenant's quota does not allow.
@@ -58,6 +59,7 @@ pub(crate) async fn check(
     let asked: Vec<&NewMessage> = open.iter().map(|(_, message)| *message).collect();
     let mut used = used(connection, &limited).await?;
     let mut keys = keys_used(connection, &asked).await?;
+    let mut volumes = Volumes::read(connection, &asked).await?;
     let mut contacts = contacts::read(connection, &asked).await?;
     let mut newcomers = newcomers::read(connection, &asked).await?;
     let mut over = HashMap::new();
@@ -66,6 +68,7 @@ pub(crate) async fn check(
         let found = exceeded(message, count, &used)
             .or_else(|| key_exceeded(message, count, &keys))
             .or_else(|| newcomer_exceeded(message, &newcomers))
+            .or_else(|| volumes.exceeded(message, count))
             // The last to be asked: it counts at once.
             .or_else(|| contacts.count(message).err());
         if let Some(found) = found {
@@ -75,6 +78,7 @@ pub(crate) async fn check(
         if message.quota.unconfirmed > 0 {
             *newcomers.entry(message.tenant.uuid()).or_default() += 1;
         }
+        volumes.count(message, count);
         let day = (message.tenant.uuid(), message.accepted_at.day());
         *used.entry(day).or_default() += count;
         if let Some(key) = key_day(message) {
@@ -188,6 +192,7 @@ pub(crate) async fn note(
 ) -> Result<(), Fault> {
     contacts::note(connection, messages).await?;
     newcomers::note(connection, messages).await?;
+    volumes::note(connection, messages).await?;
     let keys = KeyColumns::of(messages);
     if keys.day.is_empty() {
         return Ok(());

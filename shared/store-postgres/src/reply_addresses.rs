@@ -9,7 +9,7 @@ use crate::directory::{found, raise_generation, taken};
 use crate::fault::Fault;
 use crate::rows::{Id as _, Place};
 use crate::snapshot::ReplyAddressRow;
-use crate::{quota, tenants};
+use crate::{quota, tenants, updates};
 
 /// Writes an address down that a tenant's mail names, and decides who asks it. The tenant is locked:
 /// what is read of it here stands until it is written.
@@ -69,7 +69,7 @@ fn wants_asking(address: &ReplyAddress, is_new: bool) -> bool {
     }
 }
 
-async fn find(
+pub(crate) async fn find(
     connection: &mut PgConnection,
     tenant: TenantId,
     folded: &str,
@@ -195,7 +195,7 @@ pub(crate) async fn set_status(
     if status == ReplyStatus::Refused && was != ReplyStatus::Refused {
         quota::count_complaints(connection, tenant, &[at]).await?;
     }
-    Ok(())
+    updates::became(connection, (tenant, folded), status).await
 }
 
 /// What the owner of an address answers; gives the status that stands.
@@ -241,8 +241,8 @@ pub(crate) async fn insert(
 ) -> Result<(), Fault> {
     sqlx::query(
         "INSERT INTO reply_addresses (id, tenant, address, folded, status, source, confirmed_at,
-             asked_at, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+             asked_at, created_at, attested_by)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(address.id.uuid())
     .bind(address.tenant.uuid())
@@ -253,6 +253,7 @@ pub(crate) async fn insert(
     .bind(address.confirmed_at.map(Timestamp::as_micros))
     .bind(address.asked_at.map(Timestamp::as_micros))
     .bind(address.created_at.as_micros())
+    .bind(&address.attested_by)
     .execute(connection)
     .await
     .map_err(taken("reply address"))?;
@@ -280,6 +281,7 @@ pub(crate) async fn remove(
             "it is the tenant's default reply address".to_owned(),
         ));
     }
+    updates::removed(connection, tenant, folded).await?;
     // Index reply_addresses_tenant.
     let changed = sqlx::query("DELETE FROM reply_addresses WHERE tenant = $1 AND folded = $2")
         .bind(tenant.uuid())

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::str::FromStr;
 
 use postrider_model::{
-    ControlId, CredentialId, DkimKeyId, Domain, EmailAddress, EnhancedCode, MessageId, NodeId,
-    RecipientId, Reply, ReplyAddressId, SuppressionId, TenantId,
+    AdminTokenId, AuditId, ControlId, CredentialId, DkimKeyId, Domain, EmailAddress, EnhancedCode,
+    MessageId, NodeId, RecipientId, Reply, ReplyAddressId, SuppressionId, TenantId, VendorId,
 };
 use uuid::Uuid;
 
@@ -40,7 +40,10 @@ ids!(
     DkimKeyId,
     NodeId,
     ControlId,
-    SuppressionId
+    SuppressionId,
+    VendorId,
+    AdminTokenId,
+    AuditId
 );
 
 pub(crate) fn uuids<I: Id>(ids: &[I]) -> Vec<Uuid> {
@@ -99,6 +102,16 @@ impl Place {
         text: &str,
     ) -> Result<T, Fault> {
         self.cell(column, serde_json::from_str(text))
+    }
+
+    /// A cell that may be NULL.
+    pub(crate) fn given<T, E>(
+        self,
+        column: &'static str,
+        text: Option<&str>,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, Fault> {
+        text.map(|text| self.cell(column, parse(text))).transpose()
     }
 
     pub(crate) fn reply(self, cells: ReplyCells) -> Result<Option<Reply>, Fault> {

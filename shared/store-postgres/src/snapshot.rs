@@ -1,9 +1,9 @@
 //! The whole directory as of one moment, read.
 
 use postrider_model::{
-    Credential, CredentialId, DkimAlgorithm, DkimKey, DkimKeyId, KeyKind, KeyStatus, Language,
-    Limits, Ramp, ReplyAddress, ReplyAddressId, ReplySource, ReplyStatus, Tenant, TenantId,
-    TenantStatus, Timestamp, UnknownReplyTo,
+    Credential, CredentialId, CredentialStatus, DkimAlgorithm, DkimKey, DkimKeyId, EmailAddress,
+    KeyKind, KeyStatus, Language, Licence, Limits, Plan, Ramp, ReplyAddress, ReplyAddressId,
+    ReplySource, ReplyStatus, Tenant, TenantId, TenantStatus, Timestamp, UnknownReplyTo, VendorId,
 };
 use postrider_store::DirectorySnapshot;
 use sqlx::PgConnection;
@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::directory::generation;
 use crate::fault::Fault;
 use crate::rows::{Id as _, Place};
+use crate::vendors::{AdminTokenRow, VendorKeyRow, VendorRow};
 use crate::{PostgresStore, transaction};
 
 impl PostgresStore {
@@ -44,8 +45,20 @@ async fn read(snapshot: &mut PgConnection) -> Result<DirectorySnapshot, Fault> {
     let keys: Vec<DkimKeyRow> = sqlx::query_as("SELECT * FROM dkim_keys ORDER BY id")
         .fetch_all(&mut *snapshot)
         .await?;
+    let vendors: Vec<VendorRow> = sqlx::query_as("SELECT * FROM vendors ORDER BY id")
+        .fetch_all(&mut *snapshot)
+        .await?;
+    let vendor_keys: Vec<VendorKeyRow> = sqlx::query_as("SELECT * FROM vendor_keys ORDER BY kid")
+        .fetch_all(&mut *snapshot)
+        .await?;
+    let tokens: Vec<AdminTokenRow> = sqlx::query_as("SELECT * FROM admin_tokens ORDER BY id")
+        .fetch_all(&mut *snapshot)
+        .await?;
     Ok(DirectorySnapshot {
         generation: generation(value)?,
+        vendors: all(vendors)?,
+        vendor_keys: all(vendor_keys)?,
+        admin_tokens: all(tokens)?,
         tenants: all(tenants)?,
         reply_addresses: all(addresses)?,
         credentials: all(credentials)?,
@@ -53,12 +66,12 @@ async fn read(snapshot: &mut PgConnection) -> Result<DirectorySnapshot, Fault> {
     })
 }
 
-fn all<R, T: TryFrom<R, Error = Fault>>(rows: Vec<R>) -> Result<Vec<T>, Fault> {
+pub(crate) fn all<R, T: TryFrom<R, Error = Fault>>(rows: Vec<R>) -> Result<Vec<T>, Fault> {
     rows.into_iter().map(T::try_from).collect()
 }
 
 #[derive(sqlx::FromRow)]
-struct TenantRow {
+pub(crate) struct TenantRow {
     id: Uuid,
     name: String,
     slug: String,
@@ -78,6 +91,10 @@ struct TenantRow {
     ramp_per_day: i64,
     ramp_decided: i64,
     is_house: bool,
+    vendor: Uuid,
+    licence: Option<String>,
+    plan: Option<String>,
+    next_reply_to: Option<String>,
     created_at: i64,
 }
 
@@ -95,6 +112,11 @@ impl TryFrom<TenantRow> for Tenant {
             slug: row.slug,
             from: place.address("from_address", &row.from_address)?,
             reply_to: place.address("reply_to", &row.reply_to)?,
+            next_reply_to: place.given(
+                "next_reply_to",
+                row.next_reply_to.as_deref(),
+                EmailAddress::parse,
+            )?,
             status: place.cell("status", TenantStatus::parse(&row.status))?,
             limits: Limits {
                 requests_per_second: place
@@ -114,6 +136,9 @@ impl TryFrom<TenantRow> for Tenant {
                 decided: row.ramp_decided,
             },
             is_house: row.is_house,
+            vendor: VendorId::of(row.vendor),
+            licence: place.given("licence", row.licence.as_deref(), Licence::parse)?,
+            plan: place.given("plan", row.plan.as_deref(), Plan::parse)?,
             created_at: Timestamp::from_micros(row.created_at),
         })
     }
@@ -128,6 +153,7 @@ pub(crate) struct ReplyAddressRow {
     source: String,
     confirmed_at: Option<i64>,
     asked_at: Option<i64>,
+    attested_by: Option<String>,
     created_at: i64,
 }
 
@@ -147,6 +173,7 @@ impl TryFrom<ReplyAddressRow> for ReplyAddress {
             source: place.cell("source", ReplySource::parse(&row.source))?,
             confirmed_at: row.confirmed_at.map(Timestamp::from_micros),
             asked_at: row.asked_at.map(Timestamp::from_micros),
+            attested_by: row.attested_by,
             created_at: Timestamp::from_micros(row.created_at),
         })
     }
@@ -168,6 +195,7 @@ struct CredentialRow {
     defaults: String,
     unknown_reply_to: String,
     skips_duplicates: bool,
+    is_test: bool,
     created_at: i64,
 }
 
@@ -187,7 +215,7 @@ impl TryFrom<CredentialRow> for Credential {
             prefix: row.prefix,
             hash: place.hash("hash", &row.hash)?,
             note: row.note,
-            status: place.cell("status", KeyStatus::parse(&row.status))?,
+            status: place.cell("status", CredentialStatus::parse(&row.status))?,
             networks: place.json("networks", &row.networks)?,
             per_day: place.number("per_day", row.per_day)?,
             expires_at: row.expires_at.map(Timestamp::from_micros),
@@ -197,6 +225,7 @@ impl TryFrom<CredentialRow> for Credential {
                 UnknownReplyTo::parse(&row.unknown_reply_to),
             )?,
             skips_duplicates: row.skips_duplicates,
+            is_test: row.is_test,
             created_at: Timestamp::from_micros(row.created_at),
         })
     }

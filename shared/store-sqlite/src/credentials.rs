@@ -1,6 +1,6 @@
 //! Keys, written inside a verb's transaction.
 
-use postrider_model::{Credential, Timestamp};
+use postrider_model::{Credential, CredentialId, CredentialStatus, TenantId, Timestamp};
 use sqlx::SqliteConnection;
 
 use crate::directory::{found, taken};
@@ -14,8 +14,8 @@ pub(crate) async fn insert(
     sqlx::query(
         "INSERT INTO credentials (id, tenant, kind, user_name, prefix, hash, note, status,
              networks, per_day, expires_at, defaults, unknown_reply_to, skips_duplicates,
-             created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+             is_test, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
     )
     .bind(credential.id.as_bytes().as_slice())
     .bind(credential.tenant.as_bytes().as_slice())
@@ -31,6 +31,7 @@ pub(crate) async fn insert(
     .bind(json(&credential.defaults)?)
     .bind(credential.unknown_reply_to.as_str())
     .bind(credential.skips_duplicates)
+    .bind(credential.is_test)
     .bind(credential.created_at.as_micros())
     .execute(connection)
     .await
@@ -58,6 +59,35 @@ pub(crate) async fn change(
     .bind(json(&credential.defaults)?)
     .bind(credential.unknown_reply_to.as_str())
     .bind(credential.skips_duplicates)
+    .execute(connection)
+    .await?;
+    found(changed.rows_affected(), "key")
+}
+
+/// Closes a key for a while, or opens it again; a revoked one stays closed.
+pub(crate) async fn set_status(
+    connection: &mut SqliteConnection,
+    (tenant, id): (TenantId, CredentialId),
+    status: CredentialStatus,
+) -> Result<(), Fault> {
+    // Index credentials (primary key).
+    let was: Option<String> =
+        sqlx::query_scalar("SELECT status FROM credentials WHERE tenant = ?1 AND id = ?2")
+            .bind(tenant.as_bytes().as_slice())
+            .bind(id.as_bytes().as_slice())
+            .fetch_optional(&mut *connection)
+            .await?;
+    let was = was.ok_or(Fault::NotFound("key"))?;
+    if was == CredentialStatus::Revoked.as_str() {
+        return Err(Fault::Rejected("the key is revoked, for good".to_owned()));
+    }
+    // Index credentials (primary key).
+    let changed = sqlx::query(
+        "UPDATE credentials SET status = ?3 WHERE tenant = ?1 AND id = ?2 AND status <> 'revoked'",
+    )
+    .bind(tenant.as_bytes().as_slice())
+    .bind(id.as_bytes().as_slice())
+    .bind(status.as_str())
     .execute(connection)
     .await?;
     found(changed.rows_affected(), "key")

@@ -13,6 +13,7 @@ use crate::contacts::{self, Contacts};
 use crate::fault::Fault;
 use crate::newcomers;
 use crate::rows::{Place, json};
+use crate::volumes::{self, Volumes};
 
 /// What tenants have used as a batch is taken in, message by message: by (tenant, day), by (tenant,
 /// first day of the month), by key and day, and whom they had written to. Only of those that have
@@ -22,6 +23,7 @@ pub(crate) struct Meter {
     days: HashMap<(TenantId, i64), u64>,
     months: HashMap<(TenantId, i64), u64>,
     keys: HashMap<KeyDay, u64>,
+    volumes: Volumes,
     contacts: Contacts,
     /// Messages, not recipients.
     newcomers: HashMap<TenantId, u64>,
@@ -67,6 +69,7 @@ impl Meter {
             }
         }
         meter.keys = keys_used(connection, messages).await?;
+        meter.volumes = Volumes::read(connection, messages).await?;
         meter.contacts = contacts::read(connection, messages).await?;
         meter.newcomers = newcomers::read(connection, messages).await?;
         if keys.is_empty() {
@@ -117,8 +120,10 @@ impl Meter {
         if let Some(used) = &newcomer {
             within(Period::Unconfirmed, quota.unconfirmed, **used, 1)?;
         }
+        self.volumes.allow(message)?;
         // The last to be asked: it counts at once.
         self.contacts.count(message)?;
+        self.volumes.count(message);
         if let Some(used) = newcomer {
             *used += 1;
         }
@@ -202,6 +207,7 @@ pub(crate) async fn note(
 ) -> Result<(), Fault> {
     contacts::note(connection, messages).await?;
     newcomers::note(connection, messages).await?;
+    volumes::note(connection, messages).await?;
     let keys = keys(messages);
     if keys.is_empty() {
         return Ok(());

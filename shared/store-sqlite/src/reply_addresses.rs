@@ -8,7 +8,7 @@ use crate::directory::{found, raise_generation, taken};
 use crate::fault::Fault;
 use crate::rows::Place;
 use crate::snapshot::ReplyAddressRow;
-use crate::{quota, tenants};
+use crate::{quota, tenants, updates};
 
 /// Writes an address down that a tenant's mail names, and decides who asks it. With one writer all
 /// that is read here stands until it is written.
@@ -68,7 +68,7 @@ fn wants_asking(address: &ReplyAddress, is_new: bool) -> bool {
     }
 }
 
-async fn find(
+pub(crate) async fn find(
     connection: &mut SqliteConnection,
     tenant: TenantId,
     folded: &str,
@@ -199,7 +199,7 @@ pub(crate) async fn set_status(
     if status == ReplyStatus::Refused && was != ReplyStatus::Refused {
         quota::count_complaints(connection, tenant, &[at]).await?;
     }
-    Ok(())
+    updates::became(connection, (tenant, folded), status).await
 }
 
 /// What the owner of an address answers; gives the status that stands.
@@ -252,8 +252,8 @@ pub(crate) async fn insert(
 ) -> Result<(), Fault> {
     sqlx::query(
         "INSERT INTO reply_addresses (id, tenant, address, folded, status, source, confirmed_at,
-             asked_at, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+             asked_at, created_at, attested_by)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )
     .bind(address.id.as_bytes().as_slice())
     .bind(address.tenant.as_bytes().as_slice())
@@ -264,6 +264,7 @@ pub(crate) async fn insert(
     .bind(address.confirmed_at.map(Timestamp::as_micros))
     .bind(address.asked_at.map(Timestamp::as_micros))
     .bind(address.created_at.as_micros())
+    .bind(&address.attested_by)
     .execute(connection)
     .await
     .map_err(taken("reply address"))?;
@@ -291,6 +292,7 @@ pub(crate) async fn remove(
             "it is the tenant's default reply address".to_owned(),
         ));
     }
+    updates::removed(connection, tenant, folded).await?;
     // Index reply_addresses_tenant.
     let changed = sqlx::query("DELETE FROM reply_addresses WHERE tenant = ?1 AND folded = ?2")
         .bind(tenant.as_bytes().as_slice())

@@ -69,6 +69,16 @@ impl Place<'_> {
         self.cell(column, serde_json::from_str(text))
     }
 
+    /// A cell that may be NULL.
+    pub(crate) fn given<T, E>(
+        self,
+        column: &'static str,
+        text: Option<&str>,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, Fault> {
+        text.map(|text| self.cell(column, parse(text))).transpose()
+    }
+
     pub(crate) fn reply(self, cells: ReplyCells) -> Result<Option<Reply>, Fault> {
         let Some(code) = cells.code else {
             return Ok(None);

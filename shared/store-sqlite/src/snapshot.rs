@@ -1,8 +1,9 @@
 //! The whole directory as of one moment, read.
 
 use postrider_model::{
-    Credential, DkimAlgorithm, DkimKey, KeyKind, KeyStatus, Language, Limits, Ramp, ReplyAddress,
-    ReplySource, ReplyStatus, Tenant, TenantStatus, Timestamp, UnknownReplyTo,
+    Credential, CredentialStatus, DkimAlgorithm, DkimKey, EmailAddress, KeyKind, KeyStatus,
+    Language, Licence, Limits, Plan, Ramp, ReplyAddress, ReplySource, ReplyStatus, Tenant,
+    TenantStatus, Timestamp, UnknownReplyTo,
 };
 use postrider_store::DirectorySnapshot;
 use sqlx::SqlitePool;
@@ -10,6 +11,7 @@ use sqlx::SqlitePool;
 use crate::directory::generation;
 use crate::fault::Fault;
 use crate::rows::Place;
+use crate::vendors::{AdminTokenRow, VendorKeyRow, VendorRow};
 
 pub(crate) async fn read(readers: &SqlitePool) -> Result<DirectorySnapshot, Fault> {
     let mut snapshot = readers.begin().await?;
@@ -30,8 +32,20 @@ pub(crate) async fn read(readers: &SqlitePool) -> Result<DirectorySnapshot, Faul
     let keys: Vec<DkimKeyRow> = sqlx::query_as("SELECT * FROM dkim_keys ORDER BY id")
         .fetch_all(&mut *snapshot)
         .await?;
+    let vendors: Vec<VendorRow> = sqlx::query_as("SELECT * FROM vendors ORDER BY id")
+        .fetch_all(&mut *snapshot)
+        .await?;
+    let vendor_keys: Vec<VendorKeyRow> = sqlx::query_as("SELECT * FROM vendor_keys ORDER BY kid")
+        .fetch_all(&mut *snapshot)
+        .await?;
+    let tokens: Vec<AdminTokenRow> = sqlx::query_as("SELECT * FROM admin_tokens ORDER BY id")
+        .fetch_all(&mut *snapshot)
+        .await?;
     Ok(DirectorySnapshot {
         generation: generation(value)?,
+        vendors: all(vendors)?,
+        vendor_keys: all(vendor_keys)?,
+        admin_tokens: all(tokens)?,
         tenants: all(tenants)?,
         reply_addresses: all(addresses)?,
         credentials: all(credentials)?,
@@ -39,12 +53,12 @@ pub(crate) async fn read(readers: &SqlitePool) -> Result<DirectorySnapshot, Faul
     })
 }
 
-fn all<R, T: TryFrom<R, Error = Fault>>(rows: Vec<R>) -> Result<Vec<T>, Fault> {
+pub(crate) fn all<R, T: TryFrom<R, Error = Fault>>(rows: Vec<R>) -> Result<Vec<T>, Fault> {
     rows.into_iter().map(T::try_from).collect()
 }
 
 #[derive(sqlx::FromRow)]
-struct TenantRow {
+pub(crate) struct TenantRow {
     id: Vec<u8>,
     name: String,
     slug: String,
@@ -64,6 +78,10 @@ struct TenantRow {
     ramp_per_day: i64,
     ramp_decided: i64,
     is_house: bool,
+    vendor: Vec<u8>,
+    licence: Option<String>,
+    plan: Option<String>,
+    next_reply_to: Option<String>,
     created_at: i64,
 }
 
@@ -81,6 +99,11 @@ impl TryFrom<TenantRow> for Tenant {
             slug: row.slug,
             from: place.address("from_address", &row.from_address)?,
             reply_to: place.address("reply_to", &row.reply_to)?,
+            next_reply_to: place.given(
+                "next_reply_to",
+                row.next_reply_to.as_deref(),
+                EmailAddress::parse,
+            )?,
             status: place.cell("status", TenantStatus::parse(&row.status))?,
             limits: Limits {
                 requests_per_second: place
@@ -100,6 +123,9 @@ impl TryFrom<TenantRow> for Tenant {
                 decided: row.ramp_decided,
             },
             is_house: row.is_house,
+            vendor: place.id("vendor", &row.vendor)?,
+            licence: place.given("licence", row.licence.as_deref(), Licence::parse)?,
+            plan: place.given("plan", row.plan.as_deref(), Plan::parse)?,
             created_at: Timestamp::from_micros(row.created_at),
         })
     }
@@ -114,6 +140,7 @@ pub(crate) struct ReplyAddressRow {
     source: String,
     confirmed_at: Option<i64>,
     asked_at: Option<i64>,
+    attested_by: Option<String>,
     created_at: i64,
 }
 
@@ -133,6 +160,7 @@ impl TryFrom<ReplyAddressRow> for ReplyAddress {
             source: place.cell("source", ReplySource::parse(&row.source))?,
             confirmed_at: row.confirmed_at.map(Timestamp::from_micros),
             asked_at: row.asked_at.map(Timestamp::from_micros),
+            attested_by: row.attested_by,
             created_at: Timestamp::from_micros(row.created_at),
         })
     }
@@ -154,6 +182,7 @@ struct CredentialRow {
     defaults: String,
     unknown_reply_to: String,
     skips_duplicates: bool,
+    is_test: bool,
     created_at: i64,
 }
 
@@ -173,7 +202,7 @@ impl TryFrom<CredentialRow> for Credential {
             prefix: row.prefix,
             hash: place.hash("hash", &row.hash)?,
             note: row.note,
-            status: place.cell("status", KeyStatus::parse(&row.status))?,
+            status: place.cell("status", CredentialStatus::parse(&row.status))?,
             networks: place.json("networks", &row.networks)?,
             per_day: place.number("per_day", row.per_day)?,
             expires_at: row.expires_at.map(Timestamp::from_micros),
@@ -183,6 +212,7 @@ impl TryFrom<CredentialRow> for Credential {
                 UnknownReplyTo::parse(&row.unknown_reply_to),
             )?,
             skips_duplicates: row.skips_duplicates,
+            is_test: row.is_test,
             created_at: Timestamp::from_micros(row.created_at),
         })
     }

@@ -1,12 +1,12 @@
 //! Tenants, written inside a verb's transaction.
 
-use postrider_model::{Language, Limits, Ramp, Tenant, TenantId};
-use postrider_store::{NewTenant, TenantChange};
+use postrider_model::{EmailAddress, Language, Licence, Limits, Plan, Ramp, Tenant, TenantId};
+use postrider_store::{LICENCE, NewTenant, TenantChange};
 use sqlx::SqliteConnection;
 
 use crate::directory::{found, raise_generation, taken};
 use crate::fault::Fault;
-use crate::{credentials, reply_addresses};
+use crate::{credentials, reply_addresses, vendors};
 
 pub(crate) async fn is_there(
     connection: &mut SqliteConnection,
@@ -22,6 +22,7 @@ pub(crate) async fn is_there(
 
 pub(crate) async fn add(connection: &mut SqliteConnection, new: &NewTenant) -> Result<(), Fault> {
     let tenant = &new.tenant;
+    vendors::is_there(connection, tenant.vendor).await?;
     take_name(connection, "slug", &tenant.slug, "slug").await?;
     take_name(connection, "from", &tenant.from.folded(), "From address").await?;
     insert(connection, tenant).await?;
@@ -53,9 +54,9 @@ async fn insert(connection: &mut SqliteConnection, tenant: &Tenant) -> Result<()
         "INSERT INTO tenants (id, name, slug, from_address, reply_to, status,
              requests_per_second, per_minute, burst, bulk_per_minute, connections, per_day,
              per_month, language, own_domain, ramp_since, ramp_per_day, ramp_decided, is_house,
-             created_at)
+             created_at, vendor, licence, plan, next_reply_to)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-             ?19, ?20)",
+             ?19, ?20, ?21, ?22, ?23, ?24)",
     )
     .bind(tenant.id.as_bytes().as_slice())
     .bind(&tenant.name)
@@ -77,10 +78,21 @@ async fn insert(connection: &mut SqliteConnection, tenant: &Tenant) -> Result<()
     .bind(tenant.ramp.decided)
     .bind(tenant.is_house)
     .bind(tenant.created_at.as_micros())
+    .bind(tenant.vendor.as_bytes().as_slice())
+    .bind(tenant.licence.as_ref().map(Licence::as_str))
+    .bind(tenant.plan.as_ref().map(Plan::as_str))
+    .bind(tenant.next_reply_to.as_ref().map(EmailAddress::to_string))
     .execute(connection)
     .await
-    .map_err(taken("tenant"))?;
+    .map_err(taken_tenant)?;
     Ok(())
+}
+
+fn taken_tenant(error: sqlx::Error) -> Fault {
+    let is_licence = error
+        .as_database_error()
+        .is_some_and(|error| error.message().contains("tenants.licence"));
+    taken(if is_licence { LICENCE } else { "tenant" })(error)
 }
 
 pub(crate) async fn set_limits(

@@ -33,6 +33,7 @@ pub mod sessions;
 pub mod settle;
 pub mod suppressions;
 pub mod upkeep;
+pub mod vendors;
 pub mod verbs;
 pub mod waits;
 pub mod withheld;
@@ -40,7 +41,9 @@ pub mod withheld;
 use std::any::Any;
 use std::sync::Arc;
 
-use crate::{Controls, Directory, Intake, Mail, Nodes, Queue, Sessions, Suppressions, Upkeep};
+use crate::{
+    Audit, Controls, Directory, Intake, Mail, Nodes, Queue, Sessions, Suppressions, Upkeep, Vendors,
+};
 
 /// All ports of one store.
 pub struct Ports {
@@ -53,6 +56,8 @@ pub struct Ports {
     pub controls: Arc<dyn Controls>,
     pub suppressions: Arc<dyn Suppressions>,
     pub sessions: Arc<dyn Sessions>,
+    pub vendors: Arc<dyn Vendors>,
+    pub audit: Arc<dyn Audit>,
     /// What has to live as long as the store: a folder, a server.
     pub keep: Box<dyn Any + Send + Sync>,
 }
@@ -62,7 +67,7 @@ impl Ports {
     pub fn of<S>(store: S, keep: impl Any + Send + Sync) -> Self
     where
         S: Intake + Mail + Queue + Directory + Upkeep + Nodes + Controls,
-        S: Suppressions + Sessions + 'static,
+        S: Suppressions + Sessions + Vendors + Audit + 'static,
     {
         let store = Arc::new(store);
         Self {
@@ -74,7 +79,9 @@ impl Ports {
             nodes: store.clone(),
             controls: store.clone(),
             suppressions: store.clone(),
-            sessions: store,
+            sessions: store.clone(),
+            vendors: store.clone(),
+            audit: store,
             keep: Box::new(keep),
         }
     }
@@ -213,7 +220,21 @@ macro_rules! conformance_tests {
                 signing_keys_are_added_all_or_none,
                 a_tenant_gets_the_limits_it_is_given,
                 a_roster_shows_what_was_there_when_its_refresh_began;
+            vendors: the_operator_is_a_vendor_from_the_start,
+                a_vendor_comes_back_as_it_was_added_and_changed,
+                nothing_of_a_vendor_is_there_twice_or_without_it,
+                a_roster_knows_whose_vendor_is_suspended,
+                a_licence_is_one_tenants_of_its_vendor,
+                tenants_are_read_a_page_at_a_time,
+                a_vendors_volume_is_counted_over_all_its_tenants,
+                a_vendors_volume_is_exact_under_fifty_commits_at_once,
+                another_default_reply_address_waits_for_its_confirmation,
+                an_address_that_is_attested_is_confirmed_and_says_by_whom,
+                an_import_adds_and_changes_many_at_once,
+                the_audit_is_read_newest_first,
+                the_audit_is_kept_for_its_life;
             keys: a_key_comes_back_as_it_was_added,
+                a_suspended_key_is_resumed_and_a_revoked_one_stays,
                 a_key_is_changed_and_keeps_its_secret,
                 a_message_knows_the_key_it_came_with,
                 the_quota_of_a_key_is_exact_and_its_own,

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use postrider_model::{
-    Credential, CredentialId, DkimKey, DkimKeyId, EmailAddress, Language, Limits, Ramp,
-    ReplyAddress, ReplyStatus, Tenant, TenantId, TenantStatus, Timestamp,
+    AdminToken, Credential, CredentialId, CredentialStatus, DkimKey, DkimKeyId, EmailAddress,
+    Language, Limits, Plan, Ramp, ReplyAddress, ReplyStatus, Tenant, TenantId, TenantStatus,
+    Timestamp, Vendor, VendorKey,
 };
 
 use crate::StoreError;
@@ -20,8 +21,17 @@ pub trait Directory: Send + Sync {
     async fn snapshot(&self) -> Result<DirectorySnapshot, StoreError>;
 
     /// Adds a tenant with its first reply address and key. `Taken` where its From address or
-    /// slug was ever used, or where it is to be the house and there is one.
+    /// slug was ever used, where its vendor has one with this licence (`LICENCE`), or where it is
+    /// to be the house and there is one. `NotFound` without its vendor.
     async fn add_tenant(&self, new: NewTenant) -> Result<(), StoreError>;
+
+    /// Adds and changes many, all in one transaction: at most a thousand. What became of each, in
+    /// their order; an error, `Taken` of a licence among them, leaves nothing.
+    async fn import(&self, tenants: Vec<TenantImport>) -> Result<Vec<Imported>, StoreError>;
+
+    /// Changes what a tenant's vendor says of it. `NotFound` where it is not there; `Rejected`
+    /// where the owner of the reply address said that it has nothing to do with the tenant.
+    async fn update_tenant(&self, update: TenantUpdate) -> Result<(), StoreError>;
 
     /// Opens or closes both doors and the queue for a tenant.
     async fn set_status(&self, tenant: TenantId, status: TenantStatus) -> Result<(), StoreError>;
@@ -63,8 +73,9 @@ pub trait Directory: Send + Sync {
         at: Timestamp,
     ) -> Result<(), StoreError>;
 
-    /// Gives a reply address another status. With `Confirmed` its `confirmed_at` is `at`; with
-    /// `Refused` a complaint is counted against the tenant on that day, once.
+    /// Gives a reply address another status. With `Confirmed` its `confirmed_at` is `at`, and it
+    /// becomes the tenant's default where that was waited for; with `Refused` a complaint is
+    /// counted against the tenant on that day, once.
     async fn set_reply_status(
         &self,
         tenant: TenantId,
@@ -98,12 +109,30 @@ pub trait Directory: Send + Sync {
         address: &EmailAddress,
     ) -> Result<(), StoreError>;
 
+    /// Confirms a reply address because somebody vouches for it: `by` says who, in whose name.
+    /// `Rejected` where its owner said that it has nothing to do with the tenant.
+    async fn attest_reply_address(
+        &self,
+        tenant: TenantId,
+        address: &EmailAddress,
+        by: &str,
+        at: Timestamp,
+    ) -> Result<(), StoreError>;
+
     /// Adds a key to a tenant.
     async fn add_credential(&self, credential: Credential) -> Result<(), StoreError>;
 
     /// Gives a key the note, networks, quota, end, defaults and manners of `credential`, which
     /// has its id and tenant; nothing else of it changes.
     async fn change_credential(&self, credential: Credential) -> Result<(), StoreError>;
+
+    /// Closes a key for a while, or opens it again. `Rejected` where it is revoked.
+    async fn set_credential_status(
+        &self,
+        tenant: TenantId,
+        id: CredentialId,
+        status: CredentialStatus,
+    ) -> Result<(), StoreError>;
 
     /// Closes a key for good.
     async fn revoke_credential(&self, tenant: TenantId, id: CredentialId)
@@ -124,6 +153,41 @@ pub struct NewTenant {
     pub reply_address: ReplyAddress,
     /// Its first key; the house has none.
     pub credential: Option<Credential>,
+}
+
+/// What `StoreError::Taken` says where a vendor has a tenant of this licence already.
+pub const LICENCE: &str = "licence";
+
+/// A tenant as its vendor has it: one line of an import.
+#[derive(Clone, Debug)]
+pub enum TenantImport {
+    Add(Box<NewTenant>),
+    Update(Box<TenantUpdate>),
+}
+
+/// What became of one line of an import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Imported {
+    Done,
+    /// Its slug or From address was used before: another is to be tried.
+    NameTaken,
+    /// The tenant to change is not there (any more).
+    NotFound,
+    /// Who has its reply address said that the tenant is not theirs.
+    Refused,
+}
+
+/// What is to be different with a tenant, as its vendor says; `None` leaves it.
+#[derive(Clone, Debug)]
+pub struct TenantUpdate {
+    pub tenant: TenantId,
+    pub name: Option<String>,
+    pub language: Option<Language>,
+    pub plan: Option<Plan>,
+    /// Another default reply address, entered where the tenant has it not. It is the default at
+    /// once where it is confirmed, or the one before is not; else as soon as it is. With an
+    /// `attested_by` it is confirmed by this.
+    pub reply_to: Option<ReplyAddress>,
 }
 
 /// What is to be different with a tenant; `None` leaves it.
@@ -155,6 +219,9 @@ pub struct Observed {
 #[derive(Clone, Debug, Default)]
 pub struct DirectorySnapshot {
     pub generation: u64,
+    pub vendors: Vec<Vendor>,
+    pub vendor_keys: Vec<VendorKey>,
+    pub admin_tokens: Vec<AdminToken>,
     pub tenants: Vec<Tenant>,
     pub reply_addresses: Vec<ReplyAddress>,
     pub credentials: Vec<Credential>,

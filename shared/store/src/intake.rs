@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use postrider_model::{
     Attachment, CredentialId, EmailAddress, Event, IdempotencyKey, MessageId, RecipientId,
-    SessionCode, Stream, Tag, TenantId, Timestamp,
+    SessionCode, Stream, Tag, TenantId, Timestamp, VendorId,
 };
 
 use crate::StoreError;
@@ -94,6 +94,16 @@ pub struct Quota {
     /// Messages of a tenant that has not confirmed its reply address, over all time. Counted with
     /// messages that have this alone.
     pub unconfirmed: u32,
+    /// Over all tenants of its vendor. Counted only with messages that have this.
+    pub vendor: Option<VendorQuota>,
+}
+
+/// How many recipients all tenants of a vendor together may have accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VendorQuota {
+    pub vendor: VendorId,
+    /// Per UTC day; never 0.
+    pub per_day: u32,
 }
 
 /// The quota that a message would have broken.
@@ -113,7 +123,7 @@ impl OverQuota {
     #[must_use]
     pub fn without(self, before: &[&NewMessage], message: &NewMessage) -> Self {
         let period = |at: Timestamp| match self.period {
-            Period::Day | Period::KeyDay => at.day(),
+            Period::Day | Period::KeyDay | Period::VendorDay => at.day(),
             Period::Month => at.month_begin(),
             Period::NewHour | Period::Unconfirmed => 0,
         };
@@ -148,6 +158,8 @@ pub enum Period {
     NewHour,
     /// `Quota::unconfirmed`: for good.
     Unconfirmed,
+    /// `Quota::vendor`.
+    VendorDay,
 }
 
 /// What `commit` did.

@@ -20,16 +20,20 @@ mod sessions;
 mod shard;
 mod suppressions;
 mod upkeep;
+mod vendors;
 
 pub use controls::{
     Acknowledged, Control, ControlVerb, Controls, Enacted, HeldMessage, NewControl, Scope,
 };
-pub use directory::{AskCaps, Directory, DirectorySnapshot, NewTenant, Observed, TenantChange};
+pub use directory::{
+    AskCaps, Directory, DirectorySnapshot, Imported, LICENCE, NewTenant, Observed, TenantChange,
+    TenantImport, TenantUpdate,
+};
 pub use error::StoreError;
 pub use fresh::Fresh;
 pub use intake::{
     Answer, Claim, ClaimScope, Committed, Intake, NewMessage, NewRecipient, OverQuota, Period,
-    Quota, Rescheduled, Rescheduling, Resealed, Summary,
+    Quota, Rescheduled, Rescheduling, Resealed, Summary, VendorQuota,
 };
 pub use mail::{
     Cancelled, ListedEmail, Listing, Mail, MailFilter, MailPage, Note, PageStart, StoredEmail,
@@ -46,4 +50,5 @@ pub use shard::{Epoch, Lease, Shard};
 pub use suppressions::{
     Suppressed, SuppressionFilter, SuppressionList, SuppressionPage, SuppressionStart, Suppressions,
 };
-pub use upkeep::{NOTE_LIFE, Removed, SESSION_LIFE, Upkeep};
+pub use upkeep::{AUDIT_LIFE, NOTE_LIFE, Removed, SESSION_LIFE, Upkeep};
+pub use vendors::{Audit, AuditFilter, Vendors};

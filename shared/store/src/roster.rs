@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use postrider_model::{
-    Credential, DkimKey, Domain, EmailAddress, KeyStatus, ReplyAddress, ReplySource, ReplyStatus,
-    Tenant, TenantId,
+    AdminToken, Credential, DkimKey, Domain, EmailAddress, KeyStatus, ReplyAddress, ReplySource,
+    ReplyStatus, Tenant, TenantId, TenantStatus, Vendor, VendorId, VendorKey,
 };
 
 use tokio::sync::Mutex;
@@ -25,6 +25,9 @@ pub struct Roster {
 #[derive(Default)]
 struct Index {
     generation: u64,
+    vendors: HashMap<VendorId, Arc<Vendor>>,
+    vendor_keys: HashMap<String, Arc<VendorKey>>,
+    admin_tokens: HashMap<[u8; 32], Arc<AdminToken>>,
     tenants: HashMap<TenantId, Arc<Tenant>>,
     credentials: HashMap<[u8; 32], Arc<Credential>>,
     house: Option<Arc<Tenant>>,
@@ -70,6 +73,27 @@ impl Roster {
 
     pub fn tenant(&self, id: TenantId) -> Option<Arc<Tenant>> {
         self.index.load().tenants.get(&id).cloned()
+    }
+
+    /// Whether mail of a tenant may be accepted and may leave: neither it nor its vendor is
+    /// suspended.
+    pub fn is_active(&self, tenant: &Tenant) -> bool {
+        let vendor = self.vendor(tenant.vendor);
+        tenant.status == TenantStatus::Active && vendor.is_some_and(|vendor| vendor.is_active())
+    }
+
+    pub fn vendor(&self, id: VendorId) -> Option<Arc<Vendor>> {
+        self.index.load().vendors.get(&id).cloned()
+    }
+
+    /// The vendor's key of this `kid`, revoked ones included.
+    pub fn vendor_key(&self, kid: &str) -> Option<Arc<VendorKey>> {
+        self.index.load().vendor_keys.get(kid).cloned()
+    }
+
+    /// The token of the admin API that has this SHA-256, ended and revoked ones included.
+    pub fn admin_token(&self, hash: &[u8; 32]) -> Option<Arc<AdminToken>> {
+        self.index.load().admin_tokens.get(hash).cloned()
     }
 
     /// The credential whose token has this SHA-256, revoked ones included.
@@ -137,13 +161,12 @@ impl Index {
         dkim_keys.sort_by_key(|key| key.id);
         Self {
             generation: snapshot.generation,
+            vendors: keyed(snapshot.vendors, |vendor| vendor.id),
+            vendor_keys: keyed(snapshot.vendor_keys, |key| key.kid.clone()),
+            admin_tokens: keyed(snapshot.admin_tokens, |token| token.hash),
             house: tenants.iter().find(|tenant| tenant.is_house).cloned(),
             tenants: tenants.into_iter().map(|t| (t.id, t)).collect(),
-            credentials: snapshot
-                .credentials
-                .into_iter()
-                .map(|c| (c.hash, Arc::new(c)))
-                .collect(),
+            credentials: keyed(snapshot.credentials, |credential| credential.hash),
             brought_in,
             // What stands by its domain alone confirms nothing of others there.
             confirmed_at: confirmed
@@ -157,4 +180,9 @@ impl Index {
             dkim_keys: Arc::new(dkim_keys),
         }
     }
+}
+
+fn keyed<K: Eq + std::hash::Hash, V>(values: Vec<V>, key: impl Fn(&V) -> K) -> HashMap<K, Arc<V>> {
+    let values = values.into_iter();
+    values.map(|value| (key(&value), Arc::new(value))).collect()
 }

@@ -25,7 +25,7 @@ pub trait Upkeep: Send + Sync {
     /// than about 50 ms: bodies `body_life` after their message's last final state, messages with
     /// recipients and events `message_life` after they were accepted, or at the end of that day
     /// (never one with a live recipient), claims past their time, submission sessions after
-    /// `SESSION_LIFE`, suppressions that have ended, and notes of whom was written to or asked
+    /// `SESSION_LIFE`, suppressions that have ended, entries of the audit after `AUDIT_LIFE`, and notes of whom was written to or asked
     /// when they count no more. Call again while it reports anything.
     async fn retain(
         &self,
@@ -48,6 +48,9 @@ pub const SESSION_LIFE: Duration = Duration::from_hours(7 * 24);
 /// asked to confirm an address.
 pub const NOTE_LIFE: Duration = Duration::from_hours(30 * 24);
 
+/// How long it is known what was done by operators and vendors.
+pub const AUDIT_LIFE: Duration = Duration::from_hours(400 * 24);
+
 /// What one batch removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Removed {
@@ -59,6 +62,8 @@ pub struct Removed {
     pub suppressions: u64,
     /// Notes of whom a tenant has written to, or whom we have asked.
     pub notes: u64,
+    /// Entries of the audit.
+    pub audit: u64,
 }
 
 impl Removed {

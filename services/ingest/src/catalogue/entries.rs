@@ -112,6 +112,12 @@ entries! {
     "PR-213" NO_MECHANISM [501 5 5 4]
         "The program did not say how it signs in: choose LOGIN or PLAIN in the box for authentication."
         "AUTH came without the name of a mechanism.";
+    "PR-214" VENDOR_SUSPENDED [525 5 7 13] (403 "validation_error")
+        "All accounts of {vendor} are suspended: write to {contact}."
+        "The vendor of the program was suspended, with all its accounts. Mail that waits is kept.";
+    "PR-215" KEY_SUSPENDED [525 5 7 13] (403 "validation_error")
+        "This password is suspended: ask whom it is from, or the service's operator."
+        "It alone was stopped for a while; others of the account go on.";
 
     // ---- envelope and order
     "PR-301" HELLO_FIRST [503 5 5 1]
@@ -244,6 +250,9 @@ entries! {
     "PR-514" TOO_SLOW [421 4 4 2]
         "The message came slower than {rate} bytes a second; the line is closed. Send it again over a better line."
         "Nothing of it was kept.";
+    "PR-515" VENDOR_DAY [452 4 7 1] (429 "daily_quota_exceeded")
+        "The {limit} recipients a day of all accounts of {vendor} are used up: send it again at {at}, or ask {contact}."
+        "The daily volume of the vendor, over all its accounts.";
     "PR-516" NEW_RECIPIENTS_OF_ONE [554 5 7 1] (422 "validation_error")
         "This account is new: {limit} recipients an hour it never wrote to before, and the message has more. Split it: send it to fewer at a time."
         "In an account's first week. Such a message does not fit at any time.";

@@ -1,7 +1,8 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_gate::{NameFault, RateState};
-use postrider_model::{EmailAddress, Timestamp};
+use postrider_model::{EmailAddress, Language, Limits, Timestamp, Vendor, VendorStatus};
 
 use super::*;
 
@@ -20,6 +21,20 @@ fn line(problem: &Problem) -> String {
     )
 }
 
+fn vendor() -> Vendor {
+    Vendor {
+        id: Vendor::OPERATOR,
+        slug: "acme".to_owned(),
+        name: "Acme Software".to_owned(),
+        contact: Some(EmailAddress::parse("help@acme.example").unwrap()),
+        status: VendorStatus::Suspended,
+        per_day: 0,
+        tenant_limits: Limits::default(),
+        languages: vec![Language::En],
+        created_at: Timestamp::from_micros(0),
+    }
+}
+
 fn over(period: Period, limit: u32, used: u64, recipients: usize) -> AcceptError {
     over_by(QuotaOf::Plan, (period, limit, used, recipients))
 }
@@ -28,6 +43,7 @@ fn over_by(by: QuotaOf, of: (Period, u32, u64, usize)) -> AcceptError {
     let (period, limit, used, recipients) = of;
     QuotaExceeded {
         by,
+        vendor: (by == QuotaOf::Vendor).then(|| Arc::new(vendor())),
         period,
         limit,
         used,
@@ -80,6 +96,7 @@ pub(crate) fn accept_errors() -> Vec<AcceptError> {
         over_by(QuotaOf::Key, (Period::KeyDay, 20, 20, 1)),
         over_by(QuotaOf::NewRecipients, (Period::NewHour, 25, 25, 1)),
         over_by(QuotaOf::Unconfirmed, (Period::Unconfirmed, 20, 20, 1)),
+        over_by(QuotaOf::Vendor, (Period::VendorDay, 5_000, 4_999, 2)),
         AcceptError::SeveralFrom { given: 2 },
         AcceptError::Message(MessageError::FromGroup),
         AcceptError::Message(MessageError::Sealed),
@@ -95,6 +112,10 @@ pub(crate) fn accept_errors() -> Vec<AcceptError> {
             most: 100,
         },
         AcceptError::DeniedNow(Denied::Suspended),
+        AcceptError::DeniedNow(Denied::SuspendedKey),
+        AcceptError::DeniedNow(Denied::SuspendedVendor {
+            vendor: Arc::new(vendor()),
+        }),
         AcceptError::DeniedNow(Denied::Expired { at }),
         AcceptError::DeniedNow(Denied::WrongNetwork {
             from: "192.0.2.1".parse().unwrap(),

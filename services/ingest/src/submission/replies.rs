@@ -10,6 +10,7 @@ use postrider_smtp::{Refusal, Reply};
 use postrider_store::{Period, StoreError};
 
 use crate::catalogue::{Entry, limit_words, moment};
+use crate::refusal;
 use crate::submission::SmtpConfig;
 use crate::submission::crowd::Full;
 
@@ -135,6 +136,12 @@ pub(crate) fn of_denied(denied: &Denied) -> Told {
         Denied::Expired { at } => told(Entry::KEY_EXPIRED, &[("at", &moment(*at))]),
         Denied::WrongNetwork { from } => told(Entry::OTHER_NETWORK, &[("ip", &from.to_string())]),
         Denied::Suspended => plain(Entry::SUSPENDED),
+        Denied::SuspendedKey => plain(Entry::KEY_SUSPENDED),
+        Denied::SuspendedVendor { vendor } => {
+            let contact = vendor.whom_to_ask();
+            let values = [("vendor", vendor.name.as_str()), ("contact", &contact)];
+            told(Entry::VENDOR_SUSPENDED, &values)
+        }
         Denied::RateLimited { rate, .. } => {
             told(Entry::RATE, &[("limit", &rate.limit.to_string())])
         }
@@ -212,10 +219,12 @@ fn of_quota(over: &QuotaExceeded) -> Told {
         (QuotaOf::Key, _) => Entry::KEY_DAY,
         (QuotaOf::Ramp, _) => Entry::RAMP,
         (QuotaOf::NewRecipients, _) => Entry::NEW_RECIPIENTS,
+        (QuotaOf::Vendor, _) => Entry::VENDOR_DAY,
         (QuotaOf::Plan, Period::Month) => Entry::MONTH,
         (QuotaOf::Plan, _) => Entry::DAY,
     };
     let (limit, used) = (over.limit.to_string(), over.used.to_string());
+    let (vendor, contact) = refusal::vendor_of(over);
     let (given, at) = (over.recipients.to_string(), moment(over.resets_at));
     let values = [
         ("quota", limit_words(over)),
@@ -223,6 +232,8 @@ fn of_quota(over: &QuotaExceeded) -> Told {
         ("used", used.as_str()),
         ("given", given.as_str()),
         ("at", at.as_str()),
+        ("vendor", vendor.as_str()),
+        ("contact", contact.as_str()),
     ];
     told(entry, &values)
 }

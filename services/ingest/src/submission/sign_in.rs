@@ -1,6 +1,5 @@
 //! Signing in: a password becomes a caller, or waits for its refusal.
 
-use postrider_gate::Denied;
 use postrider_model::EnhancedCode;
 use postrider_smtp::{Reply, SignIn};
 use tokio::time::Instant;
@@ -25,7 +24,7 @@ impl Visit<'_> {
             Err(denied) => {
                 door.instruments.sign_ins.add(SignInOutcome::Refused, 1);
                 let told = replies::of_denied(&denied);
-                if denied != Denied::Suspended {
+                if !denied.is_suspension() {
                     let wait = door.tarpit.failed(ip, password, Instant::now());
                     self.flush().await;
                     tokio::time::sleep(wait).await;

@@ -327,6 +327,7 @@ async fn add_tenant(
         language: Language::Fr,
         ramp: Ramp::PAST,
         is_confirmed: true,
+        ..TenantDefaults::default()
     };
     let made = provision.tenant(name, reply_to, defaults).await.unwrap();
     roster.refresh(&*provision.directory).await.unwrap();

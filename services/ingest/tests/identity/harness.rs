@@ -115,6 +115,7 @@ impl House {
             language: Language::En,
             ramp: Ramp::PAST,
             is_confirmed: true,
+            ..TenantDefaults::default()
         };
         self.tenant_with(reply_to, defaults).await
     }

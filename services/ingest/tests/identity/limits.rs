@@ -16,6 +16,7 @@ async fn new_tenant(house: &House, is_confirmed: bool) -> Tenant {
         language: Language::En,
         ramp: RampConfig::default().begin(house.clock.now()),
         is_confirmed,
+        ..TenantDefaults::default()
     };
     house.tenant_with("joe@joesgarage.example", defaults).await
 }
@@ -102,6 +103,7 @@ async fn an_unconfirmed_tenant_writes_to_itself_alone() {
         language: Language::En,
         ramp: Ramp::PAST,
         is_confirmed: false,
+        ..TenantDefaults::default()
     };
     let tenant = house.tenant_with("joe@joesgarage.example", defaults).await;
     let own = vec!["JOE@joesgarage.example".to_owned()];

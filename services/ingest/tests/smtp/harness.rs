@@ -270,6 +270,7 @@ async fn tenant(provision: &Provision) -> (Tenant, String, String) {
         language: Language::En,
         ramp: Ramp::PAST,
         is_confirmed: true,
+        ..TenantDefaults::default()
     };
     let made = provision
         .tenant("Joe's Garage", reply_to, defaults)

@@ -26,6 +26,8 @@ pub struct NewKey {
     pub defaults: KeyDefaults,
     pub unknown_reply_to: UnknownReplyTo,
     pub skips_duplicates: bool,
+    /// May send to the simulator alone.
+    pub test: bool,
 }
 
 impl Default for NewKey {
@@ -40,6 +42,7 @@ impl Default for NewKey {
             defaults: KeyDefaults::default(),
             unknown_reply_to: UnknownReplyTo::Replace,
             skips_duplicates: true,
+            test: false,
         }
     }
 }
@@ -162,5 +165,6 @@ fn wishes(key: NewKey) -> KeyWishes {
         defaults: key.defaults,
         unknown_reply_to: key.unknown_reply_to,
         skips_duplicates: key.skips_duplicates,
+        is_test: key.test,
     }
 }

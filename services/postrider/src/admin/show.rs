@@ -144,6 +144,7 @@ pub(super) fn credential(key: &Credential) -> Value {
         "reply_to": key.defaults.reply_to,
         "unknown_reply_to": key.unknown_reply_to,
         "skips_duplicates": key.skips_duplicates,
+        "test": key.is_test,
         "created_at": key.created_at,
     })
 }

@@ -27,6 +27,7 @@ impl Office {
                 self.newcomers.ramp.begin(self.provision.clock.now())
             },
             is_confirmed: is_known,
+            ..TenantDefaults::default()
         };
         let made = self.provision.tenant(name, reply_to, defaults).await?;
         Ok(json!({

@@ -76,6 +76,9 @@ pub struct CreateArgs {
     /// Send the same message again if it comes again within 15 minutes
     #[arg(long)]
     allow_duplicates: bool,
+    /// It may send to the simulator alone
+    #[arg(long)]
+    test: bool,
     #[command(flatten)]
     which: Which,
 }
@@ -106,6 +109,7 @@ impl CreateArgs {
                 UnknownReplyTo::Replace
             },
             skips_duplicates: !self.allow_duplicates,
+            test: self.test,
         };
         let tenant = self.which.tenant;
         (self.which.place, Verb::KeyCreate { tenant, key })

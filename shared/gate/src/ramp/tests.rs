@@ -1,4 +1,4 @@
-use postrider_model::{Domain, EmailAddress, Language, Limits, TenantId, TenantStatus};
+use postrider_model::{Domain, EmailAddress, Language, Limits, TenantId, TenantStatus, Vendor};
 
 use super::*;
 
@@ -11,6 +11,7 @@ fn tenant(ramp: Ramp, per_day: u32) -> Tenant {
         slug: "joe-7k2f".to_owned(),
         from: address("joe-7k2f@send.relay.example"),
         reply_to: address("joe@joesgarage.example"),
+        next_reply_to: None,
         status: TenantStatus::Active,
         limits: Limits {
             per_day,
@@ -20,6 +21,9 @@ fn tenant(ramp: Ramp, per_day: u32) -> Tenant {
         own_domain: false,
         ramp,
         is_house: false,
+        vendor: Vendor::OPERATOR,
+        licence: None,
+        plan: None,
         created_at: ramp.since,
     }
 }

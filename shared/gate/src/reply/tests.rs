@@ -1,6 +1,6 @@
 use postrider_model::{
     CredentialId, KeyDefaults, Language, Limits, Ramp, ReplyAddress, ReplyAddressId, ReplySource,
-    TenantStatus,
+    TenantStatus, Vendor,
 };
 use postrider_store::DirectorySnapshot;
 
@@ -19,12 +19,16 @@ fn tenant() -> Tenant {
         slug: "joes-garage-7k2f".to_owned(),
         from: address("joes-garage-7k2f@send.relay.example"),
         reply_to: address("joe@joesgarage.example"),
+        next_reply_to: None,
         status: TenantStatus::Active,
         limits: Limits::default(),
         language: Language::En,
         own_domain: false,
         ramp: Ramp::PAST,
         is_house: false,
+        vendor: Vendor::OPERATOR,
+        licence: None,
+        plan: None,
         created_at: Timestamp::from_micros(0),
     }
 }
@@ -49,6 +53,7 @@ fn roster() -> Roster {
         source: ReplySource::Operator,
         confirmed_at: text.starts_with("gone").then(|| Timestamp::from_micros(0)),
         asked_at: Some(Timestamp::parse(ASKED).unwrap()),
+        attested_by: None,
         created_at: Timestamp::from_micros(0),
     };
     Roster::of(DirectorySnapshot {

@@ -1,8 +1,8 @@
 //! Tenants, keys, reply addresses, signing keys.
 
 use postrider_model::{
-    DkimAlgorithm, DkimKey, DkimKeyId, Domain, KeyStatus, Limits, ReplyAddress, ReplyAddressId,
-    ReplySource, ReplyStatus, TenantId, TenantStatus,
+    CredentialStatus, DkimAlgorithm, DkimKey, DkimKeyId, Domain, KeyStatus, Limits, ReplyAddress,
+    ReplyAddressId, ReplySource, ReplyStatus, TenantId, TenantStatus,
 };
 
 use super::Ports;
@@ -26,6 +26,7 @@ fn reply_address(tenant: TenantId, text: &str) -> ReplyAddress {
         source: ReplySource::Tenant,
         confirmed_at: None,
         asked_at: None,
+        attested_by: None,
         created_at: at(0),
     }
 }
@@ -101,7 +102,10 @@ pub async fn the_generation_rises_on_every_verb(ports: &Ports) {
     assert_eq!(found.tenants[0].status, TenantStatus::Suspended);
     assert_eq!(found.reply_addresses.len(), 1);
     let revoked = found.credentials.iter().find(|key| key.id == other.id);
-    assert_eq!(revoked.map(|key| key.status), Some(KeyStatus::Revoked));
+    assert_eq!(
+        revoked.map(|key| key.status),
+        Some(CredentialStatus::Revoked)
+    );
     assert_eq!(found.dkim_keys[0].status, KeyStatus::Revoked);
 }
 

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use postrider_model::{
     ControlId, Credential, CredentialId, EmailAddress, Event, EventKind, IdempotencyKey, Language,
     Limits, MessageId, NodeId, Ramp, RecipientId, ReplyAddress, ReplyAddressId, ReplySource,
-    ReplyStatus, Stream, SuppressionId, Tenant, TenantId, TenantStatus, Timestamp, Waits,
+    ReplyStatus, Stream, SuppressionId, Tenant, TenantId, TenantStatus, Timestamp, Vendor, Waits,
 };
 
 use super::Ports;
@@ -28,7 +28,7 @@ pub fn number() -> u64 {
     DRAWN.fetch_add(1, Ordering::Relaxed)
 }
 
-fn random() -> [u8; 10] {
+pub fn random() -> [u8; 10] {
     let mut bytes = [0x5a; 10];
     bytes[2..].copy_from_slice(&number().to_be_bytes());
     bytes
@@ -63,6 +63,7 @@ pub fn new_tenant() -> NewTenant {
             slug: format!("joes-garage-{number}"),
             from: address(&format!("joes-garage-{number}@send.relay.example")),
             reply_to: reply_to.clone(),
+            next_reply_to: None,
             status: TenantStatus::Active,
             limits: Limits {
                 requests_per_second: 10,
@@ -73,6 +74,9 @@ pub fn new_tenant() -> NewTenant {
             own_domain: false,
             ramp: Ramp::PAST,
             is_house: false,
+            vendor: Vendor::OPERATOR,
+            licence: None,
+            plan: None,
             created_at: at(0),
         },
         reply_address: ReplyAddress {
@@ -83,6 +87,7 @@ pub fn new_tenant() -> NewTenant {
             source: ReplySource::Operator,
             confirmed_at: Some(at(0)),
             asked_at: None,
+            attested_by: None,
             created_at: at(0),
         },
         credential: Some(credential(id, hash)),

@@ -1,6 +1,6 @@
 //! Tenant B sees nothing of A, for every method that faces a tenant.
 
-use postrider_model::{EventKind, KeyStatus, ReplyStatus, Timestamp};
+use postrider_model::{CredentialStatus, EventKind, ReplyStatus, Timestamp};
 
 use super::Ports;
 use super::fixture::{
@@ -81,7 +81,7 @@ pub async fn a_tenant_cannot_change_anothers_directory(ports: &Ports) {
     let snapshot = directory.snapshot().await.expect("the directory");
     assert!(snapshot.reply_addresses.contains(&second));
     let key = snapshot.credentials.iter().find(|key| key.id == key_of_a);
-    assert_eq!(key.map(|key| key.status), Some(KeyStatus::Active));
+    assert_eq!(key.map(|key| key.status), Some(CredentialStatus::Active));
 }
 
 pub async fn a_tenant_cannot_take_anothers_mail_back(ports: &Ports) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use postrider_model::{
-    Credential, KeyDefaults, KeyKind, KeyStatus, Network, Stream, Tag, UnknownReplyTo,
+    Credential, CredentialStatus, KeyDefaults, KeyKind, Network, Stream, Tag, UnknownReplyTo,
 };
 
 use super::Ports;
@@ -33,6 +33,7 @@ fn with_all(key: Credential) -> Credential {
         },
         unknown_reply_to: UnknownReplyTo::Refuse,
         skips_duplicates: false,
+        is_test: true,
         ..key
     }
 }
@@ -64,7 +65,7 @@ pub async fn a_key_is_changed_and_keeps_its_secret(ports: &Ports) {
     let asked = Credential {
         hash: [8; 32],
         prefix: "other".to_owned(),
-        status: KeyStatus::Revoked,
+        status: CredentialStatus::Revoked,
         created_at: at(5),
         ..wanted.clone()
     };
@@ -73,6 +74,7 @@ pub async fn a_key_is_changed_and_keeps_its_secret(ports: &Ports) {
     let changed = Credential {
         kind: key.kind,
         user: key.user.clone(),
+        is_test: key.is_test,
         ..wanted.clone()
     };
     assert!(keys(ports).await.contains(&changed));
@@ -87,6 +89,37 @@ pub async fn a_key_is_changed_and_keeps_its_secret(ports: &Ports) {
         "{refused:?}"
     );
     assert!(keys(ports).await.contains(&changed));
+}
+
+pub async fn a_suspended_key_is_resumed_and_a_revoked_one_stays(ports: &Ports) {
+    use CredentialStatus::{Active, Revoked, Suspended};
+    let (tenant, other) = (add_tenant(ports).await, add_tenant(ports).await);
+    let key = credential(tenant, [9; 32]);
+    let directory = &ports.directory;
+    directory.add_credential(key.clone()).await.expect("a key");
+    let set = async |of, status| directory.set_credential_status(of, key.id, status).await;
+    let status = async || {
+        let keys = keys(ports).await.into_iter();
+        let mut keys = keys.filter(|one| one.id == key.id);
+        keys.next().map(|key| key.status)
+    };
+    for wanted in [Suspended, Active, Suspended] {
+        set(tenant, wanted).await.expect("a status");
+        assert_eq!(status().await, Some(wanted));
+    }
+    let refused = set(other, Active).await;
+    assert!(
+        matches!(refused, Err(StoreError::NotFound { .. })),
+        "{refused:?}"
+    );
+    let revoked = directory.revoke_credential(tenant, key.id).await;
+    revoked.expect("a revocation");
+    let refused = set(tenant, Active).await;
+    assert!(
+        matches!(refused, Err(StoreError::Rejected { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(status().await, Some(Revoked));
 }
 
 pub async fn a_message_knows_the_key_it_came_with(ports: &Ports) {

@@ -24,6 +24,7 @@ fn seen(tenant: TenantId, text: &str, at: Timestamp) -> ReplyAddress {
         source: ReplySource::Observed,
         confirmed_at: None,
         asked_at: None,
+        attested_by: None,
         created_at: at,
     }
 }

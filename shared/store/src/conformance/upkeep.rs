@@ -254,6 +254,7 @@ async fn fill(ports: &Ports, tenant: TenantId) -> [Session; 2] {
         status: ReplyStatus::Unconfirmed,
         source: ReplySource::Observed,
         confirmed_at: None,
+        attested_by: None,
         asked_at: None,
         created_at: at(0),
     };

@@ -23,6 +23,7 @@ async fn alone() -> (TempDir, Core, TenantId) {
         language: Language::En,
         ramp: Ramp::PAST,
         is_confirmed: true,
+        ..TenantDefaults::default()
     };
     let reply_to = "joe@joes.test".parse().unwrap();
     let made = core
