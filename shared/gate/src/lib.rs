@@ -17,6 +17,7 @@
 
 mod accept;
 mod access;
+mod admin_token;
 mod admit;
 mod asking;
 mod base32;
@@ -52,9 +53,11 @@ mod secret;
 mod signing;
 mod tend;
 mod token;
+mod vendor_key;
 
 pub use accept::{AcceptError, Accepted, Gate, GateConfig, GatePorts};
 pub use access::{Access, Caller, Denied};
+pub use admin_token::AdminSecret;
 pub use admit::{ClaimRequest, Submission};
 pub use asking::{AskError, AskOutcome};
 pub use budget::{Budget, BudgetBusy, Reservation};
@@ -63,7 +66,7 @@ pub use group::{AcceptedGroup, Group, GroupError};
 pub use identity::Service;
 pub use instruments::Door;
 pub use moment::read as read_moment;
-pub use name::{NameConfig, NameFault, NamePolicy};
+pub use name::{NameConfig, NameFault, NamePolicy, is_acceptable as is_acceptable_name};
 pub use options::Options;
 pub use pages::{LinkError, ReplyLink, UnsubscribeLink};
 pub use password::SmtpPassword;
@@ -74,3 +77,4 @@ pub use rate::RateState;
 pub use reschedule::RescheduleError;
 pub use reseal::ResealError;
 pub use secret::{MasterKey, SecretError};
+pub use vendor_key::{VendorKeyError, vendor_key};

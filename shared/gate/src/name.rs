@@ -129,7 +129,7 @@ impl Names {
 
 /// Whether a tenant may be called so: what `malformed` finds is all that is wrong with names
 /// that somebody vouches for.
-pub(crate) fn is_acceptable(name: &str) -> bool {
+pub fn is_acceptable(name: &str) -> bool {
     malformed(name).is_none()
 }
 

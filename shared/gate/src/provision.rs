@@ -1,22 +1,21 @@
-//! Filling the directory: new tenants with their From address, keys, reply addresses, and the
-//! service's signing keys.
+//! Filling the directory: new tenants with their From address, reply addresses and keys.
+
+mod keys;
 
 use std::sync::Arc;
 
-use postrider_message::{KeyError, generate_key};
+use postrider_message::KeyError;
 use postrider_model::{
-    ApiToken, Credential, CredentialId, DkimAlgorithm, DkimKey, DkimKeyId, EmailAddress,
-    KeyDefaults, KeyKind, KeyStatus, Language, Licence, Limits, Network, Plan, Ramp, ReplyAddress,
-    ReplyAddressId, ReplySource, ReplyStatus, Tenant, TenantId, TenantStatus, Timestamp,
-    UnknownReplyTo, Vendor, VendorId,
+    ApiToken, EmailAddress, Language, Licence, Limits, Plan, Ramp, ReplyAddress, ReplyAddressId,
+    ReplySource, ReplyStatus, Tenant, TenantId, TenantStatus, Vendor, VendorId,
 };
 use postrider_runtime::{Clock, Rng};
 use postrider_store::{Directory, LICENCE, NewTenant, StoreError};
 
+pub use keys::KeyWishes;
+
 use crate::identity::Service;
-use crate::password::{self, SmtpPassword};
 use crate::secret::{MasterKey, SecretError};
-use crate::token;
 
 /// Makes what the directory holds. Used by the operator's commands.
 pub struct Provision {
@@ -57,40 +56,6 @@ impl Default for TenantDefaults {
             licence: None,
             plan: None,
             attested_by: None,
-        }
-    }
-}
-
-/// What a new key is to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeyWishes {
-    pub note: String,
-    /// For keys of old forms; made of the tenant's slug where none is wished.
-    pub user: Option<String>,
-    /// Where it may be used from; empty is anywhere.
-    pub networks: Vec<Network>,
-    /// Recipients per UTC day; 0 is no limit.
-    pub per_day: u32,
-    pub expires_at: Option<Timestamp>,
-    pub defaults: KeyDefaults,
-    pub unknown_reply_to: UnknownReplyTo,
-    pub skips_duplicates: bool,
-    /// May send to the simulator alone.
-    pub is_test: bool,
-}
-
-impl Default for KeyWishes {
-    fn default() -> Self {
-        Self {
-            note: String::new(),
-            user: None,
-            networks: Vec::new(),
-            per_day: 0,
-            expires_at: None,
-            defaults: KeyDefaults::default(),
-            unknown_reply_to: UnknownReplyTo::default(),
-            skips_duplicates: true,
-            is_test: false,
         }
     }
 }
@@ -213,70 +178,6 @@ impl Provision {
         Ok(new)
     }
 
-    /// Adds a key to a tenant; the token is shown this one time.
-    pub async fn credential(
-        &self,
-        tenant: TenantId,
-        wishes: KeyWishes,
-    ) -> Result<(Credential, ApiToken), ProvisionError> {
-        let (credential, token) = self.new_credential(tenant, wishes);
-        self.directory.add_credential(credential.clone()).await?;
-        Ok((credential, token))
-    }
-
-    /// Adds a key for old forms, a user name with a password; shown this one time.
-    pub async fn smtp_credential(
-        &self,
-        tenant: &Tenant,
-        wishes: KeyWishes,
-    ) -> Result<(Credential, SmtpPassword), ProvisionError> {
-        let user = match wishes.user.clone() {
-            None => password::user_name(&tenant.slug),
-            Some(user) if password::is_user_name(&user) => user,
-            Some(_) => return Err(ProvisionError::BadUser),
-        };
-        let secret = SmtpPassword::mint(&self.rng);
-        let credential = Credential {
-            kind: KeyKind::Smtp,
-            user: Some(user),
-            ..self.wished(tenant.id, wishes, (secret.shown(), secret.hash()))
-        };
-        self.directory.add_credential(credential.clone()).await?;
-        Ok((credential, secret))
-    }
-
-    /// Adds a pair of signing keys (RSA-2048 and Ed25519) under new selectors. They sign from the
-    /// next message on: publish their records first where real receivers check.
-    pub async fn dkim_keys(&self) -> Result<Vec<DkimKey>, ProvisionError> {
-        let at = self.clock.now();
-        let stem = format!(
-            "{}-{}",
-            at.to_string().replace('-', "").get(..6).unwrap_or("key"),
-            self.suffix()
-        );
-        let algorithms = [
-            (DkimAlgorithm::RsaSha256, "r"),
-            (DkimAlgorithm::Ed25519Sha256, "e"),
-        ];
-        let mut keys = Vec::new();
-        for (algorithm, ending) in algorithms {
-            let made = generate_key(algorithm)?;
-            let selector = format!("{stem}-{ending}");
-            keys.push(DkimKey {
-                id: DkimKeyId::new(at, self.rng.bytes()),
-                domain: self.service.send_domain.clone(),
-                algorithm,
-                record: made.record,
-                sealed_private_key: self.master.seal(&self.rng, &selector, &made.pkcs8)?,
-                selector,
-                status: KeyStatus::Active,
-                created_at: at,
-            });
-        }
-        self.directory.add_dkim_keys(keys.clone()).await?;
-        Ok(keys)
-    }
-
     fn new_tenant(
         &self,
         name: &str,
@@ -306,36 +207,7 @@ impl Provision {
         })
     }
 
-    fn new_credential(&self, tenant: TenantId, wishes: KeyWishes) -> (Credential, ApiToken) {
-        let token = token::mint(&self.rng);
-        let secret = (token::shown(&token), token::hash(&token));
-        (self.wished(tenant, wishes, secret), token)
-    }
-
-    // An API key; what is another's is put in by who wishes it.
-    fn wished(
-        &self,
-        tenant: TenantId,
-        wishes: KeyWishes,
-        (prefix, hash): (String, [u8; 32]),
-    ) -> Credential {
-        let at = self.clock.now();
-        let id = CredentialId::new(at, self.rng.bytes());
-        Credential {
-            note: wishes.note,
-            user: wishes.user,
-            networks: wishes.networks,
-            per_day: wishes.per_day,
-            expires_at: wishes.expires_at,
-            defaults: wishes.defaults,
-            unknown_reply_to: wishes.unknown_reply_to,
-            skips_duplicates: wishes.skips_duplicates,
-            is_test: wishes.is_test,
-            created_at: at,
-            ..Credential::api(id, tenant, prefix, hash)
-        }
-    }
-
+    // Entered by who added the tenant.
     fn default_reply_address(&self, tenant: &Tenant, is_confirmed: bool) -> ReplyAddress {
         let status = if is_confirmed {
             ReplyStatus::Confirmed
@@ -345,7 +217,8 @@ impl Provision {
         self.new_reply_address(tenant.id, tenant.reply_to.clone(), status)
     }
 
-    fn new_reply_address(
+    /// A reply address of a tenant, not yet added.
+    pub fn new_reply_address(
         &self,
         tenant: TenantId,
         address: EmailAddress,
