@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use postrider_model::{RecipientId, Timestamp};
+use postrider_model::{RecipientId, TenantId, Timestamp};
 use postrider_store::{Lease, QueueRow, Scope, Shard};
 use tokio::task::Id;
 
@@ -78,6 +78,18 @@ impl Flights {
     pub(crate) fn of_shard(&self, shard: Shard) -> impl Iterator<Item = &Flight> {
         let all = self.by_task.values();
         all.filter(move |flight| flight.lease.shard == shard)
+    }
+
+    /// Attempts for tenants of whom this is true.
+    pub(crate) fn of_tenants(
+        &self,
+        is_meant: impl Fn(TenantId) -> bool,
+    ) -> impl Iterator<Item = &Flight> {
+        let all = self.by_task.values();
+        all.filter(move |flight| {
+            let first = flight.rows.first();
+            first.is_some_and(|due| is_meant(due.row.tenant))
+        })
     }
 
     /// Attempts of what a verb is about. The rows of one have their message, domain and tenant in

@@ -193,6 +193,20 @@ impl Runner {
         let generation = self.shared.roster.generation();
         if std::mem::replace(&mut self.generation, generation) != generation {
             self.memory.schedule.limits_changed(now);
+            self.stop_suspended();
+        }
+    }
+
+    // What is under way of a tenant that is suspended, or whose vendor is, ends before its final
+    // dot, and waits.
+    fn stop_suspended(&self) {
+        let roster = &self.shared.roster;
+        let is_stopped = |id: TenantId| {
+            let tenant = roster.tenant(id);
+            !tenant.is_some_and(|tenant| roster.is_active(&tenant))
+        };
+        for flight in self.memory.flights.of_tenants(is_stopped) {
+            flight.halt.call();
         }
     }
 
