@@ -168,9 +168,7 @@ fn of_plan(over: &QuotaExceeded) -> Problem {
         | Period::KeyDay
         | Period::NewHour
         | Period::Unconfirmed
-        | Period::VendorDay => {
-            ("daily_quota_exceeded", "daily", Entry::DAY)
-        }
+        | Period::VendorDay => ("daily_quota_exceeded", "daily", Entry::DAY),
     };
     let QuotaExceeded {
         limit,

@@ -4,8 +4,10 @@
 //! that one process writes the database; where none runs, and on PostgreSQL, the command opens the
 //! database itself. Both ways end in `Office::execute`.
 
+mod audit;
 mod dkim;
 mod house;
+mod import;
 mod key;
 mod nodes;
 mod queue;
@@ -15,6 +17,8 @@ mod show;
 mod socket;
 mod suppression;
 mod tenant;
+mod token;
+mod vendor;
 mod verb;
 
 use std::path::PathBuf;
@@ -23,16 +27,22 @@ use std::time::Duration;
 
 use anyhow::bail;
 use postrider_gate::{Access, Gate, Provision, RampConfig};
-use postrider_model::{Limits, Tenant, TenantId, TenantStatus};
+use postrider_model::{CredentialStatus, Limits, Tenant, TenantId, TenantStatus};
 use postrider_runtime::Shutdown;
 use postrider_store::{DirectorySnapshot, Roster, TenantChange};
 use serde_json::Value;
 
+pub(crate) use import::ROWS_MOST;
+pub use import::{ImportRow, RowOutcome};
 pub use key::NewKey;
 pub use socket::{ask, serve};
+pub use tenant::AddedTenant;
+pub use token::TokenAct;
+pub use vendor::{VendorAct, VendorChange};
 pub use verb::{About, NewLimits, QueueAct, SuppressionAct, Verb};
 
 use crate::database::Database;
+use audit::Done;
 
 /// Where verbs are carried out.
 pub struct Office {
@@ -50,6 +60,9 @@ pub struct Office {
     pub(crate) stopping: Shutdown,
 }
 
+/// Who the audit says did what an operator's command did.
+const CLI: &str = "cli";
+
 /// What a new tenant begins with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Newcomers {
@@ -64,30 +77,36 @@ impl Office {
     /// Carries out a verb and answers in JSON. What it changed is seen by this process's doors and
     /// queue when it returns, and by those of other processes a quarter of a second later.
     pub async fn execute(&self, verb: Verb) -> anyhow::Result<Value> {
-        let reads = verb.only_reads();
-        let answer = self.carry_out(verb).await?;
-        if reads {
-            return Ok(answer);
+        self.execute_for(CLI, verb).await
+    }
+
+    /// The same for whom the audit is to name: `token ID`, `vendor key KID`.
+    pub async fn execute_for(&self, actor: &str, verb: Verb) -> anyhow::Result<Value> {
+        if verb.only_reads() {
+            return self.carry_out(verb).await;
         }
-        // Done is done, and a key is shown this one time: the poll reads the directory again.
-        if let Err(fault) = self.roster.refresh(&*self.database.directory).await {
+        let (done, is_part) = (Done::of(&verb), matches!(verb, Verb::TenantImport { .. }));
+        let answer = self.carry_out(verb).await?;
+        // One of many: the poll reads the directory for all of them. Done is done, and a key is shown
+        // this one time: if it cannot be read now, the poll reads it again.
+        if !is_part && let Err(fault) = self.roster.refresh(&*self.database.directory).await {
             tracing::error!(
                 error = &fault as &dyn std::error::Error,
                 "the directory cannot be read after a change"
             );
         }
+        self.note_done(actor, done).await;
         Ok(answer)
     }
 
     async fn carry_out(&self, verb: Verb) -> anyhow::Result<Value> {
         match verb {
-            Verb::TenantAdd {
-                name,
-                reply_to,
-                language,
-                vouched,
-            } => self.add_tenant(&name, reply_to, language, vouched).await,
-            Verb::TenantList => self.list_tenants().await,
+            Verb::TenantAdd(add) => self.add_tenant(add).await,
+            Verb::TenantImport { vendor, rows } => self.import_tenants(&vendor, &rows).await,
+            Verb::Vendor { act } => self.vendor(act).await,
+            Verb::Token { act } => self.token(act).await,
+            Verb::Audit { since, vendor } => self.audit(since, vendor).await,
+            Verb::TenantList { vendor } => self.list_tenants(vendor).await,
             Verb::TenantShow { tenant } => self.show_tenant(&tenant).await,
             Verb::TenantSuspend { tenant } => {
                 self.set_status(&tenant, TenantStatus::Suspended).await
@@ -114,6 +133,8 @@ impl Office {
             Verb::KeyCreate { tenant, key } => self.create_key(&tenant, key).await,
             Verb::KeyList { tenant } => self.list_keys(&tenant).await,
             Verb::KeyRevoke { id } => self.revoke_key(&id).await,
+            Verb::KeySuspend { id } => self.set_key_status(&id, CredentialStatus::Suspended).await,
+            Verb::KeyResume { id } => self.set_key_status(&id, CredentialStatus::Active).await,
             Verb::Suppression { tenant, act } => self.suppression(&tenant, act).await,
             Verb::Session { code } => self.session(code).await,
             Verb::DkimShow => self.show_dkim().await,

@@ -11,12 +11,16 @@ mod queue;
 mod reply;
 mod suppression;
 mod tenant;
+mod token;
+mod vendor;
 
 pub use key::KeyCommand;
 pub use queue::QueueCommand;
 pub use reply::{ReplyCommand, WhichAddress};
 pub use suppression::SuppressionCommand;
-pub use tenant::{LimitArgs, TenantCommand, Which};
+pub use tenant::{ImportArgs, LimitArgs, TenantCommand, Which};
+pub use token::{AuditArgs, TokenCommand};
+pub use vendor::VendorCommand;
 
 /// An outbound e-mail relay: takes mail by SMTP and HTTP, signs it, keeps it, delivers it.
 #[derive(Debug, Parser)]
@@ -40,6 +44,9 @@ pub enum Command {
     Migrate(Place),
     /// Print the configuration
     Config(ConfigArgs),
+    /// Vendors: who vouches for tenants
+    #[command(subcommand)]
+    Vendor(VendorCommand),
     /// Tenants and their limits
     #[command(subcommand)]
     Tenant(TenantCommand),
@@ -66,6 +73,11 @@ pub enum Command {
     Send(SendArgs),
     /// Show the delivery nodes, and how many of the queue's 1024 shards each owns
     Nodes(Place),
+    /// Tokens of the admin API
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Show what was done by operators and vendors, newest first
+    Audit(AuditArgs),
     /// Stop, release, discard or hurry what waits
     #[command(subcommand)]
     Queue(QueueCommand),

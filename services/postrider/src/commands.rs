@@ -1,9 +1,13 @@
 //! From a parsed command line to what it does.
 
+mod import;
 mod make;
+mod table;
 mod verbs;
 
 use std::path::{Path, PathBuf};
+
+pub(crate) use import::Partly;
 
 use anyhow::{Context, bail};
 use postrider_runtime::Shutdown;
@@ -12,7 +16,7 @@ use serde_json::Value;
 
 use crate::admin::{self, Office, Verb};
 use crate::caretaker::ROSTER_EVERY;
-use crate::cli::{Command, ConfigArgs, Place, Role, ServeArgs};
+use crate::cli::{Command, ConfigArgs, Place, Role, ServeArgs, TenantCommand};
 use crate::config::{self, Config, LogWord};
 use crate::core::{Core, LOCKED_PAUSE, LOCKED_TRIES};
 use crate::database::{Location, is_locked};
@@ -32,7 +36,9 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
         Command::Init(args) => make::init(args).await,
         Command::Migrate(place) => make::migrate(&place).await,
         Command::Config(args) => show_config(&args),
-        Command::Tenant(command) => ask(verbs::tenant(command)).await,
+        Command::Vendor(command) => ask(command.parts()?).await,
+        Command::Tenant(TenantCommand::Import(args)) => import::import(args).await,
+        Command::Tenant(command) => ask(verbs::tenant(command)?).await,
         Command::Key(command) => ask(command.parts()).await,
         Command::Reply(command) => ask(command.parts()).await,
         Command::Suppression(command) => ask(command.parts()).await,
@@ -40,6 +46,8 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
         Command::Dkim(command) => ask(verbs::dkim(command)).await,
         Command::Send(args) => ask(verbs::send(args)).await,
         Command::Nodes(place) => ask((place, Verb::Nodes)).await,
+        Command::Token(command) => ask(command.parts()).await,
+        Command::Audit(args) => ask(args.parts()).await,
         Command::Queue(command) => ask(command.parts()?).await,
     }
 }

@@ -34,7 +34,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 /// Runs one command, from the process's arguments to its exit code: 0 done, 1 refused or failed,
-/// 2 not a command.
+/// 2 not a command, or done in part: what is bad of an import was left out.
 pub fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     arm_failpoint();
@@ -54,7 +54,10 @@ pub fn main() -> ExitCode {
 fn failed(fault: &anyhow::Error) -> ExitCode {
     // Where nobody reads it, the exit code still tells.
     let _unread = writeln!(std::io::stderr(), "postrider: {}", print::fault(fault));
-    ExitCode::FAILURE
+    match fault.downcast_ref::<commands::Partly>() {
+        Some(_) => ExitCode::from(2),
+        None => ExitCode::FAILURE,
+    }
 }
 
 /// Debug builds end themselves where a test asks for it, `POSTRIDER_FAILPOINT=name` or `name=3`, or

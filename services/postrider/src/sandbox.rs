@@ -17,7 +17,7 @@ use postrider_runtime::Shutdown;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::admin::Verb;
+use crate::admin::{AddedTenant, Verb};
 use crate::cli::{DevArgs, FakenetArgs, Role};
 use crate::commands::start_logs_as;
 use crate::config::{Config, quoted};
@@ -274,12 +274,15 @@ async fn ensure_tenant(relay: &Relay, state: &mut State) -> anyhow::Result<()> {
     let reply_to = "owner@sandbox.test".parse()?;
     let made = relay
         .office
-        .execute(Verb::TenantAdd {
+        .execute(Verb::TenantAdd(AddedTenant {
             name: "Sandbox".to_owned(),
             reply_to,
-            language: Language::En,
+            language: Some(Language::En),
             vouched: true,
-        })
+            vendor: None,
+            licence: None,
+            plan: None,
+        }))
         .await?;
     let word = |name| made.get(name).and_then(Value::as_str).map(str::to_owned);
     state.api_key = word("api_key");

@@ -29,6 +29,7 @@ struct Index {
     vendor_keys: HashMap<String, Arc<VendorKey>>,
     admin_tokens: HashMap<[u8; 32], Arc<AdminToken>>,
     tenants: HashMap<TenantId, Arc<Tenant>>,
+    slugs: HashMap<String, TenantId>,
     credentials: HashMap<[u8; 32], Arc<Credential>>,
     house: Option<Arc<Tenant>>,
     reply_addresses: HashMap<(TenantId, String), Arc<ReplyAddress>>,
@@ -73,6 +74,22 @@ impl Roster {
 
     pub fn tenant(&self, id: TenantId) -> Option<Arc<Tenant>> {
         self.index.load().tenants.get(&id).cloned()
+    }
+
+    /// A tenant by its slug.
+    pub fn tenant_named(&self, slug: &str) -> Option<Arc<Tenant>> {
+        let index = self.index.load();
+        index.tenants.get(index.slugs.get(slug)?).cloned()
+    }
+
+    /// A vendor by its slug.
+    pub fn vendor_named(&self, slug: &str) -> Option<Arc<Vendor>> {
+        let index = self.index.load();
+        index
+            .vendors
+            .values()
+            .find(|vendor| vendor.slug == slug)
+            .cloned()
     }
 
     /// Whether mail of a tenant may be accepted and may leave: neither it nor its vendor is
@@ -165,6 +182,7 @@ impl Index {
             vendor_keys: keyed(snapshot.vendor_keys, |key| key.kid.clone()),
             admin_tokens: keyed(snapshot.admin_tokens, |token| token.hash),
             house: tenants.iter().find(|tenant| tenant.is_house).cloned(),
+            slugs: tenants.iter().map(|t| (t.slug.clone(), t.id)).collect(),
             tenants: tenants.into_iter().map(|t| (t.id, t)).collect(),
             credentials: keyed(snapshot.credentials, |credential| credential.hash),
             brought_in,

@@ -3,7 +3,8 @@
 use anyhow::bail;
 use postrider_gate::{KeyWishes, ProvisionError};
 use postrider_model::{
-    EmailAddress, KeyDefaults, KeyKind, Network, ReplyStatus, Tenant, Timestamp, UnknownReplyTo,
+    Credential, CredentialStatus, EmailAddress, KeyDefaults, KeyKind, Network, ReplyStatus, Tenant,
+    Timestamp, UnknownReplyTo,
 };
 use postrider_store::DirectorySnapshot;
 use serde::{Deserialize, Serialize};
@@ -119,17 +120,36 @@ impl Office {
     }
 
     pub(super) async fn revoke_key(&self, id: &str) -> anyhow::Result<Value> {
+        let key = self.find_key(id).await?;
         let directory = &self.database.directory;
-        let snapshot = directory.snapshot().await?;
-        let found = snapshot
-            .credentials
-            .iter()
-            .find(|key| key.id.to_string() == id);
-        let Some(key) = found else {
+        directory.revoke_credential(key.tenant, key.id).await?;
+        Ok(json!({"id": key.id, "status": CredentialStatus::Revoked}))
+    }
+
+    /// Closes a key for a while, or opens it again.
+    pub(super) async fn set_key_status(
+        &self,
+        id: &str,
+        status: CredentialStatus,
+    ) -> anyhow::Result<Value> {
+        let key = self.find_key(id).await?;
+        let directory = &self.database.directory;
+        if key.status == CredentialStatus::Revoked {
+            bail!("the key {id} is revoked, for good: `postrider key create` makes another");
+        }
+        directory
+            .set_credential_status(key.tenant, key.id, status)
+            .await?;
+        Ok(json!({"id": key.id, "status": status}))
+    }
+
+    async fn find_key(&self, id: &str) -> anyhow::Result<Credential> {
+        let snapshot = self.database.directory.snapshot().await?;
+        let mut keys = snapshot.credentials.into_iter();
+        let Some(key) = keys.find(|key| key.id.to_string() == id) else {
             bail!("there is no key {id:?}: `postrider key list TENANT` shows a tenant's keys");
         };
-        directory.revoke_credential(key.tenant, key.id).await?;
-        Ok(json!({"id": key.id, "status": "revoked"}))
+        Ok(key)
     }
 }
 

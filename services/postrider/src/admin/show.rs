@@ -3,10 +3,29 @@
 use std::time::Duration;
 
 use postrider_model::{
-    Credential, DkimKey, Domain, KeyStatus, Limits, Ramp, ReplyAddress, Tenant, Timestamp,
+    Credential, DkimKey, Domain, KeyStatus, Limits, Ramp, ReplyAddress, Tenant, Timestamp, Vendor,
+    VendorKey,
 };
 use postrider_store::{DirectorySnapshot, Quota, Usage};
 use serde_json::{Value, json};
+
+pub(super) fn vendor(vendor: &Vendor) -> Value {
+    json!({
+        "id": vendor.id,
+        "slug": vendor.slug,
+        "name": vendor.name,
+        "contact": vendor.contact,
+        "status": vendor.status,
+        "per_day": vendor.per_day,
+        "languages": vendor.languages,
+        "tenant_limits": limits(vendor.tenant_limits),
+        "created_at": vendor.created_at,
+    })
+}
+
+pub(super) fn vendor_key(key: &VendorKey) -> Value {
+    json!({"kid": key.kid, "status": key.status, "created_at": key.created_at})
+}
 
 pub(super) fn tenant(tenant: &Tenant) -> Value {
     json!({
@@ -15,7 +34,11 @@ pub(super) fn tenant(tenant: &Tenant) -> Value {
         "slug": tenant.slug,
         "from": tenant.from,
         "reply_to": tenant.reply_to,
+        "next_reply_to": tenant.next_reply_to,
         "status": tenant.status,
+        "vendor": tenant.vendor,
+        "licence": tenant.licence,
+        "plan": tenant.plan,
         "created_at": tenant.created_at,
     })
 }
@@ -119,6 +142,7 @@ pub(super) fn reply_address(address: &ReplyAddress) -> Value {
         "source": address.source,
         "confirmed_at": address.confirmed_at,
         "asked_at": address.asked_at,
+        "attested_by": address.attested_by,
         "created_at": address.created_at,
     })
 }

@@ -3,33 +3,55 @@
 use anyhow::Context;
 use postrider_gate::{Door, Submission, TenantDefaults};
 use postrider_message::{Draft, compose};
-use postrider_model::{EmailAddress, Language, Mailbox, Ramp, ReplyStatus, Tenant, TenantStatus};
+use postrider_model::{
+    EmailAddress, Language, Licence, Mailbox, Plan, Ramp, ReplyStatus, Tenant, TenantStatus, Vendor,
+};
 use postrider_store::TenantChange;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{NewLimits, Office, show};
 
+/// Tenants that are read at a time.
+const PAGE: u32 = 1_000;
+
+/// A tenant to make: who it is, whose it is, and what its vendor calls it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddedTenant {
+    pub name: String,
+    pub reply_to: EmailAddress,
+    #[serde(default)]
+    pub language: Option<Language>,
+    /// As `tenants.vouched`, for this one.
+    #[serde(default)]
+    pub vouched: bool,
+    /// Who vouches for it: a vendor's slug or id; none is the operator.
+    #[serde(default)]
+    pub vendor: Option<String>,
+    /// Its vendor's own id of it.
+    #[serde(default)]
+    pub licence: Option<Licence>,
+    #[serde(default)]
+    pub plan: Option<Plan>,
+}
+
 impl Office {
-    pub(super) async fn add_tenant(
-        &self,
-        name: &str,
-        reply_to: EmailAddress,
-        language: Language,
-        vouched: bool,
-    ) -> anyhow::Result<Value> {
-        let is_known = vouched || self.newcomers.vouched;
+    pub(super) async fn add_tenant(&self, add: AddedTenant) -> anyhow::Result<Value> {
+        let vendor = self.vendor_of_new(add.vendor.as_deref()).await?;
+        let is_known = add.vouched || self.newcomers.vouched;
+        let fresh = self.defaults_for(&vendor);
         let defaults = TenantDefaults {
-            limits: self.newcomers.limits,
-            language,
-            ramp: if is_known {
-                Ramp::PAST
-            } else {
-                self.newcomers.ramp.begin(self.provision.clock.now())
-            },
+            language: add.language.unwrap_or(vendor.language()),
+            ramp: if is_known { Ramp::PAST } else { fresh.ramp },
             is_confirmed: is_known,
-            ..TenantDefaults::default()
+            licence: add.licence,
+            plan: add.plan,
+            ..fresh
         };
-        let made = self.provision.tenant(name, reply_to, defaults).await?;
+        let made = self
+            .provision
+            .tenant(&add.name, add.reply_to, defaults)
+            .await?;
         Ok(json!({
             "id": made.tenant.id,
             "name": made.tenant.name,
@@ -37,14 +59,53 @@ impl Office {
             "from": made.tenant.from,
             "reply_to": made.tenant.reply_to,
             "reply_to_status": reply_status(is_known),
+            "vendor": vendor.slug,
             "api_key": made.token.expose(),
         }))
     }
 
-    pub(super) async fn list_tenants(&self) -> anyhow::Result<Value> {
-        let snapshot = self.database.directory.snapshot().await?;
-        let customers = snapshot.tenants.iter().filter(|tenant| !tenant.is_house);
-        Ok(customers.map(show::tenant).collect())
+    async fn vendor_of_new(&self, vendor: Option<&str>) -> anyhow::Result<Vendor> {
+        match vendor {
+            Some(vendor) => self.find_vendor(vendor).await,
+            None => self.find_vendor(&Vendor::OPERATOR.to_string()).await,
+        }
+    }
+
+    /// What a new tenant of this vendor begins with: its limits, and of the operator's those of
+    /// the configuration.
+    pub(super) fn defaults_for(&self, vendor: &Vendor) -> TenantDefaults {
+        TenantDefaults {
+            limits: if vendor.id == Vendor::OPERATOR {
+                self.newcomers.limits
+            } else {
+                vendor.tenant_limits
+            },
+            ramp: if self.newcomers.vouched {
+                Ramp::PAST
+            } else {
+                self.newcomers.ramp.begin(self.provision.clock.now())
+            },
+            language: vendor.language(),
+            vendor: vendor.id,
+            ..TenantDefaults::default()
+        }
+    }
+
+    pub(super) async fn list_tenants(&self, vendor: Option<String>) -> anyhow::Result<Value> {
+        let vendor = match vendor {
+            Some(vendor) => Some(self.find_vendor(&vendor).await?.id),
+            None => None,
+        };
+        let (mut shown, mut after) = (Vec::new(), None);
+        loop {
+            let vendors = &self.database.vendors;
+            let page = vendors.tenants(vendor, after, PAGE).await?;
+            let Some(last) = page.last() else {
+                return Ok(shown.into());
+            };
+            after = Some(last.id);
+            shown.extend(page.iter().map(show::tenant));
+        }
     }
 
     pub(super) async fn show_tenant(&self, tenant: &str) -> anyhow::Result<Value> {

@@ -2,25 +2,37 @@
 
 use postrider_model::{
     Domain, EmailAddress, Language, Limits, MessageId, SessionCode, Stream, SuppressionId,
+    Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
-use super::NewKey;
+use super::{AddedTenant, ImportRow, NewKey, TokenAct, VendorAct};
 
 /// What can be asked of a relay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "snake_case")]
 pub enum Verb {
-    TenantAdd {
-        name: String,
-        reply_to: EmailAddress,
-        #[serde(default)]
-        language: Language,
-        /// As `tenants.vouched`, for this one.
-        #[serde(default)]
-        vouched: bool,
+    TenantAdd(AddedTenant),
+    /// At most a thousand rows, of different licences.
+    TenantImport {
+        vendor: String,
+        rows: Vec<ImportRow>,
     },
-    TenantList,
+    Vendor {
+        act: VendorAct,
+    },
+    Token {
+        act: TokenAct,
+    },
+    /// What was done, newest first, a thousand entries at most.
+    Audit {
+        since: Option<Timestamp>,
+        vendor: Option<String>,
+    },
+    TenantList {
+        #[serde(default)]
+        vendor: Option<String>,
+    },
     TenantShow {
         tenant: String,
     },
@@ -70,6 +82,12 @@ pub enum Verb {
     KeyRevoke {
         id: String,
     },
+    KeySuspend {
+        id: String,
+    },
+    KeyResume {
+        id: String,
+    },
     Suppression {
         tenant: String,
         act: SuppressionAct,
@@ -99,9 +117,13 @@ pub enum Verb {
 impl Verb {
     /// Whether nothing changes by it.
     pub fn only_reads(&self) -> bool {
-        matches!(
+        let reads = matches!(
             self,
-            Self::TenantList
+            Self::TenantList { .. }
+                | Self::Audit { .. }
+                | Self::Token {
+                    act: TokenAct::List { .. },
+                }
                 | Self::TenantShow { .. }
                 | Self::KeyList { .. }
                 | Self::ReplyToList { .. }
@@ -113,7 +135,8 @@ impl Verb {
                 | Self::DkimShow
                 | Self::Nodes
                 | Self::QueueList
-        )
+        );
+        reads || matches!(self, Self::Vendor { act } if act.only_reads())
     }
 
     /// Whether the directory changes by it, which every process keeps a copy of.

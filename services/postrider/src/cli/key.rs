@@ -21,13 +21,21 @@ pub enum KeyCommand {
         #[command(flatten)]
         which: Which,
     },
+    /// Close a key until it is resumed
+    Suspend(WhichKey),
+    /// Open a suspended key again
+    Resume(WhichKey),
     /// Close a key for good
-    Revoke {
-        /// The key's id
-        id: String,
-        #[command(flatten)]
-        place: Place,
-    },
+    Revoke(WhichKey),
+}
+
+/// One key.
+#[derive(Debug, Args)]
+pub struct WhichKey {
+    /// The key's id
+    id: String,
+    #[command(flatten)]
+    place: Place,
 }
 
 const EXAMPLES: &str = "\
@@ -39,6 +47,10 @@ Examples:
 
 /// A key to make.
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub struct CreateArgs {
     /// A user name and a password of 24 characters, for programs with an SMTP form
     #[arg(long)]
@@ -53,7 +65,7 @@ pub struct CreateArgs {
     #[arg(long, value_name = "ADDRESS/BITS")]
     network: Vec<Network>,
     /// It opens no door from this day or time on, UTC
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = time)]
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = moment)]
     expires: Option<Timestamp>,
     /// Recipients it may have per day, UTC; 0 means no limit of its own
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -125,7 +137,9 @@ impl KeyCommand {
                 let tenant = which.tenant;
                 (which.place, Verb::KeyList { tenant })
             }
-            Self::Revoke { id, place } => (place, Verb::KeyRevoke { id }),
+            Self::Suspend(WhichKey { id, place }) => (place, Verb::KeySuspend { id }),
+            Self::Resume(WhichKey { id, place }) => (place, Verb::KeyResume { id }),
+            Self::Revoke(WhichKey { id, place }) => (place, Verb::KeyRevoke { id }),
         }
     }
 }
@@ -137,7 +151,7 @@ pub(super) fn stream_parser() -> impl TypedValueParser<Value = Stream> {
 }
 
 // A day begins at midnight, UTC.
-fn time(text: &str) -> Result<Timestamp, String> {
+pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
     let day = format!("{text}T00:00:00Z");
     Timestamp::parse(text)
         .or_else(|_| Timestamp::parse(&day))
@@ -200,7 +214,7 @@ mod tests {
             ("31.1.2027", None),
         ] {
             let want = want.map(|want| Timestamp::parse(want).unwrap());
-            assert_eq!(time(text).ok(), want, "{text}");
+            assert_eq!(moment(text).ok(), want, "{text}");
         }
         for (text, is_good) in [
             ("campaign=spring", true),

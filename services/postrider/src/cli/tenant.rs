@@ -1,8 +1,10 @@
 //! `postrider tenant`: who may send.
 
+use std::path::PathBuf;
+
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
-use postrider_model::{EmailAddress, Language};
+use postrider_model::{EmailAddress, Language, Licence, Plan};
 
 use super::{Place, ReplyCommand};
 use crate::admin::{NewLimits, Verb};
@@ -17,17 +19,32 @@ pub enum TenantCommand {
         /// Where replies go; it gets a mail with a link, and counts once that is followed
         #[arg(long, value_name = "ADDRESS")]
         reply_to: EmailAddress,
-        /// The language of what is written to it
-        #[arg(long, value_parser = language_parser(), default_value = "en")]
-        language: Language,
+        /// The language of what is written to it [default: its vendor's first]
+        #[arg(long, value_parser = language_parser())]
+        language: Option<Language>,
         /// Known people: the address counts as confirmed, and there is no ramp
         #[arg(long)]
         vouched: bool,
+        /// Who vouches for it: a vendor's slug or id [default: the operator]
+        #[arg(long)]
+        vendor: Option<String>,
+        /// Its vendor's own id of it
+        #[arg(long, value_name = "ID", value_parser = Licence::parse)]
+        licence: Option<Licence>,
+        /// What it has bought of its vendor
+        #[arg(long, value_name = "NAME", value_parser = Plan::parse)]
+        plan: Option<Plan>,
         #[command(flatten)]
         place: Place,
     },
+    /// Add and change many tenants of a vendor, known again by its own ids of them
+    #[command(after_help = IMPORT)]
+    Import(ImportArgs),
     /// List all tenants
     List {
+        /// Those of this vendor
+        #[arg(long)]
+        vendor: Option<String>,
         #[command(flatten)]
         place: Place,
     },
@@ -53,6 +70,29 @@ pub enum TenantCommand {
     /// As `postrider reply`
     #[command(subcommand, hide = true)]
     ReplyTo(ReplyCommand),
+}
+
+const IMPORT: &str = "\
+The first line names the columns: licence, name, reply_to, and if wanted language (en, fr), plan, and
+attested (yes, no): the vendor vouches for the address, which counts as confirmed. What is there
+already is changed where it is different. Bad lines are told of and left out; the exit code is 2 then.
+
+Example:
+  postrider tenant import shops.csv --vendor acme --out keys.csv";
+
+/// A list of tenants.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The list, as comma-separated values in UTF-8
+    pub file: PathBuf,
+    /// Whose tenants they are: a vendor's slug or id
+    #[arg(long)]
+    pub vendor: String,
+    /// Where the keys of new tenants are written; readable by its owner only [default: the screen]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub place: Place,
 }
 
 /// One tenant.
@@ -138,7 +178,8 @@ impl LimitArgs {
     }
 }
 
-fn language_parser() -> impl TypedValueParser<Value = Language> {
+/// One of the languages, by its word.
+pub(super) fn language_parser() -> impl TypedValueParser<Value = Language> {
     PossibleValuesParser::new(Language::ALL.iter().map(|language| language.as_str()))
         .try_map(|word| Language::parse(&word))
 }

@@ -1,27 +1,36 @@
 //! From a parsed command to the verb that a relay is asked.
 
-use crate::admin::Verb;
+use anyhow::bail;
+
+use crate::admin::{AddedTenant, Verb};
 use crate::cli::{DkimCommand, Place, SendArgs, TenantCommand};
 
 /// A tenant's verbs.
-pub(super) fn tenant(command: TenantCommand) -> (Place, Verb) {
-    match command {
+pub(super) fn tenant(command: TenantCommand) -> anyhow::Result<(Place, Verb)> {
+    Ok(match command {
         TenantCommand::Add {
             name,
             reply_to,
             language,
             vouched,
+            vendor,
+            licence,
+            plan,
             place,
         } => {
-            let verb = Verb::TenantAdd {
+            let verb = Verb::TenantAdd(AddedTenant {
                 name,
                 reply_to,
                 language,
                 vouched,
-            };
+                vendor,
+                licence,
+                plan,
+            });
             (place, verb)
         }
-        TenantCommand::List { place } => (place, Verb::TenantList),
+        TenantCommand::Import(_) => bail!("an import is many verbs"),
+        TenantCommand::List { vendor, place } => (place, Verb::TenantList { vendor }),
         TenantCommand::Show { which } => (
             which.place,
             Verb::TenantShow {
@@ -43,7 +52,7 @@ pub(super) fn tenant(command: TenantCommand) -> (Place, Verb) {
         TenantCommand::Limit(args) => args.parts(),
         TenantCommand::Set(args) => args.parts(),
         TenantCommand::ReplyTo(command) => command.parts(),
-    }
+    })
 }
 
 /// A signing key's verbs.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use clap::Parser;
-use postrider::admin::Verb;
+use postrider::admin::{AddedTenant, Verb};
 use postrider::cli::{Cli, Command, DkimCommand, Role, TenantCommand};
 use postrider::config::Config;
 use postrider::relay::{Machine, Relay};
@@ -244,13 +244,22 @@ fn verb(command: Command) -> Verb {
             reply_to,
             language,
             vouched,
+            vendor,
+            licence,
+            plan,
             ..
-        }) => Verb::TenantAdd {
+        }) => Verb::TenantAdd(AddedTenant {
             name,
             reply_to,
             language,
             vouched,
-        },
+            vendor,
+            licence,
+            plan,
+        }),
+        Command::Vendor(command) => command.parts().unwrap().1,
+        Command::Key(command) => command.parts().1,
+        Command::Audit(args) => args.parts().1,
         Command::Tenant(TenantCommand::Show { which }) => Verb::TenantShow {
             tenant: which.tenant,
         },
@@ -274,12 +283,15 @@ pub(crate) fn publish(net: &FakeInternet, record: &Value) {
 }
 
 async fn add_tenant(relay: &Relay, place: &Place, name: &str) -> Place {
-    let add = Verb::TenantAdd {
+    let add = Verb::TenantAdd(AddedTenant {
         name: name.to_owned(),
         reply_to: "joe@joesgarage.test".parse().unwrap(),
-        language: Language::En,
+        language: Some(Language::En),
         vouched: true,
-    };
+        vendor: None,
+        licence: None,
+        plan: None,
+    });
     let made: Value = relay.office.execute(add).await.unwrap();
     let word = |name: &str| made[name].as_str().unwrap();
     place.as_tenant(word("api_key"), word("slug"))

@@ -7,3 +7,4 @@ mod newcomer;
 mod pace;
 mod recorded;
 mod secrets;
+mod vendors;

@@ -105,6 +105,13 @@ impl Line {
         assert!(reply.starts_with("235 "), "{reply}");
     }
 
+    /// The same, which may be refused; the reply to it.
+    pub(crate) async fn try_login(&mut self, user: &str, password: &str) -> String {
+        self.say("AUTH LOGIN").await;
+        self.say(&pack(user)).await;
+        self.say(&pack(password)).await
+    }
+
     /// A whole transaction; the reply to its end, or the first refusal.
     pub(crate) async fn mail(&mut self, from: &str, to: &[&str], message: &[u8]) -> String {
         let mut said = vec![format!("MAIL FROM:<{from}>")];

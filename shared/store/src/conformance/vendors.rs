@@ -113,7 +113,7 @@ pub async fn a_vendor_comes_back_as_it_was_added_and_changed(ports: &Ports) {
     let found = ports.directory.snapshot().await.expect("the directory");
     assert!(found.vendors.contains(&acme));
     assert_eq!(found.vendor_keys, [acme_key]);
-    assert_eq!(found.admin_tokens, [token.clone()]);
+    assert_eq!(found.admin_tokens, std::slice::from_ref(&token));
     let roster = Roster::of(found);
     assert_eq!(roster.vendor(acme.id).as_deref(), Some(&acme));
     assert_eq!(roster.admin_token(&[1; 32]).as_deref(), Some(&token));
@@ -418,6 +418,7 @@ pub async fn an_address_that_is_attested_is_confirmed_and_says_by_whom(ports: &P
 }
 
 pub async fn an_import_adds_and_changes_many_at_once(ports: &Ports) {
+    use Imported::{Done, NameTaken, NotFound};
     let acme = added(ports, "acme").await;
     let (first, second) = (tenant_of(&acme, "L1"), tenant_of(&acme, "L2"));
     let (one, two) = (first.tenant.id, second.tenant.id);
@@ -439,7 +440,6 @@ pub async fn an_import_adds_and_changes_many_at_once(ports: &Ports) {
         TenantImport::Add(Box::new(second.clone())),
     ];
     let outcomes = ports.directory.import(lines).await.expect("an import");
-    use Imported::{Done, NameTaken, NotFound};
     assert_eq!(outcomes, [Done, NameTaken, Done, NotFound, Done]);
     let after = ports.directory.generation().await.expect("a generation");
     assert_eq!(after, before + 1);
