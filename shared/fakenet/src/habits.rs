@@ -1,6 +1,6 @@
 //! What the recipient's local part makes an exchanger do, at any domain that has no script of
 //! its own: `bounced@`, `deferred@`, `greylisted@`, `full@`, `slow@`, `dropped@`. A `+tag` behind
-//! the word changes nothing.
+//! the word changes nothing. The simulator knows these words and `delivered@`, and no other.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -14,6 +14,17 @@ use crate::script::{Act, Phase};
 
 /// How long `slow@` waits before each reply.
 const SLOW: Duration = Duration::from_secs(5);
+
+/// What the simulator knows, in the order in which people are told of it.
+pub(crate) const WORDS: &[&str] = &[
+    "delivered",
+    "bounced",
+    "deferred",
+    "greylisted",
+    "full",
+    "slow",
+    "dropped",
+];
 
 /// How many triples and cut transactions are remembered; the oldest is forgotten first.
 const REMEMBERED: usize = 10_000;
@@ -99,6 +110,19 @@ impl Habits {
         }
         cut
     }
+}
+
+/// What the simulator says of a recipient whose word it does not know.
+pub(crate) fn stranger(recipient: &str) -> Option<Act> {
+    if WORDS.contains(&word(recipient).as_str()) {
+        return None;
+    }
+    let known: Vec<_> = WORDS.iter().map(|word| format!("{word}@")).collect();
+    let known = known.join(", ");
+    let said = format!(
+        "550 5.1.1 the simulator knows {known} (with +label or without) and no other address"
+    );
+    Some(said.as_str().into())
 }
 
 fn word(address: &str) -> String {

@@ -4,7 +4,7 @@
 //!
 //! `net` starts it. A question goes `dns` → `world` (what holds by itself) or `zone` (what a test
 //! said); the address it gives is an `exchanger`'s out of `town`, which plays a `script` and fills
-//! the `mailbox`. What is *not* here: delivery, or anything else that opens connections.
+//! the `mailbox`. A `simulator` is one exchanger alone, for a relay that serves. What is *not* here: delivery, or anything else that opens connections.
 
 mod authority;
 mod dns;
@@ -16,6 +16,7 @@ mod net;
 mod network;
 mod ports;
 mod script;
+mod simulator;
 mod town;
 mod world;
 mod zone;
@@ -28,4 +29,5 @@ pub use mailbox::{Entry, Mailbox, Received};
 pub use net::{FakeInternet, Options, StartError};
 pub use network::OwnNetwork;
 pub use script::{Act, Certificate, Feature, Gate, LARGEST_MESSAGE, Phase, Script};
+pub use simulator::{Simulator, SimulatorError};
 pub use zone::Zone;

@@ -4,7 +4,7 @@
 mod verdicts;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -60,6 +60,8 @@ pub struct Entry {
 #[derive(Debug)]
 pub struct Mailbox {
     kept: Mutex<Kept>,
+    /// Messages that are kept.
+    most: usize,
     count: watch::Sender<usize>,
     verdicts: Verdicts,
 }
@@ -76,8 +78,18 @@ impl Mailbox {
     pub(crate) fn new(dns: SocketAddr) -> Self {
         Self {
             kept: Mutex::default(),
+            most: MOST_MESSAGES,
             count: watch::Sender::new(0),
             verdicts: Verdicts::new(dns),
+        }
+    }
+
+    /// One that keeps nothing, so that nobody's keys are asked for either.
+    pub(crate) fn none() -> Self {
+        let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self {
+            most: 0,
+            ..Self::new(nobody)
         }
     }
 
@@ -158,7 +170,7 @@ impl Mailbox {
         message.id = kept.last_id;
         kept.bytes += message.raw.len();
         kept.messages.push_back(message);
-        while kept.messages.len() > MOST_MESSAGES || kept.bytes > MOST_BYTES {
+        while kept.messages.len() > self.most || kept.bytes > MOST_BYTES {
             let Some(oldest) = kept.messages.pop_front() else {
                 break;
             };

@@ -87,6 +87,8 @@ pub(crate) enum Base {
     Accepting,
     /// The recipient's local part selects: `habits`.
     Habits,
+    /// As `Habits`; a local part that is none of its words is refused.
+    Words,
 }
 
 #[derive(Clone)]
@@ -129,6 +131,14 @@ impl Script {
     pub fn by_local_part() -> Self {
         Self {
             base: Base::Habits,
+            ..Self::default()
+        }
+    }
+
+    /// What the simulator has: the local part selects, and what is no word of it is refused.
+    pub(crate) fn simulator() -> Self {
+        Self {
+            base: Base::Words,
             ..Self::default()
         }
     }

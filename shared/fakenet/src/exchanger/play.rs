@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::session::Session;
 use super::stream::Gone;
 use super::transcript::printed;
-use crate::habits::Situation;
+use crate::habits::{self, Situation};
 use crate::script::{Act, Base, Feature, Phase, Step, wire};
 
 impl Session {
@@ -43,6 +43,9 @@ impl Session {
             (Some(act), _) => act,
             (None, Base::Accepting) => Act::usual(),
             (None, Base::Habits) => self.habitual(phase, recipient),
+            (None, Base::Words) => recipient
+                .and_then(habits::stranger)
+                .unwrap_or_else(|| self.habitual(phase, recipient)),
         }
     }
 

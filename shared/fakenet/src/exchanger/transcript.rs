@@ -22,7 +22,7 @@ impl Transcript {
     pub(super) fn of(base: Base) -> Self {
         let most = match base {
             Base::Accepting => LINES_SCRIPTED,
-            Base::Habits => LINES_UNSCRIPTED,
+            Base::Habits | Base::Words => LINES_UNSCRIPTED,
         };
         Self {
             lines: VecDeque::new(),

@@ -12,3 +12,5 @@ mod local_parts;
 mod mailbox;
 #[cfg(test)]
 mod scripts;
+#[cfg(test)]
+mod simulator;
