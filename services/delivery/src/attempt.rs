@@ -2,42 +2,37 @@
 //!
 //! Thin: where to go is `route`'s, what a reply means is `outcome`'s, when again is `retry`'s.
 
+mod hosts;
 mod open;
 mod resting;
 mod suppressed;
 mod trouble;
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use postrider_model::{Event, EventKind, Timestamp, WaitCause, Waits};
+use postrider_model::{Event, EventKind, Timestamp, Waits};
 use postrider_store::{Lease, Outcome, Settlement};
 use tokio::time::Instant;
 
+use self::hosts::There;
 use self::open::Opened;
 use self::resting::{rest, untouched};
-use self::trouble::Trouble;
 use crate::Shared;
 use crate::bodies::Content;
 use crate::halt::Halt;
 use crate::provider::Provider;
-use crate::route::{self, Host, NoRoute, Route};
+use crate::route::{self, NoRoute, Route};
 use crate::schedule::{Due, Health};
 pub(crate) use crate::settle::Left;
 use crate::settle::{Fate, Party, Report, settle};
 use crate::stages::{Stage, Stages};
-use crate::visit::{Stop, Visit, Visited};
 
 /// An attempt that lasts longer than this gets an event of its own while it lasts; the others
 /// have their result only.
 const WORTH_AN_EVENT: Duration = Duration::from_secs(2);
-/// How long rows rest when their exchangers have all the connections from us that we allow.
-const CAP_REST: Duration = Duration::from_millis(200);
-/// Sessions in one attempt that may get as far as a greeting.
-const SESSIONS_MOST: u32 = 3;
 
 /// What an attempt is about.
 pub(crate) struct Order {
@@ -163,6 +158,7 @@ impl Attempt<'_> {
                 waits: Waits::default(),
                 lease: None,
                 suppress_until: None,
+                tell_tenant: false,
             };
             // Worth showing, not worth waiting for.
             if let Err(fault) = self.shared.queue.settle(settlement).await {
@@ -206,10 +202,12 @@ impl Attempt<'_> {
             Route::Never(why) => left.extend(self.no_route(live, Fate::Bounced, &why).await),
             Route::NotNow(why) => left.extend(self.no_route(live, Fate::NoRoute, &why).await),
             Route::Hosts(hosts) => {
-                *self.site.lock() = Some(self.site_of(&hosts));
-                for together in by_return_path(live) {
-                    left.extend(self.deliver(&hosts, together).await);
-                }
+                let there = There::new(&hosts, self.shared.config.port);
+                left.extend(self.at_hosts(&there, live).await);
+            }
+            Route::Simulated(simulator) => {
+                let (hosts, port) = ([simulator.host()], simulator.address.port());
+                left.extend(self.at_hosts(&There::new(&hosts, port), live).await);
             }
         }
         left
@@ -221,85 +219,6 @@ impl Attempt<'_> {
             ..self.noted(&why.note)
         };
         self.settle_all(parties, fate, &report).await
-    }
-
-    /// Parties that share a return path, at these hosts, one after the other.
-    async fn deliver(&self, hosts: &[Host], parties: Vec<Party>) -> Vec<Left> {
-        let visit = Visit {
-            shared: self.shared,
-            content: self.content,
-            halt: self.halt,
-            begun: self.begun,
-            lease: self.lease,
-        };
-        let mut waiting = parties;
-        let mut left = Vec::new();
-        let mut trouble = Trouble::default();
-        let addresses = addresses(hosts, self.shared.config.port);
-        for (place, (host, address)) in addresses.iter().enumerate() {
-            if waiting.is_empty() || trouble.sessions >= SESSIONS_MOST {
-                break;
-            }
-            if self.is_stopped() {
-                trouble.stopped = true;
-                break;
-            }
-            if self.is_past(&waiting) {
-                trouble.untried = true;
-                break;
-            }
-            let rest = addresses.get(place + 1..).unwrap_or_default();
-            let other_family = rest.iter().any(|(other, there)| {
-                other.name == host.name && there.is_ipv4() != address.is_ipv4()
-            });
-            let stop = Stop {
-                host,
-                address: *address,
-                others: rest.len(),
-                other_family,
-            };
-            let seen = visit.one(stop, waiting).await;
-            self.note_health(&seen.waiting, seen.served);
-            left.extend(seen.left);
-            waiting = trouble.note(host, seen.waiting);
-        }
-        left.extend(self.give_up(hosts, waiting, &trouble).await);
-        left
-    }
-
-    // Where no dot may be sent, no host is worth a visit.
-    fn is_stopped(&self) -> bool {
-        self.halt.has_begun() || !self.shared.standing.may_dot(self.lease)
-    }
-
-    // No try is begun past its end, at the next host neither.
-    fn is_past(&self, waiting: &[Party]) -> bool {
-        let now = self.shared.clock.now();
-        waiting.iter().any(|party| party.row.expires_at <= now)
-    }
-
-    async fn give_up(&self, hosts: &[Host], waiting: Vec<Party>, trouble: &Trouble) -> Vec<Left> {
-        // Not all were asked that could have been, and that is nobody's fault: another attempt
-        // begins anew. Whoever called this one has been told that nothing more is recorded.
-        if trouble.stopped || self.halt.was_called() {
-            return untouched(waiting.into_iter().map(|party| party.row));
-        }
-        let mut unasked = Vec::new();
-        let mut settled = Vec::new();
-        for party in &waiting {
-            match trouble.fate(party.row.recipient, hosts) {
-                Some((fate, report)) => settled.push(settle(self.shared, party, fate, report)),
-                None => unasked.push(party.row.clone()),
-            }
-        }
-        let mut left = futures_util::future::join_all(settled).await;
-        left.extend(if trouble.capped {
-            let due_at = self.shared.clock.now().after(CAP_REST);
-            rest(unasked, due_at, Some(WaitCause::DestinationCap))
-        } else {
-            untouched(unasked)
-        });
-        left
     }
 
     async fn settle_all(&self, parties: Vec<Party>, fate: Fate, report: &Report) -> Vec<Left> {
@@ -318,31 +237,6 @@ impl Attempt<'_> {
         }
     }
 
-    fn site_of(&self, hosts: &[Host]) -> Site {
-        let best = hosts.iter().map(|host| host.preference).min();
-        let best = hosts.iter().filter(|host| Some(host.preference) == best);
-        let addresses: usize = best.clone().map(|host| host.addresses.len()).sum();
-        let mut names: Vec<_> = best.map(|host| host.name.as_str()).collect();
-        names.sort_unstable();
-        let config = &self.shared.config;
-        let each = config
-            .site_connections
-            .clamp(1, config.pool.per_address.max(1));
-        Site {
-            name: names.join(" "),
-            cap: each.saturating_mul(addresses.max(1)),
-        }
-    }
-
-    fn note_health(&self, waiting: &[crate::visit::Waiting], served: bool) {
-        let unreachable = |why: Visited| matches!(why, Visited::Unreachable | Visited::NotServed);
-        if served {
-            self.served.store(true, Ordering::Relaxed);
-        } else if waiting.iter().any(|waiting| unreachable(waiting.why.0)) {
-            self.unreachable.store(true, Ordering::Relaxed);
-        }
-    }
-
     fn health(&self) -> Health {
         if self.served.load(Ordering::Relaxed) {
             Health::Served
@@ -357,38 +251,6 @@ impl Attempt<'_> {
 fn provider(route: &Route) -> Provider {
     match route {
         Route::Hosts(hosts) => Provider::of(hosts),
-        Route::Never(_) | Route::NotNow(_) => Provider::None,
+        Route::Simulated(_) | Route::Never(_) | Route::NotNow(_) => Provider::None,
     }
-}
-
-fn addresses(hosts: &[Host], port: u16) -> Vec<(&Host, SocketAddr)> {
-    let each = |host| std::iter::repeat(host);
-    hosts
-        .iter()
-        .flat_map(|host| {
-            each(host).zip(
-                host.addresses
-                    .iter()
-                    .map(|ip: &IpAddr| SocketAddr::new(*ip, port)),
-            )
-        })
-        .collect()
-}
-
-// Only recipients of the same scope share a transaction: the return path says which.
-fn by_return_path(parties: Vec<Party>) -> Vec<Vec<Party>> {
-    let mut groups: Vec<Vec<Party>> = Vec::new();
-    for party in parties {
-        let path = &party.recipient.return_path;
-        let same = groups.iter_mut().find(|group| {
-            group
-                .first()
-                .is_some_and(|first| first.recipient.return_path == *path)
-        });
-        match same {
-            Some(group) => group.push(party),
-            None => groups.push(vec![party]),
-        }
-    }
-    groups
 }

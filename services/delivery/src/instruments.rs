@@ -157,6 +157,7 @@ impl State {
             | WaitCause::TenantPace
             | WaitCause::DestinationCap
             | WaitCause::DestinationBackoff
+            | WaitCause::WarmUp
             | WaitCause::Greylisting
             | WaitCause::Retry
             | WaitCause::NoRoute

@@ -23,6 +23,8 @@ struct Kept {
     lease: Option<(u16, i64)>,
     #[serde(default)]
     suppress_until: Option<Timestamp>,
+    #[serde(default)]
+    tell_tenant: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -81,6 +83,7 @@ pub(crate) fn to_value(settlement: &Settlement) -> Value {
             .lease
             .map(|lease| (lease.shard.number(), lease.epoch.0)),
         suppress_until: settlement.suppress_until,
+        tell_tenant: settlement.tell_tenant,
     };
     // Structs of strings and numbers: there is nothing in them that JSON has not.
     serde_json::to_value(kept).unwrap_or_default()
@@ -123,6 +126,7 @@ pub(crate) fn from_value(
             Some(Lease { shard, epoch })
         }),
         suppress_until: kept.suppress_until,
+        tell_tenant: kept.tell_tenant,
     })
 }
 
@@ -219,6 +223,7 @@ mod tests {
                 waits: waits.clone(),
                 lease,
                 suppress_until: Some(at),
+                tell_tenant: true,
             };
             let back = from_value(message, recipient, to_value(&given)).unwrap();
             assert_eq!(back.outcome, given.outcome);
@@ -228,6 +233,7 @@ mod tests {
             );
             assert_eq!((back.waits, back.lease), (given.waits, given.lease));
             assert_eq!(back.suppress_until, given.suppress_until);
+            assert_eq!(back.tell_tenant, given.tell_tenant);
         }
         assert!(from_value(message, recipient, Value::Null).is_none());
     }

@@ -8,6 +8,7 @@
 //!   schedule  who is next: in turn over tenants, at their pace, sites at their cap (pure)
 //!   attempt   the recipients of one message at one domain
 //!     route   domain → exchangers and addresses that passed the filter
+//!     warmup  how many a new address of ours may send to at a provider today
 //!     visit   one address: connection, transactions, what each reply comes to
 //!       pool, session   one SMTP session; decides nothing
 //!       outcome         phase and reply → verdict                               (pure)
@@ -51,16 +52,18 @@ mod shards;
 mod stages;
 mod standing;
 mod visit;
+mod warmup;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use postrider_dns::Resolver;
+use postrider_model::Domain;
 use postrider_runtime::{Clock, Rng, Shutdown};
-use postrider_store::{Controls, Nodes, Queue, Roster, Suppressions};
+use postrider_store::{Controls, Nodes, Queue, Roster, Suppressions, Warmups};
 use postrider_telemetry::Registry;
 use tokio::task::JoinSet;
 
@@ -71,6 +74,7 @@ pub use ownership::Heartbeat;
 pub use pool::PoolLimits;
 pub use reseal::{Reseal, ResealFault};
 pub use session::Timeouts;
+pub use warmup::{Egress, WarmupClass, WarmupConfig, WarmupTable, WarmupTableError};
 
 use crate::bodies::Bodies;
 use crate::filter::Filter;
@@ -83,6 +87,7 @@ use crate::retry::RetryPolicy;
 use crate::route::{OwnNames, Router};
 use crate::runner::Runner;
 use crate::standing::Standing;
+use crate::warmup::Warmup;
 
 /// What delivery works with.
 pub struct Ports {
@@ -91,6 +96,7 @@ pub struct Ports {
     pub controls: Arc<dyn Controls>,
     /// Asked of mail that has waited.
     pub suppressions: Arc<dyn Suppressions>,
+    pub warmups: Arc<dyn Warmups>,
     /// Seals what has waited for long; keys are not delivery's.
     pub seals: Arc<dyn Reseal>,
     /// Kept fresh by somebody else.
@@ -115,6 +121,10 @@ pub struct Config {
     pub port: u16,
     /// Networks that are dialled although no public exchanger lives there.
     pub allow_destinations: Vec<Network>,
+    /// The one domain whose mail stays on this machine.
+    pub simulator: Option<Simulated>,
+    /// How addresses that nobody knows yet grow; `None`: they do not.
+    pub warmup: Option<WarmupConfig>,
     /// Attempts under way at once.
     pub in_flight: usize,
     /// About how many recipients may wait in memory; more stay in the database until their turn
@@ -137,7 +147,23 @@ pub struct Config {
     pub journal: PathBuf,
 }
 
+/// A domain whose mail goes to one address of this machine: no DNS is asked, the filter is not
+/// either, and what becomes of it counts in nobody's reputation: no suppression, no hard bounce,
+/// no metric of results, no warm-up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Simulated {
+    pub domain: Domain,
+    pub address: SocketAddr,
+}
+
 impl Config {
+    /// Whether mail to this domain stays on this machine.
+    pub(crate) fn is_simulated(&self, domain: &Domain) -> bool {
+        self.simulator
+            .as_ref()
+            .is_some_and(|one| one.domain == *domain)
+    }
+
     /// The settings of a relay that calls itself `hello` and keeps its journal there.
     pub fn new(hello: String, journal: PathBuf) -> Self {
         Self {
@@ -146,6 +172,8 @@ impl Config {
             own_addresses: Vec::new(),
             port: 25,
             allow_destinations: Vec::new(),
+            simulator: None,
+            warmup: None,
             in_flight: 200,
             rows_in_memory: 300_000,
             site_connections: 10,
@@ -190,6 +218,7 @@ pub(crate) struct Shared {
     seals: Arc<dyn Reseal>,
     roster: Roster,
     router: Router,
+    warmup: Option<Warmup>,
     dialer: Dialer,
     pool: Pool,
     bodies: Bodies,
@@ -286,8 +315,13 @@ impl Shared {
                 resolver: ports.resolver,
                 filter,
                 own,
+                simulator: config.simulator.clone(),
                 rng: ports.rng,
             },
+            warmup: config
+                .warmup
+                .clone()
+                .map(|warmup| Warmup::new(ports.warmups, warmup)),
             dialer: ports.dialer,
             pool: Pool::new(opener, config.pool.clone()),
             bodies: Bodies::new(),

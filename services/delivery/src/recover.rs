@@ -143,5 +143,6 @@ fn settlement(shared: &Shared, entry: &OpenEntry) -> Settlement {
         waits: Waits::default(),
         lease: None,
         suppress_until: None,
+        tell_tenant: false,
     }
 }

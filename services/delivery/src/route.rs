@@ -11,6 +11,7 @@ use postrider_dns::{Failure, Mx, MxName, Resolver};
 use postrider_model::{Domain, EnhancedCode};
 use postrider_runtime::Rng;
 
+use crate::Simulated;
 use crate::filter::Filter;
 
 /// How many exchangers are looked up: those that do not resolve make room for the next.
@@ -28,6 +29,8 @@ pub(crate) struct Router {
     pub(crate) resolver: Resolver,
     pub(crate) filter: Filter,
     pub(crate) own: OwnNames,
+    /// The one way that is known without DNS and open without the filter.
+    pub(crate) simulator: Option<Simulated>,
     pub(crate) rng: Rng,
 }
 
@@ -44,10 +47,23 @@ pub(crate) struct OwnNames {
 pub(crate) enum Route {
     /// At least one host, each with at least one address, in the order to try them.
     Hosts(Vec<Host>),
+    /// It stays on this machine.
+    Simulated(Simulated),
     /// Nowhere, and waiting will not help.
     Never(NoRoute),
     /// Nowhere for now.
     NotNow(NoRoute),
+}
+
+impl Simulated {
+    /// It as the one exchanger of its domain.
+    pub(crate) fn host(&self) -> Host {
+        Host {
+            name: self.domain.to_string(),
+            preference: 0,
+            addresses: vec![self.address.ip()],
+        }
+    }
 }
 
 /// One exchanger, and where it may be dialled.
@@ -87,6 +103,10 @@ type Found = Result<Vec<IpAddr>, Failure>;
 /// Finds the hosts for a domain. `age` is how long the mail has waited. May be cancelled at any
 /// point.
 pub(crate) async fn route(router: &Router, domain: &Domain, age: Duration) -> Route {
+    let simulator = router.simulator.as_ref();
+    if let Some(simulator) = simulator.filter(|one| one.domain == *domain) {
+        return Route::Simulated(simulator.clone());
+    }
     let resolver = &router.resolver;
     let mut mx = resolver.mx(domain).await;
     // Final on a second question only: one resolver with a bad day must not fail mail.

@@ -1,23 +1,24 @@
 //! From what an attempt learned of a recipient to what is recorded, and what is left in memory.
 
+mod decided;
 mod told;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use postrider_model::{
-    EnhancedCode, Event, EventKind, MxHost, RecipientState, Reply, Timestamp, TlsFacts, WaitCause,
-    Waits,
+    EnhancedCode, Event, EventKind, MxHost, RecipientState, Reply, Stream, Timestamp, TlsFacts,
+    WaitCause, Waits,
 };
 use postrider_store::{Lease, OpenRecipient, Outcome, QueueRow, Settled, Settlement, StoreError};
 use tokio::time::Instant;
 
+use self::decided::{decide, events};
 use crate::instruments::ResultKind;
 use crate::journal::JournalError;
 use crate::outcome::{Hint, says_no_mailbox};
 use crate::provider::Provider;
 use crate::refusal::Class;
-use crate::retry::{self, Next, Tried, Wait};
 use crate::stages::Stages;
 use crate::{Shared, kept};
 
@@ -75,6 +76,8 @@ pub(crate) enum Fate {
     Unreachable,
     /// DNS gave no route now.
     NoRoute,
+    /// Our address has sent what it may today. Nobody was asked.
+    Warming,
     /// The remote may have it; sent again all the same.
     Ambiguous,
 }
@@ -99,16 +102,20 @@ pub(crate) struct Report {
 pub(crate) async fn settle(shared: &Shared, party: &Party, fate: Fate, report: Report) -> Left {
     let at = shared.clock.now();
     // Whose time had run out, and who gets no mail any more, was not tried again.
-    let tried = !matches!(fate, Fate::Expired | Fate::Suppressed);
+    let tried = !matches!(fate, Fate::Expired | Fate::Suppressed | Fate::Warming);
     let attempts = party.recipient.attempts + u32::from(tried);
     let decided = decide(shared, party, fate, attempts, at);
     let events = events(party, &decided, &report, attempts, at);
     let mut waits = party.waits.clone();
     waits.add(WaitCause::Attempt, at.since(party.begun));
+    // What the simulator says is said of nobody.
+    let is_real = !shared.config.is_simulated(&party.row.domain);
     told::log(party, &decided, (fate, &report));
-    told::count(shared, party, (fate, &report, &events), &waits, at);
-    let suppress_until =
-        (fate == Fate::Bounced && is_without_mailbox(&report)).then(|| at.after(SUPPRESSED_FOR));
+    if is_real {
+        told::count(shared, party, (fate, &report, &events), &waits, at);
+    }
+    let is_gone = is_real && fate == Fate::Bounced && is_without_mailbox(&report);
+    let suppress_until = is_gone.then(|| at.after(SUPPRESSED_FOR));
     let settlement = Settlement {
         message: party.row.message,
         recipient: party.row.recipient,
@@ -119,6 +126,7 @@ pub(crate) async fn settle(shared: &Shared, party: &Party, fate: Fate, report: R
         waits,
         lease: Some(party.lease),
         suppress_until,
+        tell_tenant: is_real && is_told(shared, party, &decided.outcome),
     };
     let offered = Instant::now();
     let settled = record(shared, settlement).await;
@@ -150,84 +158,19 @@ pub(crate) async fn settle(shared: &Shared, party: &Party, fate: Fate, report: R
     }
 }
 
+/// Whether its tenant is told by mail that it failed: of mail that somebody waits for, and never
+/// of our own, which that mail would be.
+fn is_told(shared: &Shared, party: &Party, outcome: &Outcome) -> bool {
+    let failed = |state| matches!(state, RecipientState::Failed | RecipientState::Expired);
+    let ends = matches!(outcome, Outcome::Final { state, .. } if failed(*state));
+    let tenant = shared.roster.tenant(party.row.tenant);
+    let wants = tenant.is_some_and(|tenant| tenant.notices && !tenant.is_house);
+    ends && wants && party.row.stream == Stream::Transactional
+}
+
 fn is_without_mailbox(report: &Report) -> bool {
     let said = report.reply.as_ref().and_then(|reply| reply.enhanced);
     said.or(report.never).is_some_and(says_no_mailbox)
-}
-
-struct Decided {
-    outcome: Outcome,
-    kind: EventKind,
-    cause: Option<WaitCause>,
-    /// The doubt came first, whatever follows from it.
-    ambiguous: bool,
-}
-
-fn decide(shared: &Shared, party: &Party, fate: Fate, attempts: u32, now: Timestamp) -> Decided {
-    let ended = |state, kind| Decided {
-        outcome: Outcome::Final { state, attempts },
-        kind,
-        cause: None,
-        ambiguous: false,
-    };
-    let wait = match fate {
-        Fate::Delivered => return ended(RecipientState::Delivered, EventKind::Delivered),
-        Fate::Bounced => return ended(RecipientState::Failed, EventKind::Bounced),
-        Fate::Expired => return ended(RecipientState::Expired, EventKind::Expired),
-        Fate::Suppressed => return ended(RecipientState::Suppressed, EventKind::Suppressed),
-        Fate::Deferred(Hint::Greylist) => Wait::Greylist,
-        Fate::Unreachable => Wait::Destination,
-        Fate::NoRoute => Wait::NoRoute,
-        Fate::Deferred(Hint::Usual) | Fate::Ambiguous => Wait::Usual,
-    };
-    let tried = Tried {
-        attempt: attempts,
-        wait,
-        now,
-        expires_at: party.row.expires_at,
-    };
-    let ambiguous = fate == Fate::Ambiguous;
-    match retry::next(&shared.retry, &tried, &shared.router.rng) {
-        Next::Expire => Decided {
-            ambiguous,
-            ..ended(RecipientState::Expired, EventKind::Expired)
-        },
-        Next::Again { due_at, cause } => Decided {
-            outcome: Outcome::Retry {
-                due_at,
-                attempts,
-                cause,
-            },
-            kind: EventKind::Deferred,
-            cause: Some(cause),
-            ambiguous,
-        },
-    }
-}
-
-fn events(
-    party: &Party,
-    decided: &Decided,
-    report: &Report,
-    attempts: u32,
-    at: Timestamp,
-) -> Vec<Event> {
-    let event = |kind, cause| Event {
-        attempt: attempts,
-        reply: report.reply.clone(),
-        mx: report.mx.clone(),
-        tls: report.tls.clone(),
-        duration: report.took,
-        cause,
-        note: report.note.clone(),
-        ..Event::new(party.row.recipient, at, kind)
-    };
-    match (decided.ambiguous, &decided.outcome) {
-        // The doubt is the event; that it is tried again stands in it.
-        (true, Outcome::Retry { .. }) => vec![event(EventKind::Ambiguous, decided.cause)],
-        (true, _) => vec![event(EventKind::Ambiguous, None), event(decided.kind, None)],
-        (false, _) => vec![event(decided.kind, decided.cause)],
-    }
 }
 
 /// What offering a settlement to the database came to.
@@ -362,6 +305,7 @@ pub(crate) async fn note_double(shared: &Shared, settlement: &Settlement) {
         waits: Waits::default(),
         lease: None,
         suppress_until: None,
+        tell_tenant: false,
         ..settlement.clone()
     };
     let results = &shared.instruments.outcomes.results;

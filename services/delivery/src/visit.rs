@@ -94,11 +94,7 @@ enum Next {
 impl Visit<'_> {
     /// Visits one address for these recipients. `Err` in none: what went wrong is in `Seen`.
     pub(crate) async fn one(&self, stop: Stop<'_>, waiting: Vec<Party>) -> Seen {
-        let mut seen = Seen {
-            left: Vec::new(),
-            waiting: Vec::new(),
-            served: false,
-        };
+        let mut seen = Seen::nobody();
         let mut batch = waiting;
         let mut stale = 0;
         while !batch.is_empty() {
@@ -341,6 +337,15 @@ impl Visit<'_> {
 }
 
 impl Seen {
+    /// Of a visit that was not made.
+    pub(crate) fn nobody() -> Self {
+        Self {
+            left: Vec::new(),
+            waiting: Vec::new(),
+            served: false,
+        }
+    }
+
     fn wait(&mut self, parties: Vec<Party>, why: &Trouble) {
         let waiting = parties.into_iter().map(|party| Waiting {
             party,

@@ -117,11 +117,13 @@ impl Office {
                 tenant,
                 language,
                 own_domain,
+                notices,
                 vouched,
             } => {
                 let change = TenantChange {
                     language,
                     own_domain,
+                    notices,
                 };
                 self.set_tenant(&tenant, change, vouched).await
             }

@@ -12,10 +12,14 @@ use serde::Deserialize;
 mod check;
 mod defaults;
 mod identity;
+mod simulator;
 mod smtp;
+mod warmup;
 
-pub use identity::{NameWord, NamesConfig, RampConfig, RepliesConfig};
+pub use identity::{NameWord, NamesConfig, NoticesConfig, RampConfig, RepliesConfig};
+pub use simulator::SimulatorConfig;
 pub use smtp::{CertificatePair, SmtpConfig, SmtpPort};
+pub use warmup::{EgressConfig, WarmupConfig};
 
 /// The documented default file, as `postrider config --default` prints it.
 pub const DEFAULT: &str = include_str!("default.toml");
@@ -34,11 +38,15 @@ pub struct Config {
     pub metrics: MetricsConfig,
     pub dns: DnsConfig,
     pub delivery: DeliveryConfig,
+    pub simulator: SimulatorConfig,
+    pub warmup: WarmupConfig,
+    pub egress: Vec<EgressConfig>,
     pub limits: LimitsConfig,
     pub tenants: TenantsConfig,
     pub names: NamesConfig,
     pub replies: RepliesConfig,
     pub ramp: RampConfig,
+    pub notices: NoticesConfig,
     pub retention: RetentionConfig,
     pub log: LogConfig,
     pub shutdown: ShutdownConfig,
@@ -352,6 +360,10 @@ mod tests {
             ("[names]\npolicy = \"drop\"\n", "line 2"),
             ("[names]\nbrands = [\"  \"]\n", "names.brands"),
             ("[ramp]\nfirst_day = 0\n", "ramp.first_day"),
+            (
+                "[simulator]\ndomain = \"send.relay.example\"\n",
+                "simulator.domain",
+            ),
         ] {
             let fault = format!("{:#}", Config::parse(text, Path::new("")).unwrap_err());
             assert!(fault.contains(says), "{text}: {fault}");

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use postrider_store::{
-    Audit, Controls, Directory, Intake, Mail, Nodes, Queue, Sessions, Suppressions, Upkeep, Vendors,
+    Audit, Controls, Directory, Failures, Intake, Mail, Nodes, Queue, Sessions, Suppressions,
+    Upkeep, Vendors, Warmups,
 };
 use postrider_store_postgres::{PostgresOptions, PostgresStore};
 use postrider_store_sqlite::{OpenError, SqliteOptions, SqliteStore, Synchronous};
@@ -111,6 +112,8 @@ pub(crate) struct Database {
     pub(crate) suppressions: Arc<dyn Suppressions>,
     pub(crate) vendors: Arc<dyn Vendors>,
     pub(crate) audit: Arc<dyn Audit>,
+    pub(crate) warmups: Arc<dyn Warmups>,
+    pub(crate) failures: Arc<dyn Failures>,
     store: Store,
 }
 
@@ -208,7 +211,7 @@ impl Database {
     fn of<S>(ports: &Arc<S>, store: Store) -> Self
     where
         S: Directory + Intake + Mail + Queue + Nodes + Controls + Upkeep,
-        S: Sessions + Suppressions + Vendors + Audit + 'static,
+        S: Sessions + Suppressions + Vendors + Audit + Warmups + Failures + 'static,
     {
         Self {
             directory: Arc::<S>::clone(ports),
@@ -222,6 +225,8 @@ impl Database {
             suppressions: Arc::<S>::clone(ports),
             vendors: Arc::<S>::clone(ports),
             audit: Arc::<S>::clone(ports),
+            warmups: Arc::<S>::clone(ports),
+            failures: Arc::<S>::clone(ports),
             store,
         }
     }

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use postrider_delivery::{Dialer, RunError};
+use postrider_delivery::{Dialer, RunError, Simulated};
 use postrider_dns::{DnsConfig, Resolver};
+use postrider_fakenet::Simulator;
+use postrider_model::Domain;
 use postrider_runtime::{Clock, Rng, Shutdown};
 use postrider_telemetry::Registry;
 use tokio::net::TcpListener;
@@ -53,6 +55,8 @@ pub struct Relay {
     /// Where the SMTP door listens; none where it is off.
     pub smtp: Vec<SocketAddr>,
     pub metrics: SocketAddr,
+    /// The domain whose mail stays on this machine.
+    pub simulator: Option<Domain>,
     pub office: Arc<Office>,
     pub shutdown: Shutdown,
     database: Database,
@@ -81,6 +85,7 @@ impl Relay {
             http: Vec::new(),
             smtp: Vec::new(),
             metrics: config.metrics.listen,
+            simulator: config.simulator()?,
             office: Arc::clone(&core.office),
             shutdown,
             database: core.database.clone(),
@@ -206,6 +211,7 @@ impl Relay {
             nodes: Arc::clone(&core.database.nodes),
             controls: Arc::clone(&core.database.controls),
             suppressions: Arc::clone(&core.database.suppressions),
+            warmups: Arc::clone(&core.database.warmups),
             seals: Arc::new(Seals(Arc::clone(&core.gate))),
             roster: core.roster.clone(),
             resolver,
@@ -217,10 +223,17 @@ impl Relay {
             rng: machine.rng.clone(),
             metrics: core.metrics.clone(),
         };
-        let delivery = delivery_config(config)?;
+        let mut delivery = delivery_config(config)?;
+        let simulator = start_simulator(config, machine)?;
+        delivery.warmup = config.warmup()?;
+        delivery.simulator = simulator.as_ref().map(|(simulated, _)| simulated.clone());
         let shutdown = self.shutdown.clone();
         self.spawn("delivery", async move {
             let ended = postrider_delivery::run(ports, delivery, shutdown).await;
+            // What was under way there had its answer.
+            if let Some((_, simulator)) = simulator {
+                simulator.shutdown().await;
+            }
             ended.map_err(with_remedy)
         });
         Ok(())
@@ -268,6 +281,20 @@ impl Relay {
             "postrider has stopped"
         );
     }
+}
+
+/// The simulator, and what delivery is told of it.
+fn start_simulator(
+    config: &Config,
+    machine: &Machine,
+) -> anyhow::Result<Option<(Simulated, Simulator)>> {
+    let Some(domain) = config.simulator()? else {
+        return Ok(None);
+    };
+    let (host, size) = (domain.to_string(), config.limits.message_bytes);
+    let simulator = Simulator::start(&host, size, machine.clock.clone())?;
+    let address = simulator.address();
+    Ok(Some((Simulated { domain, address }, simulator)))
 }
 
 fn delivery_config(config: &Config) -> anyhow::Result<postrider_delivery::Config> {

@@ -198,6 +198,7 @@ impl Provision {
             limits: defaults.limits,
             language: defaults.language,
             own_domain: false,
+            notices: true,
             ramp: defaults.ramp,
             is_house: false,
             vendor: defaults.vendor,

@@ -125,6 +125,8 @@ pub struct Tenant {
     pub language: Language,
     /// Whether what is at a domain of which one address is confirmed is its own at once.
     pub own_domain: bool,
+    /// Whether it is told by mail what could not be delivered.
+    pub notices: bool,
     pub ramp: Ramp,
     /// The one tenant that Postrider writes its own mail as; outside quotas and ramps.
     pub is_house: bool,

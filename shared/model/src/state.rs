@@ -92,6 +92,8 @@ words!(
         DestinationCap = "destination_cap",
         /// The destination was unreachable or throttled us as a whole.
         DestinationBackoff = "destination_backoff",
+        /// Our address is new, and has sent what it may today.
+        WarmUp = "warm_up",
         /// A greylisting answer: the remote wants the same again later.
         Greylisting = "greylisting",
         /// The usual wait between attempts after a temporary answer.

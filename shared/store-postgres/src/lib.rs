@@ -20,6 +20,7 @@ mod credentials;
 mod cursor;
 mod directory;
 mod events;
+mod failures;
 mod fault;
 mod instruments;
 mod intake;
@@ -56,6 +57,7 @@ mod vendors;
 mod verbs;
 mod volumes;
 mod waiting;
+mod warmups;
 mod writer;
 mod writes;
 

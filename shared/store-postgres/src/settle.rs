@@ -9,6 +9,7 @@ use sqlx::PgConnection;
 
 use crate::bounces::{self, HardBounce};
 use crate::events::{self, EventColumns};
+use crate::failures::{self, NewFailure};
 use crate::fault::Fault;
 use crate::standing::{self, Standing};
 use crate::transaction;
@@ -29,6 +30,7 @@ pub(crate) async fn record(
         writes: Writes::default(),
         events: Vec::with_capacity(settlements.len()),
         bounces: Vec::new(),
+        failures: Vec::new(),
         lost: lost_leases(connection, settlements).await?,
     };
     let outcomes = settlements
@@ -43,11 +45,13 @@ pub(crate) async fn record(
         writes,
         events,
         bounces,
+        failures,
         ..
     } = record;
     writes::write(connection, &writes).await?;
     EventColumns::of(&events).insert(connection).await?;
     bounces::record(connection, &bounces).await?;
+    failures::record(connection, &failures).await?;
     if settlements.iter().any(|settlement| moves(settlement)) {
         failpoint::reach("store.before_settle");
     }
@@ -120,6 +124,7 @@ struct Record<'s> {
     writes: Writes<'s>,
     events: Vec<(i64, i64, &'s Event)>,
     bounces: Vec<HardBounce>,
+    failures: Vec<NewFailure>,
     lost: HashSet<Lease>,
 }
 
@@ -177,6 +182,7 @@ impl<'s> Record<'s> {
             Outcome::Final { state, attempts } => {
                 (row.state, row.attempts) = (state, attempts.into());
                 self.bounces.extend(HardBounce::of(settlement));
+                self.failures.extend(NewFailure::of(settlement));
                 self.writes.done.push(settlement.recipient);
             }
             Outcome::Held { attempts } => {

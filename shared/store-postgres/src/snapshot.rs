@@ -87,6 +87,7 @@ pub(crate) struct TenantRow {
     per_month: i64,
     language: String,
     own_domain: bool,
+    notices: bool,
     ramp_since: i64,
     ramp_per_day: i64,
     ramp_decided: i64,
@@ -130,6 +131,7 @@ impl TryFrom<TenantRow> for Tenant {
             },
             language: place.cell("language", Language::parse(&row.language))?,
             own_domain: row.own_domain,
+            notices: row.notices,
             ramp: Ramp {
                 since: Timestamp::from_micros(row.ramp_since),
                 per_day: place.number("ramp_per_day", row.ramp_per_day)?,

@@ -343,7 +343,8 @@ async fn erase(
 }
 
 async fn erase_directory(connection: &mut PgConnection, tenant: TenantId) -> Result<(), Fault> {
-    // Indexes usage, key_usage, newcomers and bucket_levels (primary keys), credentials_tenant, reply_addresses_tenant,
+    // Indexes usage, key_usage, newcomers, bucket_levels and told (primary keys), credentials_tenant,
+    // failures_tenant, reply_addresses_tenant,
     // tenants (primary key); all of the few controls. `names` stays.
     for statement in [
         "DELETE FROM usage WHERE tenant = $1",
@@ -351,6 +352,8 @@ async fn erase_directory(connection: &mut PgConnection, tenant: TenantId) -> Res
         "DELETE FROM newcomers WHERE tenant = $1",
         "DELETE FROM bucket_levels WHERE tenant = $1",
         "DELETE FROM controls WHERE tenant = $1",
+        "DELETE FROM failures WHERE tenant = $1",
+        "DELETE FROM told WHERE tenant = $1",
         "DELETE FROM credentials WHERE tenant = $1",
         "DELETE FROM reply_addresses WHERE tenant = $1",
     ] {

@@ -17,6 +17,7 @@ mod controls;
 mod credentials;
 mod directory;
 mod events;
+mod failures;
 mod fault;
 mod group;
 mod instruments;
@@ -58,6 +59,7 @@ mod vendors;
 mod verbs;
 mod volumes;
 mod waiting;
+mod warmups;
 mod writer;
 mod writes;
 

@@ -8,6 +8,7 @@ use sqlx::SqliteConnection;
 
 use crate::bounces::{self, HardBounce};
 use crate::events;
+use crate::failures::{self, NewFailure};
 use crate::fault::Fault;
 use crate::standing::{self, Key, Standing};
 use crate::suspects::Suspects;
@@ -39,6 +40,7 @@ pub(crate) async fn record<'s>(
         writes: Writes::default(),
         events: Vec::with_capacity(settlements.len()),
         bounces: Vec::new(),
+        failures: Vec::new(),
         seq,
     };
     let outcomes = settlements
@@ -53,10 +55,12 @@ pub(crate) async fn record<'s>(
         writes,
         events,
         bounces,
+        failures,
         ..
     } = record;
     writes::write(connection, &writes).await?;
     bounces::record(connection, &bounces, suspects).await?;
+    failures::record(connection, &failures).await?;
     Ok(Recorded { outcomes, events })
 }
 
@@ -89,6 +93,7 @@ struct Record<'s, 'n> {
     writes: Writes<'s>,
     events: Vec<(i64, &'s Event)>,
     bounces: Vec<HardBounce>,
+    failures: Vec<NewFailure>,
     seq: &'n mut i64,
 }
 
@@ -145,6 +150,7 @@ impl<'s> Record<'s, '_> {
                 (row.state, row.attempts) = (state, attempts);
                 self.leave(before, settlement);
                 self.bounces.extend(HardBounce::of(settlement));
+                self.failures.extend(NewFailure::of(settlement));
             }
             Outcome::Held { attempts } => {
                 (row.state, row.attempts) = (RecipientState::Held, attempts);

@@ -54,9 +54,9 @@ async fn insert(connection: &mut SqliteConnection, tenant: &Tenant) -> Result<()
         "INSERT INTO tenants (id, name, slug, from_address, reply_to, status,
              requests_per_second, per_minute, burst, bulk_per_minute, connections, per_day,
              per_month, language, own_domain, ramp_since, ramp_per_day, ramp_decided, is_house,
-             created_at, vendor, licence, plan, next_reply_to)
+             notices, created_at, vendor, licence, plan, next_reply_to)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-             ?19, ?20, ?21, ?22, ?23, ?24)",
+             ?19, ?20, ?21, ?22, ?23, ?24, ?25)",
     )
     .bind(tenant.id.as_bytes().as_slice())
     .bind(&tenant.name)
@@ -77,6 +77,7 @@ async fn insert(connection: &mut SqliteConnection, tenant: &Tenant) -> Result<()
     .bind(tenant.ramp.per_day)
     .bind(tenant.ramp.decided)
     .bind(tenant.is_house)
+    .bind(tenant.notices)
     .bind(tenant.created_at.as_micros())
     .bind(tenant.vendor.as_bytes().as_slice())
     .bind(tenant.licence.as_ref().map(Licence::as_str))
@@ -127,12 +128,13 @@ pub(crate) async fn change(
     // Index tenants (primary key).
     let changed = sqlx::query(
         "UPDATE tenants SET language = coalesce(?2, language),
-             own_domain = coalesce(?3, own_domain)
+             own_domain = coalesce(?3, own_domain), notices = coalesce(?4, notices)
          WHERE id = ?1",
     )
     .bind(tenant.as_bytes().as_slice())
     .bind(change.language.map(Language::as_str))
     .bind(change.own_domain)
+    .bind(change.notices)
     .execute(connection)
     .await?;
     found(changed.rows_affected(), "tenant")

@@ -13,6 +13,7 @@
 
 pub mod controls;
 pub mod directory;
+pub mod failures;
 pub mod fixture;
 pub mod groups;
 pub mod idempotency;
@@ -36,13 +37,15 @@ pub mod upkeep;
 pub mod vendors;
 pub mod verbs;
 pub mod waits;
+pub mod warmups;
 pub mod withheld;
 
 use std::any::Any;
 use std::sync::Arc;
 
 use crate::{
-    Audit, Controls, Directory, Intake, Mail, Nodes, Queue, Sessions, Suppressions, Upkeep, Vendors,
+    Audit, Controls, Directory, Failures, Intake, Mail, Nodes, Queue, Sessions, Suppressions,
+    Upkeep, Vendors, Warmups,
 };
 
 /// All ports of one store.
@@ -58,6 +61,8 @@ pub struct Ports {
     pub sessions: Arc<dyn Sessions>,
     pub vendors: Arc<dyn Vendors>,
     pub audit: Arc<dyn Audit>,
+    pub warmups: Arc<dyn Warmups>,
+    pub failures: Arc<dyn Failures>,
     /// What has to live as long as the store: a folder, a server.
     pub keep: Box<dyn Any + Send + Sync>,
 }
@@ -67,7 +72,7 @@ impl Ports {
     pub fn of<S>(store: S, keep: impl Any + Send + Sync) -> Self
     where
         S: Intake + Mail + Queue + Directory + Upkeep + Nodes + Controls,
-        S: Suppressions + Sessions + Vendors + Audit + 'static,
+        S: Suppressions + Sessions + Vendors + Audit + Warmups + Failures + 'static,
     {
         let store = Arc::new(store);
         Self {
@@ -81,7 +86,9 @@ impl Ports {
             suppressions: store.clone(),
             sessions: store.clone(),
             vendors: store.clone(),
-            audit: store,
+            audit: store.clone(),
+            warmups: store.clone(),
+            failures: store,
             keep: Box::new(keep),
         }
     }
@@ -269,6 +276,14 @@ macro_rules! conformance_tests {
                 a_tenant_sees_the_sessions_in_which_its_key_was_shown,
                 a_session_is_kept_anew_as_it_goes_on,
                 another_session_of_the_same_code_is_left_out_and_told;
+            warmups: an_address_has_one_birthday,
+                an_allowance_is_taken_to_its_end_and_no_further,
+                what_is_given_back_may_be_taken_again,
+                many_who_take_at_once_get_no_more_than_there_is;
+            failures: a_tenant_is_told_of_what_failed_once_it_is_old_enough,
+                of_many_who_would_tell_one_does_and_not_too_often,
+                what_is_not_to_be_told_is_not_there,
+                a_tenants_failures_go_with_it;
             withheld: a_suppressed_recipient_is_accepted_and_never_attempted,
                 a_message_to_nobody_but_suppressed_ends_as_it_begins,
                 a_scheduled_message_starts_for_those_who_are_not_suppressed,

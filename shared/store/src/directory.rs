@@ -195,6 +195,7 @@ pub struct TenantUpdate {
 pub struct TenantChange {
     pub language: Option<Language>,
     pub own_domain: Option<bool>,
+    pub notices: Option<bool>,
 }
 
 /// How many strangers a tenant may have us write to.

@@ -10,6 +10,7 @@ pub mod conformance;
 mod controls;
 mod directory;
 mod error;
+mod failures;
 mod fresh;
 mod intake;
 mod mail;
@@ -21,6 +22,7 @@ mod shard;
 mod suppressions;
 mod upkeep;
 mod vendors;
+mod warmups;
 
 pub use controls::{
     Acknowledged, Control, ControlVerb, Controls, Enacted, HeldMessage, NewControl, Scope,
@@ -30,6 +32,7 @@ pub use directory::{
     TenantImport, TenantUpdate,
 };
 pub use error::StoreError;
+pub use failures::{Failure, Failures, Untold};
 pub use fresh::Fresh;
 pub use intake::{
     Answer, Claim, ClaimScope, Committed, Intake, NewMessage, NewRecipient, OverQuota, Period,
@@ -52,3 +55,4 @@ pub use suppressions::{
 };
 pub use upkeep::{AUDIT_LIFE, NOTE_LIFE, Removed, SESSION_LIFE, Upkeep};
 pub use vendors::{Audit, AuditFilter, Vendors};
+pub use warmups::{Allowance, Warmups};

@@ -236,6 +236,8 @@ pub struct Settlement {
     /// until then (reason `hard_bounce`, both streams), and a hard bounce is counted against it on
     /// the day of `at`. Only with a `Final` outcome that is recorded.
     pub suppress_until: Option<Timestamp>,
+    /// The tenant is told of it by mail (`Failures`). Only with a `Final` outcome that is recorded.
+    pub tell_tenant: bool,
 }
 
 /// Where a recipient goes from here.

@@ -1,6 +1,6 @@
 //! What an attempt met on its way from host to host, and what that comes to for who is left.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use postrider_model::RecipientId;
 
@@ -10,6 +10,10 @@ use crate::visit::{Visited, Waiting};
 
 /// What went wrong on the way to the hosts.
 #[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each may be true beside the others"
+)]
 pub(super) struct Trouble {
     /// For each recipient what it met last.
     last: HashMap<RecipientId, (Visited, Report)>,
@@ -19,6 +23,10 @@ pub(super) struct Trouble {
     cannot_report: Option<Report>,
     pub(super) sessions: u32,
     pub(super) capped: bool,
+    /// What our address may send today could not be read.
+    pub(super) unknown: bool,
+    /// Recipients that our address may not send to today.
+    held_back: HashSet<RecipientId>,
     /// Not every address was asked that could have been: their time was over.
     pub(super) untried: bool,
     /// The same, for we are stopping, or are not sure of our lease.
@@ -52,6 +60,20 @@ impl Trouble {
         parties
     }
 
+    /// Warm-up leaves nothing for this recipient at the address that was to be visited.
+    pub(super) fn hold_back(&mut self, recipient: RecipientId) {
+        self.held_back.insert(recipient);
+    }
+
+    /// At another address it does.
+    pub(super) fn is_admitted(&mut self, recipient: RecipientId) {
+        self.held_back.remove(&recipient);
+    }
+
+    pub(super) fn is_held_back(&self, recipient: RecipientId) -> bool {
+        self.held_back.contains(&recipient)
+    }
+
     /// What becomes of a recipient that no host took; `None` where none was asked about it.
     pub(super) fn fate(&self, recipient: RecipientId, hosts: &[Host]) -> Option<(Fate, Report)> {
         let (visited, report) = self.last.get(&recipient)?;
@@ -61,6 +83,8 @@ impl Trouble {
             return Some((Fate::Bounced, cannot.clone()));
         }
         let fate = match visited {
+            // The address that was left out today may say otherwise.
+            Visited::RefusedForGood if self.unknown || self.is_held_back(recipient) => return None,
             Visited::RefusedForGood if !self.capped && !self.untried => Fate::Bounced,
             _ => Fate::Unreachable,
         };
@@ -72,5 +96,32 @@ impl Trouble {
         let best = hosts.iter().map(|host| host.preference).min();
         let mut best_hosts = hosts.iter().filter(|host| Some(host.preference) == best);
         best_hosts.all(|host| self.cannot.contains(&host.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_no_end_where_an_address_was_left_out_today() {
+        let recipient = RecipientId::from_bytes([1; 16]);
+        let refused = || (Visited::RefusedForGood, Report::default());
+        let met = |change: fn(&mut Trouble)| {
+            let mut trouble = Trouble::default();
+            trouble.last.insert(recipient, refused());
+            change(&mut trouble);
+            trouble.fate(recipient, &[]).map(|(fate, _)| fate)
+        };
+        assert_eq!(met(|_| ()), Some(Fate::Bounced));
+        assert_eq!(
+            met(|trouble| trouble.capped = true),
+            Some(Fate::Unreachable)
+        );
+        assert_eq!(met(|trouble| trouble.unknown = true), None);
+        assert_eq!(
+            met(|trouble| trouble.hold_back(RecipientId::from_bytes([1; 16]))),
+            None
+        );
     }
 }

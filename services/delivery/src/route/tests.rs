@@ -19,7 +19,27 @@ fn router() -> Router {
             hosts: vec!["mx.relay.test".to_owned()],
             addresses: own,
         },
+        simulator: None,
         rng: Rng::seeded(1),
+    }
+}
+
+#[tokio::test]
+async fn the_simulator_is_found_without_dns_and_nothing_beside_it() {
+    let simulator = Simulated {
+        domain: Domain::parse("simulator.relay.test").unwrap(),
+        address: "127.0.0.1:4025".parse().unwrap(),
+    };
+    let router = Router {
+        simulator: Some(simulator.clone()),
+        ..router()
+    };
+    let to = async |domain| route(&router, &Domain::parse(domain).unwrap(), Duration::ZERO).await;
+    let found = to("Simulator.Relay.Test").await;
+    assert_eq!(found, Route::Simulated(simulator));
+    // Nobody answers at the router's DNS.
+    for other in ["relay.test", "x.simulator.relay.test", "127.0.0.1"] {
+        assert!(matches!(to(other).await, Route::NotNow(_)), "{other}");
     }
 }
 
@@ -73,6 +93,7 @@ fn said(route: &Route) -> String {
             .join("; "),
         Route::Never(why) => format!("never {}", why.code),
         Route::NotNow(why) => format!("not now {}", why.code),
+        Route::Simulated(simulated) => format!("simulated {}", simulated.address),
     }
 }
 

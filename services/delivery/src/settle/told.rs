@@ -6,7 +6,8 @@ use std::time::Duration;
 use postrider_model::{Event, EventKind, Reply, Timestamp, WaitCause, Waits};
 use postrider_store::Outcome;
 
-use super::{Decided, Fate, Party, Report};
+use super::decided::Decided;
+use super::{Fate, Party, Report};
 use crate::Shared;
 use crate::instruments::ResultKind;
 use crate::mask::masked;
@@ -23,6 +24,8 @@ pub(super) fn count(
     at: Timestamp,
 ) {
     let instruments = &shared.instruments.outcomes;
+    // What our own address may not send today is nobody's «no».
+    let events = if fate == Fate::Warming { &[] } else { events };
     for kind in events.iter().filter_map(|event| ResultKind::of(event.kind)) {
         instruments.results.add(party.provider, kind, 1);
     }
@@ -33,10 +36,10 @@ pub(super) fn count(
         instruments.waited.add(cause, span);
     }
     if fate == Fate::Delivered && party.recipient.attempts == 0 {
-        let asked = waits
-            .iter()
-            .find(|(cause, _)| *cause == WaitCause::Scheduled);
-        let asked = asked.map(|(_, span)| span).unwrap_or_default();
+        let could_not =
+            |cause: &WaitCause| matches!(cause, WaitCause::Scheduled | WaitCause::WarmUp);
+        let asked = waits.iter().filter(|(cause, _)| could_not(cause));
+        let asked = asked.map(|(_, span)| span).sum();
         let age = at.since(party.row.accepted_at).saturating_sub(asked);
         instruments.first_attempt_seconds.span(age);
     }
@@ -45,7 +48,7 @@ pub(super) fn count(
 /// Which kind of «no» it was; `None` for what was delivered, and where nobody said one.
 fn class(fate: Fate, report: &Report) -> Option<Class> {
     match fate {
-        Fate::Delivered | Fate::Suppressed => None,
+        Fate::Delivered | Fate::Suppressed | Fate::Warming => None,
         Fate::Expired => Some(Class::TooLate),
         Fate::NoRoute => Some(Class::Dns),
         Fate::Ambiguous => Some(Class::Connection),

@@ -305,6 +305,7 @@ fn start_node(
         nodes: Arc::new(beats.clone()),
         controls: Arc::new(store.clone()),
         suppressions: Arc::new(store.clone()),
+        warmups: Arc::new(store.clone()),
         seals: Arc::new(Seals(store.clone())),
         roster: roster.clone(),
         resolver: resolver.unwrap(),

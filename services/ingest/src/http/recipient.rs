@@ -104,6 +104,9 @@ fn reason(cause: WaitCause) -> &'static str {
         WaitCause::DestinationBackoff => {
             "The destination could not be reached or slowed us down; we wait before we try it again."
         }
+        WaitCause::WarmUp => {
+            "The address that mail leaves from is new and sends a little more each day; it goes on tomorrow (UTC)."
+        }
         WaitCause::Greylisting => "The destination wants to be asked again later (greylisting).",
         WaitCause::Retry => "The last attempt did not succeed; we try again.",
         WaitCause::NoRoute => "DNS gave no usable answer for the destination; we ask again.",

@@ -37,6 +37,7 @@ async fn settled(relay: &Relay, id: &str, outcome: Outcome) {
         waits,
         lease: None,
         suppress_until: None,
+        tell_tenant: false,
     };
     relay.store.settle(settlement).await.unwrap();
 }

@@ -53,6 +53,7 @@ pub(super) fn tenant_in_full(shown: &Tenant, snapshot: &DirectorySnapshot, usage
         "usage": usage,
         "language": shown.language,
         "own_domain": shown.own_domain,
+        "notices": shown.notices,
         "ramp": ramp(shown.ramp),
         "reply_addresses": reply_addresses(shown, snapshot),
         "keys": keys.map(credential).collect::<Vec<_>>(),

@@ -50,6 +50,8 @@ pub enum Verb {
         tenant: String,
         language: Option<Language>,
         own_domain: Option<bool>,
+        #[serde(default)]
+        notices: Option<bool>,
         vouched: bool,
     },
     ReplyToList {

@@ -143,6 +143,9 @@ pub struct SetArgs {
     /// Whether addresses at a domain where one is confirmed are its own at once
     #[arg(long, value_name = "yes|no", value_parser = yes_or_no)]
     own_domain: Option<bool>,
+    /// Whether it is told by mail what could not be delivered
+    #[arg(long, value_name = "yes|no", value_parser = yes_or_no)]
+    notices: Option<bool>,
     /// Known people: the default reply address counts as confirmed, and the ramp is over
     #[arg(long)]
     vouched: bool,
@@ -155,6 +158,7 @@ impl SetArgs {
             tenant: self.which.tenant,
             language: self.language,
             own_domain: self.own_domain,
+            notices: self.notices,
             vouched: self.vouched,
         };
         (self.which.place, verb)

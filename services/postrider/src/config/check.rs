@@ -31,6 +31,9 @@ impl Config {
         self.smtp.check()?;
         self.replies.check()?;
         self.ramp.check()?;
+        self.notices.check()?;
+        self.simulator()?;
+        self.check_warmup()?;
         if let Some(name) = self.names.brands.iter().find(|name| name.trim().is_empty()) {
             bail!("names.brands has {name:?}: a name has letters");
         }

@@ -7,8 +7,8 @@ use postrider_model::Domain;
 
 use super::{
     DatabaseConfig, DeliveryConfig, Dial, DnsConfig, HttpConfig, LimitsConfig, LogConfig, LogWord,
-    MetricsConfig, NameWord, NamesConfig, RampConfig, RepliesConfig, RetentionConfig,
-    ServiceConfig, ShutdownConfig, SmtpConfig, SmtpPort, TenantsConfig,
+    MetricsConfig, NameWord, NamesConfig, NoticesConfig, RampConfig, RepliesConfig,
+    RetentionConfig, ServiceConfig, ShutdownConfig, SmtpConfig, SmtpPort, TenantsConfig,
 };
 
 impl Default for ServiceConfig {
@@ -92,6 +92,15 @@ impl Default for RepliesConfig {
             new_per_day: 5,
             pause_days: 7,
             unconfirmed_most: 20,
+        }
+    }
+}
+
+impl Default for NoticesConfig {
+    fn default() -> Self {
+        Self {
+            per_hour: 4,
+            gather_seconds: 30,
         }
     }
 }

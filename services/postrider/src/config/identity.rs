@@ -1,5 +1,5 @@
-//! `[names]`, `[replies]` and `[ramp]`: what a tenant may call itself, whom it may have asked, and
-//! how much it may send while nobody knows it.
+//! `[names]`, `[replies]`, `[notices]` and `[ramp]`: what a tenant may call itself, whom it may have
+//! asked, what it is told, and how much it may send while nobody knows it.
 
 use serde::Deserialize;
 
@@ -42,12 +42,29 @@ pub struct RampConfig {
     pub plan: u32,
 }
 
+/// How tenants are told what could not be delivered.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NoticesConfig {
+    pub per_hour: u32,
+    pub gather_seconds: u64,
+}
+
 /// A hundred years, in days.
 const DAYS: u64 = 36_500;
 
 impl RepliesConfig {
     pub(super) fn check(&self) -> anyhow::Result<()> {
         in_range(&[("replies.pause_days", self.pause_days, DAYS)])
+    }
+}
+
+impl NoticesConfig {
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        in_range(&[
+            ("notices.per_hour", u64::from(self.per_hour.max(1)), 3_600),
+            ("notices.gather_seconds", self.gather_seconds, 86_400),
+        ])
     }
 }
 

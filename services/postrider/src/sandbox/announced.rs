@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use postrider_model::Domain;
 use serde_json::json;
 
 use super::internet::Internet;
@@ -21,6 +22,8 @@ pub(super) struct Announced {
     metrics: String,
     mailbox: String,
     ca: PathBuf,
+    /// The domain whose mail stays in the relay.
+    simulator: Option<Domain>,
 }
 
 impl Announced {
@@ -45,6 +48,7 @@ impl Announced {
             metrics: format!("http://{}", relay.metrics),
             mailbox: internet.mailbox_url(),
             ca: data.join("ca.pem"),
+            simulator: relay.simulator.clone(),
         })
     }
 
@@ -56,6 +60,7 @@ impl Announced {
             "metrics": self.metrics,
             "mailbox": self.mailbox,
             "ca": self.ca,
+            "simulator": self.simulator,
         });
         folder::write_atomically(
             &data.join(ANNOUNCEMENT),

@@ -182,6 +182,11 @@ async fn begin(config: &Config, clock: &Clock) -> Relay {
 }
 
 fn configuration(net: &FakeInternet, database: &Database, delivery: &str) -> String {
+    let dial = if delivery.contains("dial = ") {
+        ""
+    } else {
+        "dial = \"loopback\""
+    };
     format!(
         r#"
 [service]
@@ -202,7 +207,7 @@ filter = "warn"
 [delivery]
 port = {}
 allow_destinations = ["127.0.0.0/8"]
-dial = "loopback"
+{dial}
 # The test's clock is not the database's.
 clock_offset_ms = {}
 {delivery}
@@ -239,6 +244,7 @@ fn verb(command: Command) -> Verb {
     match command {
         Command::Queue(command) => command.parts().unwrap().1,
         Command::Tenant(TenantCommand::Limit(args)) => args.parts().1,
+        Command::Tenant(TenantCommand::Set(args)) => args.parts().1,
         Command::Tenant(TenantCommand::Add {
             name,
             reply_to,

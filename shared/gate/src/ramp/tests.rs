@@ -19,6 +19,7 @@ fn tenant(ramp: Ramp, per_day: u32) -> Tenant {
         },
         language: Language::En,
         own_domain: false,
+        notices: true,
         ramp,
         is_house: false,
         vendor: Vendor::OPERATOR,

@@ -24,6 +24,7 @@ fn tenant() -> Tenant {
         limits: Limits::default(),
         language: Language::En,
         own_domain: false,
+        notices: true,
         ramp: Ramp::PAST,
         is_house: false,
         vendor: Vendor::OPERATOR,
@@ -185,6 +186,7 @@ fn at_its_own_domain_a_tenant_needs_one_confirmation() {
     let roster = roster();
     let tenant = Tenant {
         own_domain: true,
+        notices: true,
         ..tenant()
     };
     let book = Book {

@@ -72,6 +72,7 @@ pub fn new_tenant() -> NewTenant {
             },
             language: Language::En,
             own_domain: false,
+            notices: true,
             ramp: Ramp::PAST,
             is_house: false,
             vendor: Vendor::OPERATOR,
@@ -382,6 +383,7 @@ pub fn settlement(
         waits: Waits::default(),
         lease: None,
         suppress_until: None,
+        tell_tenant: false,
     }
 }
 

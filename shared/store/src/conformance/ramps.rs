@@ -20,11 +20,11 @@ pub async fn a_tenant_gets_another_language_and_way_with_its_domain(ports: &Port
     let (id, other) = (add_tenant(ports).await, add_tenant(ports).await);
     let french = TenantChange {
         language: Some(Language::Fr),
-        own_domain: None,
+        ..TenantChange::default()
     };
     let own = TenantChange {
-        language: None,
         own_domain: Some(true),
+        ..TenantChange::default()
     };
     for change in [french, own] {
         let before = ports.directory.generation().await.expect("a generation");

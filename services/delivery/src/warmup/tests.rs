@@ -1,0 +1,189 @@
+use async_trait::async_trait;
+use std::collections::HashMap;
+
+use super::*;
+
+/// Counts as a database does.
+#[derive(Default)]
+struct Counted {
+    sent: Mutex<HashMap<Allowance, u32>>,
+    since: Mutex<HashMap<String, i64>>,
+    asked: Mutex<u32>,
+}
+
+#[async_trait]
+impl Warmups for Counted {
+    async fn sends_since(&self, egress: &str, today: i64) -> Result<i64, StoreError> {
+        Ok(*self.since.lock().entry(egress.to_owned()).or_insert(today))
+    }
+
+    async fn take(&self, of: &Allowance, want: u32, most: u32) -> Result<u32, StoreError> {
+        *self.asked.lock() += 1;
+        let mut sent = self.sent.lock();
+        let sent = sent.entry(of.clone()).or_default();
+        let taken = want.min(most.saturating_sub(*sent));
+        *sent += taken;
+        Ok(taken)
+    }
+
+    async fn give_back(&self, of: &Allowance, unused: u32) -> Result<(), StoreError> {
+        *self.sent.lock().entry(of.clone()).or_default() -= unused;
+        Ok(())
+    }
+}
+
+fn egress(name: &str) -> Egress {
+    Egress {
+        name: name.to_owned(),
+        since: None,
+        skip: false,
+    }
+}
+
+fn config() -> WarmupConfig {
+    let classes = [
+        WarmupClass {
+            providers: vec!["google".to_owned()],
+            days: vec![10, 20],
+        },
+        WarmupClass {
+            providers: vec!["*".to_owned()],
+            days: vec![4],
+        },
+    ];
+    WarmupConfig {
+        table: WarmupTable::new(&classes).unwrap(),
+        v4: egress("192.0.2.7"),
+        v6: egress("2001:db8::7"),
+    }
+}
+
+const V4: &str = "198.51.100.1";
+const V6: &str = "2001:db8:1::1";
+
+fn at(text: &str) -> Timestamp {
+    Timestamp::parse(text).unwrap()
+}
+
+fn wish(to: &str, recipients: usize, now: &str) -> Wish {
+    Wish {
+        to: to.parse().unwrap(),
+        provider: Provider::Google,
+        stream: Stream::Transactional,
+        recipients,
+        now: at(now),
+    }
+}
+
+async fn taken(warmup: &Warmup, wish: &Wish) -> Option<usize> {
+    match warmup.take(wish).await.unwrap() {
+        Grant::Warm => None,
+        Grant::Some(taken, _) => Some(taken),
+    }
+}
+
+#[tokio::test]
+async fn each_family_grows_by_itself_until_it_is_warm_and_a_restart_changes_nothing() {
+    let store = Arc::new(Counted::default());
+    let start = || Warmup::new(store.clone(), config());
+    let warmup = start();
+    let first = "2026-03-01T22:00:00Z";
+    assert_eq!(taken(&warmup, &wish(V4, 8, first)).await, Some(8));
+    assert_eq!(taken(&warmup, &wish(V4, 8, first)).await, Some(2));
+    let warmup = start();
+    assert_eq!(taken(&warmup, &wish(V4, 1, first)).await, Some(0));
+    assert_eq!(taken(&warmup, &wish(V6, 12, first)).await, Some(10));
+    // IPv4 in IPv6's clothes.
+    assert_eq!(
+        taken(&warmup, &wish("::ffff:198.51.100.1", 1, first)).await,
+        Some(0)
+    );
+    let second = "2026-03-02T00:00:00Z";
+    assert_eq!(taken(&warmup, &wish(V4, 30, second)).await, Some(20));
+    let third = "2026-03-03T00:00:00Z";
+    assert_eq!(taken(&warmup, &wish(V4, 5_000, third)).await, None);
+}
+
+#[tokio::test]
+async fn providers_count_apart_and_what_is_used_up_is_not_asked_for_again() {
+    let store = Arc::new(Counted::default());
+    let warmup = Warmup::new(store.clone(), config());
+    let now = "2026-03-01T10:00:00Z";
+    assert_eq!(taken(&warmup, &wish(V4, 11, now)).await, Some(10));
+    let asked = *store.asked.lock();
+    for _ in 0..3 {
+        assert_eq!(taken(&warmup, &wish(V4, 1, now)).await, Some(0));
+    }
+    assert_eq!(*store.asked.lock(), asked);
+    let strato = Wish {
+        provider: Provider::Strato,
+        ..wish(V4, 9, now)
+    };
+    assert_eq!(taken(&warmup, &strato).await, Some(4));
+}
+
+#[tokio::test]
+async fn bulk_leaves_half_of_the_day_to_transactional_mail() {
+    let store = Arc::new(Counted::default());
+    let warmup = Warmup::new(store, config());
+    let now = "2026-03-01T10:00:00Z";
+    let bulk = Wish {
+        stream: Stream::Bulk,
+        ..wish(V4, 9, now)
+    };
+    assert_eq!(taken(&warmup, &bulk).await, Some(5));
+    assert_eq!(taken(&warmup, &bulk).await, Some(0));
+    assert_eq!(taken(&warmup, &wish(V4, 9, now)).await, Some(5));
+}
+
+#[tokio::test]
+async fn what_was_not_sent_may_be_taken_again() {
+    let warmup = Warmup::new(Arc::new(Counted::default()), config());
+    let wish = wish(V4, 20, "2026-03-01T10:00:00Z");
+    let Grant::Some(10, allowance) = warmup.take(&wish).await.unwrap() else {
+        panic!("not ten");
+    };
+    warmup.give_back(wish.to, &allowance, 3).await;
+    assert_eq!(taken(&warmup, &wish).await, Some(3));
+}
+
+#[tokio::test]
+async fn a_known_address_and_one_of_an_older_birthday_are_warm() {
+    let now = "2026-03-01T10:00:00Z";
+    for known in [
+        Egress {
+            skip: true,
+            ..egress("192.0.2.7")
+        },
+        Egress {
+            since: Some(at("2026-02-01T00:00:00Z").day()),
+            ..egress("192.0.2.7")
+        },
+    ] {
+        let config = WarmupConfig {
+            v4: known,
+            ..config()
+        };
+        let warmup = Warmup::new(Arc::new(Counted::default()), config);
+        assert_eq!(taken(&warmup, &wish(V4, 5_000, now)).await, None);
+        assert_eq!(taken(&warmup, &wish(V6, 11, now)).await, Some(10));
+    }
+}
+
+#[test]
+fn what_is_over_goes_on_the_next_day_in_its_order_bulk_behind() {
+    let mut before = at("2026-03-02T00:00:00Z");
+    for now in [
+        "2026-03-01T00:00:00Z",
+        "2026-03-01T00:00:01Z",
+        "2026-03-01T12:00:00Z",
+        "2026-03-01T23:59:59Z",
+    ] {
+        let next = next_day(at(now), Stream::Transactional);
+        assert!(next >= before, "{now}: {next}");
+        assert!(next <= at("2026-03-02T00:20:00Z"), "{now}: {next}");
+        let bulk = next_day(at(now), Stream::Bulk);
+        assert_eq!(bulk.since(next), BULK_AFTER, "{now}");
+        before = next;
+    }
+}
