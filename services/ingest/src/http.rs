@@ -88,6 +88,7 @@ impl HttpDoor {
             Endpoint::ReplyAnswer(token) => self.reply_answer(&token, request).await,
             Endpoint::UnsubscribePage(token) => self.unsubscribe_page(&token, &request).await,
             Endpoint::Unsubscribe(token) => self.unsubscribe(&token, &request).await,
+            Endpoint::MessagePage(token) => self.message_page(&token, &request).await,
             other => self.known(other, request).await,
         }
     }
@@ -136,6 +137,7 @@ impl HttpDoor {
             | Endpoint::ReplyPage(_)
             | Endpoint::ReplyAnswer(_)
             | Endpoint::UnsubscribePage(_)
+            | Endpoint::MessagePage(_)
             | Endpoint::Unsubscribe(_) => Ok(Problem::not_found().into()),
         };
         with_rate(answer.unwrap_or_else(Answer::from), Some(caller.rate))

@@ -233,6 +233,7 @@ impl Asked {
             | Endpoint::ReplyPage(_)
             | Endpoint::ReplyAnswer(_)
             | Endpoint::UnsubscribePage(_)
+            | Endpoint::MessagePage(_)
             | Endpoint::Unsubscribe(_) => Self::Page,
             Endpoint::Contract => Self::Contract,
             Endpoint::Health => Self::Health,

@@ -14,7 +14,7 @@
 //!              GET /sessions/{code}           what a program said over SMTP
 //!              /suppressions                  the addresses that mail does not go to
 //!              GET /openapi.json              all of this, for machines (openapi.json beside src)
-//!              /c/{token}, /u/{token}         the pages behind links in mail; GET /refusals
+//!              /c/…, /u/…, /m/{token}         the pages behind links in mail; GET /refusals
 //! submission   SMTP: any port takes any mode of TLS; its own page says how
 //! catalogue    every refusal that a person can meet, under an id that stays
 //! refusal      the HTTP door's table: each error of ours → what a client is told

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use postrider_gate::{
-    Access, Gate, GateConfig, GatePorts, IdentityConfig, NameConfig, NamePolicy, Provision,
-    RampConfig, ReplyConfig,
+    Access, Gate, GateConfig, GatePorts, IdentityConfig, NameConfig, NamePolicy, NoticeConfig,
+    Provision, RampConfig, ReplyConfig,
 };
 use postrider_runtime::Shutdown;
 use postrider_store::Roster;
@@ -88,13 +88,14 @@ impl Core {
             mail: Arc::clone(&database.mail),
             directory: Arc::clone(&database.directory),
             suppressions: Arc::clone(&database.suppressions),
+            failures: Arc::clone(&database.failures),
             roster: roster.clone(),
             master: Arc::clone(&master),
             clock: machine.clock.clone(),
             rng: machine.rng.clone(),
             metrics: metrics.clone(),
         };
-        let gate = Arc::new(Gate::new(ports, gate_config(config)));
+        let gate = Arc::new(Gate::new(ports, gate_config(config)?));
         let provision = Provision {
             directory: Arc::clone(&database.directory),
             master,
@@ -143,16 +144,17 @@ fn newcomers(config: &Config) -> Newcomers {
     }
 }
 
-fn gate_config(config: &Config) -> GateConfig {
+fn gate_config(config: &Config) -> anyhow::Result<GateConfig> {
     let limits = &config.limits;
-    GateConfig {
+    Ok(GateConfig {
         service: config.service(),
         size_most: limits.message_bytes,
         recipients_most: limits.recipients,
         lifetime: Duration::from_hours(limits.lifetime_hours),
         schedule_most: Duration::from_hours(24 * limits.schedule_days),
+        simulator: config.simulator()?,
         identity: identity(config),
-    }
+    })
 }
 
 fn identity(config: &Config) -> IdentityConfig {
@@ -183,6 +185,10 @@ fn identity(config: &Config) -> IdentityConfig {
             new_per_hour: ramp.new_recipients_per_hour,
             new_for: Duration::from_hours(24 * ramp.new_for_days),
             plan: ramp.plan,
+        },
+        notices: NoticeConfig {
+            per_hour: config.notices.per_hour,
+            gather: Duration::from_secs(config.notices.gather_seconds),
         },
     }
 }

@@ -10,8 +10,8 @@ use postrider_message::{MessageError, SignError};
 use postrider_model::{Domain, EmailAddress, MessageId, Timestamp};
 use postrider_runtime::{Clock, Rng};
 use postrider_store::{
-    Answer, ClaimScope, Committed, Directory, Intake, Mail, NewMessage, OverQuota, Period, Roster,
-    StoreError, Suppressions,
+    Answer, ClaimScope, Committed, Directory, Failures, Intake, Mail, NewMessage, OverQuota,
+    Period, Roster, StoreError, Suppressions,
 };
 use postrider_telemetry::Registry;
 use tokio::sync::Semaphore;
@@ -46,6 +46,7 @@ pub struct Gate {
     pub(crate) ids: Arc<MessageIds>,
     pub(crate) directory: Arc<dyn Directory>,
     pub(crate) suppressions: Arc<dyn Suppressions>,
+    pub(crate) failures: Arc<dyn Failures>,
     pub(crate) unknown: UnknownQueue,
     /// Held while an address at a tenant's own domain is told that it is used.
     pub(crate) telling: Turns,
@@ -70,6 +71,8 @@ pub struct GatePorts {
     /// Written to for reply addresses and ramps.
     pub directory: Arc<dyn Directory>,
     pub suppressions: Arc<dyn Suppressions>,
+    /// What tenants are yet to be told of.
+    pub failures: Arc<dyn Failures>,
     pub roster: Roster,
     pub master: Arc<MasterKey>,
     pub clock: Clock,
@@ -89,6 +92,8 @@ pub struct GateConfig {
     pub lifetime: Duration,
     /// How far ahead a message may be scheduled.
     pub schedule_most: Duration,
+    /// The domain whose mail stays on this machine.
+    pub simulator: Option<Domain>,
     pub identity: IdentityConfig,
 }
 
@@ -182,6 +187,7 @@ impl Gate {
             recipients_most: config.recipients_most,
             lifetime: config.lifetime,
             schedule_most: config.schedule_most,
+            simulator: config.simulator,
         };
         Self {
             intake: ports.intake,
@@ -193,6 +199,7 @@ impl Gate {
             ids: Arc::default(),
             directory: ports.directory,
             suppressions: ports.suppressions,
+            failures: ports.failures,
             unknown: UnknownQueue::default(),
             telling: Turns::default(),
             copies: Arc::new(Semaphore::new(COPIES_MOST / 1024)),

@@ -13,6 +13,7 @@ pub struct IdentityConfig {
     pub names: NameConfig,
     pub replies: ReplyConfig,
     pub ramp: RampConfig,
+    pub notices: NoticeConfig,
 }
 
 impl Default for IdentityConfig {
@@ -22,6 +23,25 @@ impl Default for IdentityConfig {
             names: NameConfig::default(),
             replies: ReplyConfig::default(),
             ramp: RampConfig::default(),
+            notices: NoticeConfig::default(),
+        }
+    }
+}
+
+/// How tenants are told what could not be delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoticeConfig {
+    /// Mails to one tenant, per hour at most; 0: nobody is told.
+    pub per_hour: u32,
+    /// What fails within so long goes into one mail.
+    pub gather: Duration,
+}
+
+impl Default for NoticeConfig {
+    fn default() -> Self {
+        Self {
+            per_hour: 4,
+            gather: Duration::from_secs(30),
         }
     }
 }

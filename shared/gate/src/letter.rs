@@ -33,7 +33,7 @@ pub(crate) fn compose(letter: &Letter<'_>, random: [u8; 16]) -> Result<Vec<u8>, 
         to: vec![Mailbox::from(letter.address.clone())],
         subject,
         text: Some(paragraphs.join("\n\n")),
-        html: Some(html(&paragraphs, letter)),
+        html: Some(html_of(letter.language, &paragraphs)),
         // RFC 3834 §5: nobody's holiday answer is to come of it.
         headers: vec![("Auto-Submitted".to_owned(), "auto-generated".to_owned())],
         ..Draft::default()
@@ -113,14 +113,15 @@ const NOTICE_FR: &[&str] = &[
     "Postrider, le service de courriel de {service}",
 ];
 
-fn html(paragraphs: &[String], letter: &Letter<'_>) -> String {
+/// The same paragraphs as HTML; one that is an address of ours alone is a link.
+pub(crate) fn html_of(language: Language, paragraphs: &[String]) -> String {
     let mut html = format!(
-        "<!doctype html><html lang=\"{}\"><body style=\"font-family:sans-serif;line-height:1.5\">",
-        letter.language
+        "<!doctype html><html lang=\"{language}\"><body style=\"font-family:sans-serif;line-height:1.5\">"
     );
     for paragraph in paragraphs {
         let text = escaped(paragraph);
-        let shown = if *paragraph == letter.link {
+        let is_link = paragraph.starts_with("https://") || paragraph.starts_with("http://");
+        let shown = if is_link && !paragraph.contains(' ') {
             format!("<a href=\"{text}\">{text}</a>")
         } else {
             text

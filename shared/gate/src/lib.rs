@@ -6,7 +6,9 @@
 //! Budget::reserve      room in memory, before the body is read
 //! Gate::accept         admit → seal → Intake::commit → the promise
 //! Gate::accept_all     the same for several of one request, together
-//! Gate::run            letters to reply addresses, ramps; confirm, disown: the answers
+//! Gate::run            letters to reply addresses, notices of failures, ramps; confirm, disown: the
+//!                      answers
+//! Gate::message_link   a message behind the link in a notice
 //! Gate::unsubscribe    the answer to a link in bulk mail
 //! Gate::reseal         the same message, signed anew
 //! Gate::reschedule     and with another time
@@ -34,6 +36,7 @@ mod link;
 mod make;
 mod moment;
 mod name;
+mod notice;
 mod once;
 mod options;
 mod order;
@@ -43,6 +46,7 @@ mod provision;
 mod quota;
 mod ramp;
 mod rate;
+mod remedy;
 mod reply;
 mod reschedule;
 mod reseal;
@@ -50,6 +54,7 @@ mod return_path;
 mod seal;
 mod sealing;
 mod secret;
+mod seen;
 mod signing;
 mod tend;
 mod token;
@@ -61,7 +66,7 @@ pub use admin_token::AdminSecret;
 pub use admit::{ClaimRequest, Submission};
 pub use asking::{AskError, AskOutcome};
 pub use budget::{Budget, BudgetBusy, Reservation};
-pub use config::{IdentityConfig, ReplyConfig};
+pub use config::{IdentityConfig, NoticeConfig, ReplyConfig};
 pub use group::{AcceptedGroup, Group, GroupError};
 pub use identity::Service;
 pub use instruments::Door;
@@ -74,7 +79,9 @@ pub use provision::{KeyWishes, Provision, ProvisionError, Provisioned, TenantDef
 pub use quota::{EffectiveQuota, QuotaExceeded, QuotaOf};
 pub use ramp::RampConfig;
 pub use rate::RateState;
+pub use remedy::Remedy;
 pub use reschedule::RescheduleError;
 pub use reseal::ResealError;
 pub use secret::{MasterKey, SecretError};
+pub use seen::{SeenMessage, SeenRecipient};
 pub use vendor_key::{VendorKeyError, vendor_key};

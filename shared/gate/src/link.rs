@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
-use postrider_model::{EmailAddress, ReplyAddressId, TenantId, Timestamp};
+use postrider_model::{EmailAddress, MessageId, ReplyAddressId, TenantId, Timestamp};
 
 use crate::base32;
 use crate::secret::MasterKey;
 
+/// How long a message may be looked at by the link in a notice.
+pub(crate) const MESSAGE_LIFE: Duration = Duration::from_hours(30 * 24);
 /// How long an address may be confirmed after it was asked.
 pub(crate) const REPLY_LIFE: Duration = Duration::from_hours(30 * 24);
 const TAG_BYTES: usize = 16;
@@ -16,6 +18,7 @@ const LENGTH_MOST: usize = 600;
 // Version and purpose.
 const UNSUBSCRIBE: u8 = 0x21;
 const REPLY: u8 = 0x22;
+const MESSAGE: u8 = 0x23;
 
 /// Of one recipient of a tenant's bulk mail. Stands for ever: who wants to leave may.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +85,41 @@ impl ReplyToken {
             content.extend_from_slice(id.as_bytes());
             key.is_tag_of_link(&content, &tag)
         })
+    }
+}
+
+/// Of one message of a tenant, to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MessageToken {
+    pub(crate) tenant: TenantId,
+    pub(crate) message: MessageId,
+    /// When it was made, in whole seconds.
+    pub(crate) at: Timestamp,
+}
+
+impl MessageToken {
+    pub(crate) fn print(&self, key: &MasterKey) -> String {
+        let mut content = vec![MESSAGE];
+        content.extend_from_slice(&self.at.as_seconds().to_be_bytes());
+        content.extend_from_slice(self.tenant.as_bytes());
+        content.extend_from_slice(self.message.as_bytes());
+        signed(key, content, &[])
+    }
+
+    /// `None` for what was not made with this key.
+    pub(crate) fn parse(key: &MasterKey, text: &str) -> Option<Self> {
+        let (content, tag) = apart(text)?;
+        let rest = content.strip_prefix(&[MESSAGE])?;
+        let (at, rest) = rest.split_at_checked(8)?;
+        let (tenant, message) = rest.split_at_checked(16)?;
+        let seconds = i64::from_be_bytes(at.try_into().ok()?);
+        let is_ours = key.is_tag_of_link(&content, &tag);
+        let said = Self {
+            tenant: TenantId::from_bytes(tenant.try_into().ok()?),
+            message: MessageId::from_bytes(message.try_into().ok()?),
+            at: Timestamp::from_micros(seconds.checked_mul(1_000_000)?),
+        };
+        is_ours.then_some(said)
     }
 }
 
@@ -153,6 +191,29 @@ mod tests {
         assert_eq!(UnsubscribeToken::parse(&key(1), &text), Some(token));
         for nothing in ["", "a", "my", &"a".repeat(10_000)] {
             assert_eq!(UnsubscribeToken::parse(&key(1), nothing), None);
+        }
+    }
+
+    #[test]
+    fn a_look_at_a_message_is_for_that_message_and_tenant_alone() {
+        let token = MessageToken {
+            tenant: TenantId::from_bytes([7; 16]),
+            message: MessageId::from_bytes([9; 16]),
+            at: Timestamp::parse("2026-01-31T08:00:00Z").unwrap(),
+        };
+        let text = token.print(&key(1));
+        assert_eq!(MessageToken::parse(&key(1), &text), Some(token));
+        assert_eq!(MessageToken::parse(&key(2), &text), None);
+        for at in 0..text.len() {
+            let mut other = text.clone().into_bytes();
+            other[at] = if other[at] == b'a' { b'b' } else { b'a' };
+            let other = String::from_utf8(other).unwrap();
+            assert_eq!(MessageToken::parse(&key(1), &other), None, "{at}");
+        }
+        assert_eq!(UnsubscribeToken::parse(&key(1), &text), None);
+        assert_eq!(ReplyToken::read(&text), None);
+        for nothing in ["", "a", "my"] {
+            assert_eq!(MessageToken::parse(&key(1), nothing), None);
         }
     }
 

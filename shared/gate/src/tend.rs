@@ -1,5 +1,5 @@
-//! What the gate does by itself, beside the mail: letters to reply addresses, the days of ramps,
-//! addresses that take no mail any more.
+//! What the gate does by itself, beside the mail: letters to reply addresses, notices of what failed,
+//! the days of ramps, addresses that take no mail any more.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -86,6 +86,7 @@ impl Gate {
 
     async fn tend(&self, seen: &mut Seen) -> Result<(), StoreError> {
         self.break_bounced().await?;
+        self.tell_failures().await?;
         let now = self.clock.now();
         let mut current = Seen {
             generation: self.roster.generation(),

@@ -1,8 +1,9 @@
-//! `/c/{token}` and `/u/{token}`: the pages behind links in mail. A look changes nothing; one
-//! button does one thing. No script, nothing from elsewhere, in English and French.
+//! `/c/{token}`, `/u/{token}` and `/m/{token}`: the pages behind links in mail. A look changes
+//! nothing; one button does one thing. No script, nothing from elsewhere, in English and French.
 
 mod html;
 mod language;
+mod message;
 mod refusals;
 mod words;
 
@@ -59,6 +60,17 @@ impl HttpDoor {
                 page(200, &content)
             }
             Err(error) => nowhere(&error, &request),
+        }
+    }
+
+    /// `GET /m/{token}`.
+    pub(crate) async fn message_page(&self, token: &str, request: &Request) -> Answer {
+        match self.ports.gate.message_link(token).await {
+            Ok(seen) => {
+                let language = language::of(&request.headers, seen.tenant.language);
+                guarded(Answer::html(200, message::written(&seen, language)))
+            }
+            Err(error) => nowhere(&error, request),
         }
     }
 

@@ -27,6 +27,7 @@ pub(crate) enum Endpoint {
     ReplyPage(String),
     ReplyAnswer(String),
     UnsubscribePage(String),
+    MessagePage(String),
     Unsubscribe(String),
     Refusals,
     Contract,
@@ -72,6 +73,7 @@ pub(crate) fn endpoint(request: &Request) -> Result<Endpoint, Problem> {
             let token = || (*token).to_owned();
             get(Endpoint::UnsubscribePage(token())).and_post(Endpoint::Unsubscribe(token()))
         }
+        ["m", token] => get(Endpoint::MessagePage((*token).to_owned())),
         ["refusals"] => get(Endpoint::Refusals),
         ["openapi.json"] => get(Endpoint::Contract),
         ["healthz"] => get(Endpoint::Health),

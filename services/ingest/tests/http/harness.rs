@@ -69,6 +69,7 @@ impl Relay {
             mail: Arc::new(store.clone()),
             directory: Arc::new(store.clone()),
             suppressions: Arc::new(store.clone()),
+            failures: Arc::new(store.clone()),
             roster: roster.clone(),
             master,
             clock: clock.clone(),
@@ -304,6 +305,7 @@ pub(crate) fn gate_config() -> GateConfig {
         recipients_most: 1_000,
         lifetime: Duration::from_hours(72),
         schedule_most: Duration::from_hours(30 * 24),
+        simulator: None,
         identity: IdentityConfig {
             public_url: "https://relay.example".to_owned(),
             ..IdentityConfig::default()

@@ -71,6 +71,7 @@ impl House {
             mail: Arc::new(store.clone()),
             directory: Arc::new(store.clone()),
             suppressions: Arc::new(store.clone()),
+            failures: Arc::new(store.clone()),
             roster: roster.clone(),
             master,
             clock: clock.clone(),
@@ -247,6 +248,7 @@ fn config(identity: IdentityConfig) -> GateConfig {
         recipients_most: 1_000,
         lifetime: Duration::from_hours(72),
         schedule_most: Duration::from_hours(30 * 24),
+        simulator: None,
         identity: IdentityConfig {
             public_url: "https://relay.example".to_owned(),
             ..identity

@@ -234,6 +234,7 @@ fn ports(store: &SqliteStore, provision: &Provision, roster: &Roster, budget: u6
         mail: Arc::new(store.clone()),
         directory: Arc::new(store.clone()),
         suppressions: Arc::new(store.clone()),
+        failures: Arc::new(store.clone()),
         roster: roster.clone(),
         master: Arc::clone(&provision.master),
         clock: clock.clone(),
@@ -246,6 +247,7 @@ fn ports(store: &SqliteStore, provision: &Provision, roster: &Roster, budget: u6
         recipients_most: 1_000,
         lifetime: Duration::from_hours(72),
         schedule_most: Duration::from_hours(30 * 24),
+        simulator: None,
         identity: IdentityConfig::default(),
     };
     Ports {
