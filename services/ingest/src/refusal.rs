@@ -6,7 +6,7 @@ use postrider_gate::{
 };
 use postrider_http::Problem;
 use postrider_message::{ComposeError, ComposeReason, MessageError};
-use postrider_model::{KeyError, RecipientState};
+use postrider_model::{Domain, KeyError, RecipientState};
 use postrider_store::{Period, StoreError, StoredEmail};
 
 use crate::catalogue::{Entry, limit_words, moment};
@@ -52,6 +52,7 @@ pub(crate) fn of_accept(error: &AcceptError) -> Problem {
         | AcceptError::BulkTooLarge { .. }
         | AcceptError::DeniedNow(_)
         | AcceptError::NotConfirmed { .. }
+        | AcceptError::TestKey { .. }
         | AcceptError::AskedInVain { .. }
         | AcceptError::UnknownReplyTo { .. }
         | AcceptError::NameRefused { .. } => of_identity(error),
@@ -88,6 +89,10 @@ fn of_identity(error: &AcceptError) -> Problem {
             &[("given", &recipients.to_string())],
         ),
         AcceptError::DeniedNow(denied) => of_denied(denied),
+        AcceptError::TestKey { simulator } => {
+            let simulator = simulator.as_ref().map_or("(none here)", Domain::as_str);
+            of_entry(&Entry::TEST_KEY, &[("simulator", simulator)])
+        }
         AcceptError::NotConfirmed { .. } => of_entry(&Entry::UNCONFIRMED, &[]),
         AcceptError::AskedInVain { reply_to } => {
             of_entry(&Entry::ASKED_IN_VAIN, &[("address", &reply_to.to_string())])

@@ -149,6 +149,9 @@ pub enum AcceptError {
     NotConfirmed { reply_to: EmailAddress },
     #[error("the tenant cannot confirm {reply_to}: the letter to it came back")]
     AskedInVain { reply_to: EmailAddress },
+    /// `simulator`: where it may, if there is one.
+    #[error("the key is for tests, and may write to the simulator alone")]
+    TestKey { simulator: Option<Domain> },
     /// Each recipient of bulk mail gets a copy.
     #[error("{recipients} copies of {size} bytes are too many, {most} are the most of that size")]
     BulkTooLarge {

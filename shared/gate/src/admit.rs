@@ -189,7 +189,8 @@ pub(crate) fn admit(
     })
 }
 
-// A tenant that has not confirmed its own address may try how it is, and write to nobody else.
+// Under a test key mail stays here. A tenant that has not confirmed its own address may try how it
+// is, and write to nobody else.
 fn may_write_to(
     rules: &Rules,
     book: &Book<'_>,
@@ -199,6 +200,11 @@ fn may_write_to(
     let is_simulated = |address: &EmailAddress| simulator == Some(address.domain());
     let own = &book.tenant.reply_to;
     let is_own = |address: &EmailAddress| address.folded() == own.folded();
+    if book.key.is_some_and(|key| key.is_test) && !recipients.iter().all(is_simulated) {
+        return Err(AcceptError::TestKey {
+            simulator: rules.simulator.clone(),
+        });
+    }
     let may = |address: &EmailAddress| is_own(address) || is_simulated(address);
     if book.is_confirmed() || recipients.iter().all(may) {
         return Ok(());

@@ -270,6 +270,9 @@ entries! {
     "PR-603" NAME_REFUSED [550 5 7 1] (422 "invalid_from_address")
         "The sender's name {name} may not be shown ({reason}): put the company's own name into its box."
         "Names with addresses, domains, invisible characters or protected brands mislead recipients.";
+    "PR-604" TEST_KEY [550 5 7 1] (403 "validation_error")
+        "This password is for tests and writes to the simulator only: put delivered@{simulator} into the box To, or ask for a password for real mail."
+        "Other words there: bounced, deferred, greylisted, full, slow, dropped; a +label behind the word is allowed. Nothing of it leaves the machine.";
     "PR-605" ASKED_IN_VAIN [550 5 7 1] (403 "validation_error")
         "This account cannot be confirmed: the mail with the link came back from its reply address {address}. Have the service's operator correct the address."
         "The address is misspelled, or took no mail then: `postrider reply ask` writes to it once more.";

@@ -71,7 +71,7 @@ pub(crate) fn lasting_errors() -> Vec<AcceptError> {
 /// One of each, for the tables of both doors.
 pub(crate) fn accept_errors() -> Vec<AcceptError> {
     let at = Timestamp::parse("2026-01-31T08:00:00Z").unwrap();
-    vec![
+    let mut errors = vec![
         AcceptError::NoRecipients,
         AcceptError::TooManyRecipients {
             given: 1_001,
@@ -111,6 +111,20 @@ pub(crate) fn accept_errors() -> Vec<AcceptError> {
             recipients: 900,
             most: 100,
         },
+    ];
+    errors.extend(identity_errors());
+    errors.extend([
+        AcceptError::SpaceIsShort,
+        AcceptError::NoSigningKey,
+        AcceptError::NoReturnPath,
+        AcceptError::Stopped,
+    ]);
+    errors
+}
+
+fn identity_errors() -> Vec<AcceptError> {
+    let at = Timestamp::parse("2026-01-31T08:00:00Z").unwrap();
+    vec![
         AcceptError::DeniedNow(Denied::Suspended),
         AcceptError::DeniedNow(Denied::SuspendedKey),
         AcceptError::DeniedNow(Denied::SuspendedVendor {
@@ -130,10 +144,9 @@ pub(crate) fn accept_errors() -> Vec<AcceptError> {
             name: "PayPal".to_owned(),
             reason: NameFault::Brand("PayPal".to_owned()),
         },
-        AcceptError::SpaceIsShort,
-        AcceptError::NoSigningKey,
-        AcceptError::NoReturnPath,
-        AcceptError::Stopped,
+        AcceptError::TestKey {
+            simulator: Some(Domain::parse("simulator.relay.example").unwrap()),
+        },
     ]
 }
 

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use postrider_gate::{AcceptError, Denied, QuotaExceeded, QuotaOf};
 use postrider_message::MessageError;
-use postrider_model::SessionCode;
+use postrider_model::{Domain, SessionCode};
 use postrider_smtp::{Refusal, Reply};
 use postrider_store::{Period, StoreError};
 
@@ -180,6 +180,10 @@ pub(crate) fn of_accept(error: &AcceptError) -> Told {
         AcceptError::KeyInProgress => plain(Entry::KEY_IN_PROGRESS),
         AcceptError::OverQuota(over) => of_quota(over),
         AcceptError::DeniedNow(denied) => of_denied(denied),
+        AcceptError::TestKey { simulator } => {
+            let simulator = simulator.as_ref().map_or("(none here)", Domain::as_str);
+            told(Entry::TEST_KEY, &[("simulator", simulator)])
+        }
         AcceptError::NotConfirmed { .. } => plain(Entry::UNCONFIRMED),
         AcceptError::AskedInVain { reply_to } => {
             told(Entry::ASKED_IN_VAIN, &[("address", &reply_to.to_string())])

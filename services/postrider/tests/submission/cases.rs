@@ -1,5 +1,5 @@
 //! What only the whole relay can show: a Bcc on the wire, pace at delivery, doors that close while
-//! somebody speaks, a disk without room.
+//! somebody speaks, a disk without room, a key for tests.
 
 mod closing;
 mod envelope;
@@ -7,4 +7,5 @@ mod newcomer;
 mod pace;
 mod recorded;
 mod secrets;
+mod simulator;
 mod vendors;
