@@ -7,9 +7,7 @@ mod letter;
 use std::sync::Arc;
 use std::time::Duration;
 
-use postrider_model::{
-    EmailAddress, MessageId, ReplyStatus, Stream, Tenant, TenantId, TenantStatus, Timestamp,
-};
+use postrider_model::{EmailAddress, MessageId, ReplyStatus, Stream, Tenant, TenantId, Timestamp};
 use postrider_store::{Failure, StoreError};
 
 use self::letter::{Notice, Undelivered};
@@ -24,6 +22,8 @@ const TENANTS_MOST: u32 = 100;
 /// Failures that are read for one mail, and messages that are listed in it.
 const FAILURES_MOST: u32 = 500;
 const LISTED_MOST: usize = 20;
+/// What ended later may not be committed yet: it is told next time.
+const SETTLING: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
 
 /// Why a tenant could not be told.
@@ -45,7 +45,7 @@ impl Gate {
         };
         let now = self.clock.now();
         let told_before = now.before(pause);
-        let before = now.before(self.rules.identity.notices.gather);
+        let before = now.before(self.rules.identity.notices.gather.max(SETTLING));
         let tenants = self.failures.untold(before, told_before, TENANTS_MOST);
         for tenant in tenants.await? {
             if let Err(fault) = self.tell(tenant, now, told_before).await {
@@ -75,17 +75,18 @@ impl Gate {
         if !turn.await? {
             return Ok(());
         }
+        let until = now.before(SETTLING);
         if let Some((tenant, address)) = self.wants_notices(tenant) {
-            self.write_notice(&tenant, address, now).await?;
+            self.write_notice(&tenant, address, until).await?;
         }
-        self.failures.told(tenant, now).await?;
+        self.failures.told(tenant, until).await?;
         Ok(())
     }
 
     // Only to an address that is confirmed: a notice must not be a way to write to strangers.
     fn wants_notices(&self, id: TenantId) -> Option<(Arc<Tenant>, EmailAddress)> {
         let tenant = self.roster.tenant(id)?;
-        if !tenant.notices || tenant.is_house || tenant.status == TenantStatus::Suspended {
+        if !tenant.notices || tenant.is_house || !self.roster.is_active(&tenant) {
             return None;
         }
         let address = tenant.reply_to.clone();
@@ -97,12 +98,12 @@ impl Gate {
         &self,
         tenant: &Arc<Tenant>,
         address: EmailAddress,
-        now: Timestamp,
+        until: Timestamp,
     ) -> Result<(), NoticeError> {
         let Some(house) = self.roster.house() else {
             return Ok(());
         };
-        let untold = self.failures.failures(tenant.id, now, FAILURES_MOST);
+        let untold = self.failures.failures(tenant.id, until, FAILURES_MOST);
         let untold = untold.await?;
         let mut listed = Vec::new();
         for (message, failures) in by_message(&untold.failures).into_iter().take(LISTED_MOST) {

@@ -29,7 +29,7 @@ impl Remedy {
                 Self::CheckAddress
             }
             (_, Some(EnhancedCode(_, 4, 4 | 6))) => Self::CheckAddress,
-            (_, Some(EnhancedCode(_, 7, _) | EnhancedCode(_, 6, _))) => Self::Policy,
+            (_, Some(EnhancedCode(_, 6 | 7, _))) => Self::Policy,
             _ => Self::AskThem,
         }
     }

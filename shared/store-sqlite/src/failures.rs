@@ -86,7 +86,7 @@ pub(crate) async fn record(
          WHERE true
          ON CONFLICT (recipient) DO NOTHING",
     )
-    .bind(json(&new)?)
+    .bind(json(new)?)
     .execute(connection)
     .await?;
     Ok(())

@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use postrider_model::WaitCause;
 
@@ -15,9 +16,9 @@ use crate::visit::{Seen, Stop, Visit, Visited, Waiting};
 use crate::warmup::{Grant, Wish};
 
 /// How long rows rest when their exchangers have all the connections from us that we allow.
-const CAP_REST: std::time::Duration = std::time::Duration::from_millis(200);
+const CAP_REST: Duration = Duration::from_millis(200);
 /// How long they rest when the database cannot tell what today's allowance leaves.
-const DATABASE_REST: std::time::Duration = std::time::Duration::from_secs(1);
+const DATABASE_REST: Duration = Duration::from_secs(1);
 /// Sessions in one attempt that may get as far as a greeting.
 const SESSIONS_MOST: u32 = 3;
 
@@ -130,7 +131,9 @@ impl Attempt<'_> {
         if let (Some(Grant::Some(taken, of)), Some(warmup), false) =
             (granted, &self.shared.warmup, seen.served)
         {
-            warmup.give_back(stop.address.ip(), &of, taken).await;
+            // Not for those who had it before the connection was lost.
+            let unused = taken.min(seen.waiting.len());
+            warmup.give_back(stop.address.ip(), &of, unused).await;
         }
         (seen, held_back)
     }

@@ -186,7 +186,6 @@ fn at_its_own_domain_a_tenant_needs_one_confirmation() {
     let roster = roster();
     let tenant = Tenant {
         own_domain: true,
-        notices: true,
         ..tenant()
     };
     let book = Book {

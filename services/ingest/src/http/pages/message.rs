@@ -108,7 +108,7 @@ mod tests {
 
     use postrider_gate::Remedy;
     use postrider_model::{
-        EmailAddress, Limits, Ramp, RecipientId, Tenant, TenantId, TenantStatus,
+        EmailAddress, Limits, Ramp, RecipientId, Tenant, TenantId, TenantStatus, Vendor,
     };
 
     use super::*;
@@ -121,6 +121,7 @@ mod tests {
             slug: "joe".to_owned(),
             from: address("joe@send.relay.example"),
             reply_to: address("joe@joesgarage.example"),
+            next_reply_to: None,
             status: TenantStatus::Active,
             limits: Limits::default(),
             language: Language::En,
@@ -128,6 +129,9 @@ mod tests {
             notices: true,
             ramp: Ramp::PAST,
             is_house: false,
+            vendor: Vendor::OPERATOR,
+            licence: None,
+            plan: None,
             created_at: Timestamp::from_micros(0),
         })
     }
