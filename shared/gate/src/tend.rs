@@ -125,18 +125,24 @@ impl Gate {
         let (filter, now) = (SuppressionFilter::default(), self.clock.now());
         let list = self.suppressions.suppressions(house.id, filter, page, now);
         let list = list.await?.map(|list| list.suppressions);
+        let mut broken = false;
         for one in list.unwrap_or_default() {
             if one.reason == SuppressionReason::HardBounce {
                 let of = self.directory.break_reply_address(&one.address).await?;
                 tracing::info!(
-                    address = %one.address,
+                    domain = %one.address.domain(),
                     tenants = of.len(),
                     "a reply address takes no mail: a letter of ours came back"
                 );
+                broken |= !of.is_empty();
             }
             // Done with: whoever asks that address again gets another letter.
             let which = [Suppressed::Id(one.id)];
             self.suppressions.lift(house.id, &which).await?;
+        }
+        // No notice goes there in this very round.
+        if broken {
+            self.roster.refresh(self.directory.as_ref()).await?;
         }
         Ok(())
     }

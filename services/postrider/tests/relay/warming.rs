@@ -90,15 +90,15 @@ async fn what_is_over_the_day_waits_for_the_next_and_a_restart_forgets_nothing()
 /// What it waited for sums to its age, nearly all of it for warm-up.
 fn ledger_is_whole(email: &Value) {
     let waited = &email["recipients"][0]["waited"];
-    let warm = waited["warm_up"].as_u64().unwrap();
-    let all: u64 = waited
+    let warm = waited["warm_up"].as_f64().unwrap();
+    let all: f64 = waited
         .as_object()
         .unwrap()
         .values()
-        .map(|ms| ms.as_u64().unwrap())
+        .map(|ms| ms.as_f64().unwrap())
         .sum();
-    assert!(all - warm < 22 * 60_000, "{waited}");
-    assert!(warm > 0, "{waited}");
+    assert!(all - warm < 22.0 * 60_000.0, "{waited}");
+    assert!(warm > 0.0, "{waited}");
 }
 
 #[tokio::test]
@@ -116,21 +116,18 @@ async fn bulk_leaves_half_of_the_day_to_transactional_mail() {
     assert_eq!(delivered(&urgent), FIRST_DAY / 2, "{urgent:?}");
     let one_more = send(&relay.place, "shop.test", 1, "transactional").await;
     assert_eq!(delivered(&settled(&relay.place, &one_more).await), 0);
-    // A transaction for each of the bulk, and one for the others.
-    assert_eq!(came().await, FIRST_DAY / 2 + 1);
+    assert_eq!(came().await, FIRST_DAY);
     relay.stop().await;
 }
 
 #[tokio::test]
 async fn a_host_that_cannot_be_reached_uses_nothing_up() {
     let relay = start("").await;
-    let down = relay.net.domain("down-at-google.test");
-    down.add_mx(10, "alt9.aspmx.l.google.com", Script::new());
+    let host = "alt9.aspmx.l.google.com";
+    // Nobody listens there.
     let vacant = ["127.1.255.255".parse().unwrap()];
-    relay
-        .net
-        .domain("alt9.aspmx.l.google.com")
-        .addresses(&vacant);
+    let zone = relay.net.domain("down-at-google.test");
+    zone.mx_records(&[(10, host)]).host_addresses(host, &vacant);
     for _ in 0..2 {
         let id = send(
             &relay.place,
