@@ -6,21 +6,39 @@ use rustls::client::verify_server_name;
 use rustls::server::ParsedCertificate;
 use rustls_pki_types::{CertificateDer, ServerName};
 
+use crate::TlsError;
+use crate::pem::{self, Pem};
+
 /// A certificate that is shown to clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
     der: CertificateDer<'static>,
     /// It is good until then.
     pub ends_at: Timestamp,
+    /// It names itself as its issuer: nobody else vouches for it.
+    pub is_self_signed: bool,
 }
 
 impl Certificate {
     /// `None` where it does not parse: no client can read it either.
     pub(crate) fn read(der: &CertificateDer<'static>) -> Option<Self> {
+        let (ends_at, is_self_signed) = facts(der)?;
         Some(Self {
             der: der.clone(),
-            ends_at: not_after(der)?,
+            ends_at,
+            is_self_signed,
         })
+    }
+
+    /// The first certificate of a chain, PEM. `called` is its name in errors.
+    pub fn from_pem(called: &str, text: &[u8]) -> Result<Self, TlsError> {
+        let pem = Pem {
+            name: called.to_owned(),
+            text,
+        };
+        let chain = pem::certificates(&pem)?;
+        let first = chain.first().and_then(Self::read);
+        first.ok_or(TlsError::NoCertificate(pem.name))
     }
 
     /// Whether a client that was told this host name, or this address, finds it here (RFC 9525).
@@ -36,8 +54,8 @@ const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
-/// `tbsCertificate.validity.notAfter` (RFC 5280 §4.1).
-fn not_after(certificate: &[u8]) -> Option<Timestamp> {
+/// `tbsCertificate.validity.notAfter`, and whether issuer and subject are the same (RFC 5280 §4.1).
+fn facts(certificate: &[u8]) -> Option<(Timestamp, bool)> {
     let (tag, certificate, _) = element(certificate)?;
     let (inner, to_be_signed, _) = element(certificate)?;
     if (tag, inner) != (SEQUENCE, SEQUENCE) {
@@ -49,12 +67,13 @@ fn not_after(certificate: &[u8]) -> Option<Timestamp> {
         (_, _, rest) = element(rest)?;
     }
     let (_signature, _, rest) = element(rest)?;
-    let (_issuer, _, rest) = element(rest)?;
-    let (_, validity, _) = element(rest)?;
+    let (_, issuer, rest) = element(rest)?;
+    let (_, validity, rest) = element(rest)?;
+    let (_, subject, _) = element(rest)?;
     let (_not_before, _, rest) = element(validity)?;
     let (tag, text, _) = element(rest)?;
     let text = std::str::from_utf8(text).ok()?;
-    moment(tag, text)
+    Some((moment(tag, text)?, issuer == subject))
 }
 
 /// One element of DER (X.690 §8.1, §10.1): its tag, what is in it, what comes behind it.
@@ -136,6 +155,17 @@ mod tests {
     }
 
     #[test]
+    fn who_vouches_for_a_certificate_is_told() {
+        let names = ["relay.example".to_owned()];
+        let own = crate::self_signed(&names).unwrap();
+        let read = Certificate::from_pem("own.pem", own.certificate_pem.as_bytes()).unwrap();
+        assert!(read.is_self_signed && read.is_for("relay.example"));
+        assert!(!read.is_for("other.example"));
+        let fault = Certificate::from_pem("none.pem", b"").unwrap_err();
+        assert!(fault.to_string().contains("none.pem"), "{fault}");
+    }
+
+    #[test]
     fn what_is_cut_or_lies_about_its_length_is_no_certificate() {
         for der in [
             &[][..],
@@ -146,7 +176,7 @@ mod tests {
             &[SEQUENCE, 0x02, SEQUENCE, 0x00],
             &[SEQUENCE, 0x05, SEQUENCE, 0x7f, 1, 2, 3],
         ] {
-            assert_eq!(not_after(der), None, "{der:?}");
+            assert_eq!(facts(der), None, "{der:?}");
         }
     }
 }

@@ -11,6 +11,7 @@ mod facts;
 mod fault;
 mod pem;
 mod renewal;
+mod self_signed;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ pub use facts::{Facts, client_facts, server_facts, server_protocol};
 pub use fault::HandshakeFault;
 pub use pem::TlsError;
 pub use renewal::keep_current;
+pub use self_signed::{Issued, self_signed};
 
 /// An accepted TLS connection over TCP.
 pub type ServerStream = ServerStreamOver<TcpStream>;

@@ -27,6 +27,8 @@ pub enum TlsError {
     BadKey(String, #[source] rustls::Error),
     #[error("the certificate in {0} cannot be used; write it anew from where it came from")]
     BadCertificate(String, #[source] rustls::Error),
+    #[error("a certificate cannot be made for these names")]
+    NotMade(#[source] rcgen::Error),
     #[error("TLS cannot be set up")]
     Setup(#[source] rustls::Error),
 }
