@@ -8,8 +8,8 @@ use futures_util::future::join_all;
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ProtocolConfig, ResolverOpts};
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
-use hickory_resolver::net::xfer::RetryDnsHandle;
-use hickory_resolver::proto::op::DnsRequestOptions;
+use hickory_resolver::net::xfer::{DnsHandle, FirstAnswer, RetryDnsHandle};
+use hickory_resolver::proto::op::{DnsRequestOptions, Query};
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::{NameServerPool, PoolContext, TlsConfig, system_conf};
 use parking_lot::Mutex;
@@ -150,6 +150,36 @@ impl Resolver {
         Ok(exchangers(&records))
     }
 
+    /// `txt` asked anew of every server by itself, as `confirm_mx`.
+    pub async fn confirm_txt(&self, name: &str) -> Result<Vec<String>, Failure> {
+        let records = self.confirm(name, RecordType::TXT).await?;
+        Ok(records.iter().filter_map(text).collect())
+    }
+
+    /// The names that an address's reverse name (`1.2.0.192.in-addr.arpa`) points to, lowercase and
+    /// without a dot at their end; asked anew of every server by itself, as `confirm_mx`.
+    pub async fn confirm_names(&self, reverse: &str) -> Result<Vec<String>, Failure> {
+        let records = self.confirm(reverse, RecordType::PTR).await?;
+        let names = records.iter().filter_map(|data| match data {
+            RData::PTR(name) => host_name(&name.0.to_ascii()),
+            _ => None,
+        });
+        Ok(names.collect())
+    }
+
+    /// Whether a server checks signatures (DNSSEC): whether it says so of the root's own record
+    /// (the AD bit, RFC 4035 §3.2.3). False where one of them does not.
+    pub async fn validates(&self) -> bool {
+        let mut options = self.0.options;
+        options.edns_set_dnssec_ok = true;
+        let asked = self.0.each.iter().map(|one| {
+            let answer = is_validated(one, options);
+            tokio::time::timeout(self.0.deadline, answer)
+        });
+        let answers = join_all(asked).await;
+        answers.iter().all(|answer| matches!(answer, Ok(true)))
+    }
+
     /// `addresses` asked anew of every server by itself, as `confirm_mx`.
     pub async fn confirm_addresses(&self, host: &str) -> Result<Vec<IpAddr>, Failure> {
         let (v6, v4) = tokio::join!(
@@ -215,6 +245,12 @@ impl Shared {
             self.instruments.lookups.add(asked, outcome, 1);
         }
     }
+}
+
+async fn is_validated(server: &Servers, options: DnsRequestOptions) -> bool {
+    let query = Query::query(Name::root(), RecordType::SOA);
+    let answer = server.lookup(query, options).first_answer().await;
+    answer.is_ok_and(|answer| answer.authentic_data)
 }
 
 /// Whom to believe where servers are at odds: who found something, then who knows the name, then
