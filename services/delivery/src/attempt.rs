@@ -198,7 +198,7 @@ impl Attempt<'_> {
         for party in &mut live {
             party.provider = provider(&route);
         }
-        match route {
+        match self.shared.config.way_out.filtered(route) {
             Route::Never(why) => left.extend(self.no_route(live, Fate::Bounced, &why).await),
             Route::NotNow(why) => left.extend(self.no_route(live, Fate::NoRoute, &why).await),
             Route::Hosts(hosts) => {

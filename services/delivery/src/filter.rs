@@ -51,25 +51,73 @@ const NAT64: Ipv6Addr = Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0);
 pub(crate) struct Filter {
     allow: Vec<Network>,
     own: Vec<IpAddr>,
+    families: Families,
+}
+
+/// Which families of addresses mail may leave by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Families {
+    pub v4: bool,
+    pub v6: bool,
+}
+
+impl Families {
+    pub const BOTH: Self = Self { v4: true, v6: true };
+
+    /// Those of the addresses that others know this node by; both where none is named.
+    pub fn of(addresses: &[IpAddr]) -> Self {
+        if addresses.is_empty() {
+            return Self::BOTH;
+        }
+        let v4 = |ip: &IpAddr| ip.to_canonical().is_ipv4();
+        Self {
+            v4: addresses.iter().any(v4),
+            v6: !addresses.iter().all(v4),
+        }
+    }
+
+    fn has(self, ip: IpAddr) -> bool {
+        if ip.is_ipv4() { self.v4 } else { self.v6 }
+    }
 }
 
 impl Filter {
     /// `allow` opens networks that are closed otherwise (tests, closed networks); `own` are the
     /// addresses of this relay, closed whatever else is said: mail to them is a loop.
     pub(crate) fn new(allow: Vec<Network>, own: Vec<IpAddr>) -> Self {
-        Self { allow, own }
+        let families = Families::BOTH;
+        Self {
+            allow,
+            own,
+            families,
+        }
+    }
+
+    /// By these families alone: from another the others would see an address that they do not
+    /// know us by.
+    pub(crate) fn within(self, families: Families) -> Self {
+        Self { families, ..self }
+    }
+
+    /// True where only its family keeps this address from being dialled.
+    pub(crate) fn is_of_another_family(&self, ip: IpAddr) -> bool {
+        !self.families.has(ip) && self.is_open(ip)
     }
 
     /// True where the address may be dialled. One that carries an IPv4 address must be open in
     /// both of its forms.
     pub(crate) fn allows(&self, ip: IpAddr) -> bool {
-        let open = self.allow.iter().any(|network| network.contains(ip)) || is_global(ip);
+        self.families.has(ip) && self.is_open(ip)
+    }
+
+    fn is_open(&self, ip: IpAddr) -> bool {
+        let open = self.allow.iter().any(|network| network.contains(ip)) || is_public(ip);
         open && !self.own.contains(&ip)
-            && hidden_v4(ip).is_none_or(|v4| self.allows(IpAddr::V4(v4)))
+            && hidden_v4(ip).is_none_or(|v4| self.is_open(IpAddr::V4(v4)))
     }
 }
 
-fn is_global(ip: IpAddr) -> bool {
+pub fn is_public(ip: IpAddr) -> bool {
     let within = |(network, length): (IpAddr, u8)| Network { network, length }.contains(ip);
     let v4 = NOT_GLOBAL_V4
         .iter()
@@ -115,6 +163,10 @@ pub enum NetworkError {
 }
 
 impl Network {
+    pub fn is_ipv4(&self) -> bool {
+        self.network.is_ipv4()
+    }
+
     /// True where the address lies in it. Families never mix.
     pub fn contains(&self, ip: IpAddr) -> bool {
         ip.is_ipv4() == self.network.is_ipv4() && masked(ip, self.length) == self.network
@@ -360,6 +412,29 @@ mod tests {
         #[test]
         fn no_text_makes_the_reader_panic(text in "[0-9a-f:./]{0,24}") {
             let _read = text.parse::<Network>();
+        }
+    }
+
+    #[test]
+    fn what_is_of_a_family_that_nobody_knows_us_by_is_not_dialled() {
+        let parsed = |text: &str| text.parse::<IpAddr>().unwrap();
+        let (v4, v6, private) = ("198.41.0.4", "2001:500:1::53", "10.0.0.1");
+        let named = |all: &[&str]| {
+            let all: Vec<_> = all.iter().map(|one| parsed(one)).collect();
+            Filter::new(Vec::new(), Vec::new()).within(Families::of(&all))
+        };
+        for (egress, opens, other) in [
+            (&[][..], vec![v4, v6], vec![]),
+            (&["192.0.2.1"], vec![v4], vec![v6]),
+            (&["2001:db8::1"], vec![v6], vec![v4]),
+            (&["192.0.2.1", "2001:db8::1"], vec![v4, v6], vec![]),
+        ] {
+            let filter = named(egress);
+            for ip in [v4, v6, private] {
+                assert_eq!(filter.allows(parsed(ip)), opens.contains(&ip), "{ip}");
+                let is_other = filter.is_of_another_family(parsed(ip));
+                assert_eq!(is_other, other.contains(&ip), "{ip}");
+            }
         }
     }
 }

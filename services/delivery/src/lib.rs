@@ -37,6 +37,7 @@ mod mask;
 mod outcome;
 mod ownership;
 mod pool;
+mod probe;
 mod provider;
 mod recover;
 mod refusal;
@@ -53,6 +54,7 @@ mod stages;
 mod standing;
 mod visit;
 mod warmup;
+mod way_out;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -68,13 +70,15 @@ use postrider_telemetry::Registry;
 use tokio::task::JoinSet;
 
 pub use dial::Dialer;
-pub use filter::{Network, NetworkError};
+pub use filter::{Families, Network, NetworkError, is_public};
 pub use journal::JournalError;
 pub use ownership::Heartbeat;
 pub use pool::PoolLimits;
+pub use probe::{Probe, probe};
 pub use reseal::{Reseal, ResealFault};
 pub use session::Timeouts;
 pub use warmup::{Egress, WarmupClass, WarmupConfig, WarmupTable, WarmupTableError};
+pub use way_out::{Barrier, WayOut};
 
 use crate::bodies::Bodies;
 use crate::filter::Filter;
@@ -121,6 +125,8 @@ pub struct Config {
     pub port: u16,
     /// Networks that are dialled although no public exchanger lives there.
     pub allow_destinations: Vec<Network>,
+    /// By which families of addresses mail leaves.
+    pub families: Families,
     /// The one domain whose mail stays on this machine.
     pub simulator: Option<Simulated>,
     /// How addresses that nobody knows yet grow; `None`: they do not.
@@ -145,6 +151,8 @@ pub struct Config {
     /// The in-flight journal's file. Beside it, as `.node`, is the file that keeps this node's
     /// key and says that no other process uses the journal.
     pub journal: PathBuf,
+    /// Whether mail may leave this machine.
+    pub way_out: WayOut,
 }
 
 /// A domain whose mail goes to one address of this machine: no DNS is asked, the filter is not
@@ -172,6 +180,7 @@ impl Config {
             own_addresses: Vec::new(),
             port: 25,
             allow_destinations: Vec::new(),
+            families: Families::BOTH,
             simulator: None,
             warmup: None,
             in_flight: 200,
@@ -184,6 +193,7 @@ impl Config {
             timeouts: Timeouts::default(),
             pool: PoolLimits::default(),
             journal,
+            way_out: WayOut::open(),
         }
     }
 }
@@ -304,6 +314,7 @@ impl Shared {
             config.allow_destinations.clone(),
             config.own_addresses.clone(),
         );
+        let filter = filter.within(config.families);
         Self {
             queue: ports.queue,
             nodes: ports.nodes,

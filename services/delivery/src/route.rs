@@ -230,7 +230,7 @@ fn plan(
     }
     let hosts = usable(&answers, &router.filter);
     if hosts.is_empty() {
-        no_host(named, &answers, age)
+        no_host(named, &answers, (&router.filter, age))
     } else {
         Route::Hosts(share_addresses(hosts))
     }
@@ -283,7 +283,11 @@ fn share_addresses(mut hosts: Vec<Host>) -> Vec<Host> {
 }
 
 /// Why no host is left.
-fn no_host(named: Named, answers: &[(Found, Candidate)], age: Duration) -> Route {
+fn no_host(
+    named: Named,
+    answers: &[(Found, Candidate)],
+    (filter, age): (&Filter, Duration),
+) -> Route {
     let unknown = answers.iter().find_map(|(found, candidate)| match found {
         Err(Failure::Temporary(why)) => Some((why, &candidate.name)),
         _ => None,
@@ -291,6 +295,11 @@ fn no_host(named: Named, answers: &[(Found, Candidate)], age: Duration) -> Route
     if let Some((why, name)) = unknown {
         let why = format!("DNS gives no answer for {name}: {}", short(why));
         return not_now(4, 4, 3, &why);
+    }
+    let mut all = answers.iter().flat_map(|(found, _)| found.iter().flatten());
+    if all.any(|ip| filter.is_of_another_family(*ip)) {
+        let why = "the domain's exchangers have no address of a family that this relay sends from";
+        return not_now(4, 4, 4, why);
     }
     let resolved = |(found, _): &(Found, Candidate)| found.iter().any(|all| !all.is_empty());
     // Every one is where it says, and none of that is on the internet. Where another name does
@@ -321,7 +330,7 @@ fn never(class: u8, subject: u16, detail: u16, why: &str) -> Route {
     Route::Never(NoRoute::new(EnhancedCode(class, subject, detail), why))
 }
 
-fn not_now(class: u8, subject: u16, detail: u16, why: &str) -> Route {
+pub(crate) fn not_now(class: u8, subject: u16, detail: u16, why: &str) -> Route {
     Route::NotNow(NoRoute::new(EnhancedCode(class, subject, detail), why))
 }
 
