@@ -50,6 +50,7 @@ pub(crate) struct HttpDoor {
     ports: Ports,
     request_most: u64,
     recipients_most: usize,
+    mta_sts: Option<String>,
     shutdown: Shutdown,
     instruments: Instruments,
 }
@@ -84,6 +85,7 @@ impl HttpDoor {
             Endpoint::Ready => self.ready(&request.request_id).await,
             Endpoint::Contract => Answer::json_text(200, CONTRACT),
             Endpoint::Refusals => pages::refusals(),
+            Endpoint::MtaSts => self.mta_sts(),
             Endpoint::ReplyPage(token) => self.reply_page(&token, &request),
             Endpoint::ReplyAnswer(token) => self.reply_answer(&token, request).await,
             Endpoint::UnsubscribePage(token) => self.unsubscribe_page(&token, &request).await,
@@ -99,7 +101,15 @@ impl HttpDoor {
             ports,
             request_most: config.request_most,
             recipients_most: config.http_recipients_most,
+            mta_sts: config.mta_sts.clone(),
             shutdown,
+        }
+    }
+
+    fn mta_sts(&self) -> Answer {
+        match &self.mta_sts {
+            Some(policy) => Answer::text(200, policy.clone()),
+            None => Problem::not_found().into(),
         }
     }
 
@@ -134,6 +144,7 @@ impl HttpDoor {
             | Endpoint::Ready
             | Endpoint::Contract
             | Endpoint::Refusals
+            | Endpoint::MtaSts
             | Endpoint::ReplyPage(_)
             | Endpoint::ReplyAnswer(_)
             | Endpoint::UnsubscribePage(_)

@@ -230,6 +230,7 @@ impl Asked {
             | Endpoint::Suppression(_)
             | Endpoint::Lift(_) => Self::Suppressions,
             Endpoint::Refusals
+            | Endpoint::MtaSts
             | Endpoint::ReplyPage(_)
             | Endpoint::ReplyAnswer(_)
             | Endpoint::UnsubscribePage(_)

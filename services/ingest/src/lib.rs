@@ -15,6 +15,7 @@
 //!              /suppressions                  the addresses that mail does not go to
 //!              GET /openapi.json              all of this, for machines (openapi.json beside src)
 //!              /c/…, /u/…, /m/{token}         the pages behind links in mail; GET /refusals
+//!              /.well-known/mta-sts.txt       how other servers send mail to us (RFC 8461)
 //! submission   SMTP: any port takes any mode of TLS; its own page says how
 //! catalogue    every refusal that a person can meet, under an id that stays
 //! refusal      the HTTP door's table: each error of ours → what a client is told
@@ -66,6 +67,8 @@ pub struct Config {
     pub request_most: u64,
     /// Recipients of one message by HTTP, after removing doubles.
     pub http_recipients_most: usize,
+    /// The MTA-STS policy that `/.well-known/mta-sts.txt` answers with (RFC 8461 §3.2).
+    pub mta_sts: Option<String>,
     pub http: postrider_http::Config,
     pub smtp: SmtpConfig,
 }
@@ -75,6 +78,7 @@ impl Default for Config {
         Self {
             request_most: 41_943_040,
             http_recipients_most: 50,
+            mta_sts: None,
             http: postrider_http::Config::default(),
             smtp: SmtpConfig::default(),
         }

@@ -30,6 +30,7 @@ pub(crate) enum Endpoint {
     MessagePage(String),
     Unsubscribe(String),
     Refusals,
+    MtaSts,
     Contract,
     Health,
     Ready,
@@ -74,6 +75,7 @@ pub(crate) fn endpoint(request: &Request) -> Result<Endpoint, Problem> {
             get(Endpoint::UnsubscribePage(token())).and_post(Endpoint::Unsubscribe(token()))
         }
         ["m", token] => get(Endpoint::MessagePage((*token).to_owned())),
+        [".well-known", "mta-sts.txt"] => get(Endpoint::MtaSts),
         ["refusals"] => get(Endpoint::Refusals),
         ["openapi.json"] => get(Endpoint::Contract),
         ["healthz"] => get(Endpoint::Health),
