@@ -135,7 +135,10 @@ impl Base {
             Database::Postgres { .. } => format!("node = \"{name}\""),
         };
         let text = format!(
-            r#"[service]
+            r#"[operator]
+contact = "postmaster@relay.example"
+
+[service]
 host = "{HOST}"
 send_domain = "send.{HOST}"
 bounce_domain = "bounce.{HOST}"

@@ -1,6 +1,6 @@
 //! The command line: what can be asked for, and how it reads.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -40,6 +40,10 @@ pub enum Command {
     Fakenet(FakenetArgs),
     /// Make a folder with configuration, master key, database and DKIM keys
     Init(InitArgs),
+    /// Say whether mail may leave, what is missing, and what to paste where
+    Doctor(DoctorArgs),
+    /// Print the DNS records to publish, as a zone file
+    Zone(Place),
     /// Bring the database to this version's schema
     Migrate(Place),
     /// Print the configuration
@@ -176,9 +180,44 @@ pub struct InitArgs {
     /// The file that has the password of the database user
     #[arg(long, value_name = "FILE", requires = "database")]
     pub password_file: Option<PathBuf>,
+    /// As --host, for a server on the internet: doors on their usual ports, a zone file, certificates
+    #[arg(long, value_name = "NAME", conflicts_with = "host")]
+    pub domain: Option<Domain>,
+    /// An address that other mail servers see it come from; may be repeated [default: this machine's]
+    #[arg(long, value_name = "ADDRESS", requires = "domain")]
+    pub ip: Vec<IpAddr>,
+    /// Who answers for it [default: postmaster@NAME]
+    #[arg(long, value_name = "ADDRESS")]
+    pub contact: Option<EmailAddress>,
+    /// A resolver to ask in place of the system's, as ADDRESS or ADDRESS:PORT; may be repeated
+    #[arg(long, value_name = "ADDRESS", value_parser = dns_server)]
+    pub dns_server: Vec<SocketAddr>,
+    /// A closed network's addresses, where mail is delivered although they are not public; may be repeated
+    #[arg(long, value_name = "ADDRESS/BITS")]
+    pub allow_destination: Vec<postrider_delivery::Network>,
+    /// A domain whose exchanger shows that port 25 is open outward; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub probe: Vec<Domain>,
     /// Answer in JSON
     #[arg(long)]
     pub json: bool,
+}
+
+// Resolvers are asked on port 53, but for tests.
+fn dns_server(text: &str) -> Result<SocketAddr, String> {
+    let alone = text.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, 53));
+    alone.or_else(|_| text.parse()).map_err(|_| {
+        "give an address such as 192.0.2.53, or with a port 192.0.2.53:5300".to_owned()
+    })
+}
+
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Look again every few seconds, until mail may leave
+    #[arg(long)]
+    pub wait: bool,
+    #[command(flatten)]
+    pub place: Place,
 }
 
 #[derive(Debug, Args)]

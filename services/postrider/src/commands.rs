@@ -1,5 +1,6 @@
 //! From a parsed command line to what it does.
 
+mod examine;
 mod import;
 mod make;
 mod table;
@@ -34,6 +35,8 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
         Command::Fakenet(args) => sandbox::run_fakenet(args).await,
         Command::Serve(args) => serve(args).await,
         Command::Init(args) => make::init(args).await,
+        Command::Doctor(args) => examine::doctor(args).await,
+        Command::Zone(place) => make::zone(&place),
         Command::Migrate(place) => make::migrate(&place).await,
         Command::Config(args) => show_config(&args),
         Command::Vendor(command) => ask(command.parts()?).await,
@@ -145,6 +148,7 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     if let Some(node) = args.node {
         config.name_node(node).context("--node")?;
     }
+    config.operator.required()?;
     start_logs_as(&config)?;
     let is_alone = !Location::of(&config)?.is_shared();
     if is_alone && !(args.role.contains(&Role::Ingest) && args.role.contains(&Role::Delivery)) {

@@ -12,11 +12,13 @@ use serde::Deserialize;
 mod check;
 mod defaults;
 mod identity;
+mod outside;
 mod simulator;
 mod smtp;
 mod warmup;
 
 pub use identity::{NameWord, NamesConfig, NoticesConfig, RampConfig, RepliesConfig};
+pub use outside::{DoctorConfig, InboundConfig, OperatorConfig};
 pub use simulator::SimulatorConfig;
 pub use smtp::{CertificatePair, SmtpConfig, SmtpPort};
 pub use warmup::{EgressConfig, WarmupConfig};
@@ -31,16 +33,19 @@ pub struct Config {
     /// The folder that relative paths start at: the file's own.
     #[serde(skip)]
     pub folder: PathBuf,
+    pub operator: OperatorConfig,
     pub service: ServiceConfig,
+    pub egress: Vec<EgressConfig>,
     pub database: DatabaseConfig,
     pub http: HttpConfig,
     pub smtp: SmtpConfig,
+    pub inbound: InboundConfig,
     pub metrics: MetricsConfig,
     pub dns: DnsConfig,
     pub delivery: DeliveryConfig,
     pub simulator: SimulatorConfig,
     pub warmup: WarmupConfig,
-    pub egress: Vec<EgressConfig>,
+    pub doctor: DoctorConfig,
     pub limits: LimitsConfig,
     pub tenants: TenantsConfig,
     pub names: NamesConfig,
@@ -99,6 +104,7 @@ pub struct DeliveryConfig {
     pub port: u16,
     pub allow_destinations: Vec<String>,
     pub dial: Dial,
+    pub despite_findings: bool,
     pub in_flight: usize,
     pub retry_divisor: u32,
     pub journal: PathBuf,
@@ -364,6 +370,15 @@ mod tests {
                 "[simulator]\ndomain = \"send.relay.example\"\n",
                 "simulator.domain",
             ),
+            ("[operator]\ncontact = \"me\"\n", "operator.contact"),
+            ("[[egress]]\naddress = \"::1\"\n", "egress.address"),
+            ("[[egress]]\naddress = \"relay\"\n", "line 2"),
+            ("[inbound]\nenabled = true\nlisten = []\n", "inbound.listen"),
+            (
+                "[doctor]\ntime_servers = [\"ntp\"]\n",
+                "doctor.time_servers",
+            ),
+            ("[doctor]\nevery_minutes = 0\n", "doctor.every_minutes"),
         ] {
             let fault = format!("{:#}", Config::parse(text, Path::new("")).unwrap_err());
             assert!(fault.contains(says), "{text}: {fault}");

@@ -16,7 +16,9 @@ mod commands;
 pub mod config;
 mod core;
 mod database;
+mod doctor;
 pub mod folder;
+mod inbound;
 mod metrics;
 mod print;
 mod recheck;
@@ -27,6 +29,7 @@ mod signals;
 pub mod sockets;
 mod suspended;
 mod waiting;
+mod zone;
 
 use std::io::Write;
 use std::process::ExitCode;

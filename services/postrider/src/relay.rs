@@ -1,6 +1,7 @@
 //! The relay put together: from a configuration to running services, and to their end.
 
 mod doors;
+mod outside;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -104,6 +105,7 @@ impl Relay {
         relay.start_metrics(config, &core, &machine)?;
         if roles.contains(&Role::Ingest) {
             relay.start_ingest(config, &core, &machine)?;
+            relay.start_inbound(config, &machine)?;
         }
         if roles.contains(&Role::Delivery) {
             relay.start_delivery(config, &core, &machine)?;
@@ -227,15 +229,8 @@ impl Relay {
         let simulator = start_simulator(config, machine)?;
         delivery.warmup = config.warmup()?;
         delivery.simulator = simulator.as_ref().map(|(simulated, _)| simulated.clone());
-        let shutdown = self.shutdown.clone();
-        self.spawn("delivery", async move {
-            let ended = postrider_delivery::run(ports, delivery, shutdown).await;
-            // What was under way there had its answer.
-            if let Some((_, simulator)) = simulator {
-                simulator.shutdown().await;
-            }
-            ended.map_err(with_remedy)
-        });
+        let work = (ports, delivery, simulator.map(|(_, simulator)| simulator));
+        self.start_attempts(config, core, machine, work);
         Ok(())
     }
 
@@ -297,7 +292,7 @@ fn start_simulator(
     Ok(Some((Simulated { domain, address }, simulator)))
 }
 
-fn delivery_config(config: &Config) -> anyhow::Result<postrider_delivery::Config> {
+pub(crate) fn delivery_config(config: &Config) -> anyhow::Result<postrider_delivery::Config> {
     let given = &config.delivery;
     let networks = given.allow_destinations.iter().map(|network| {
         let parsed = network.parse();

@@ -157,6 +157,9 @@ fn write_config(
     let public_url = url(args, http);
     let text = format!(
         r#"# Written by `postrider dev` at each start.
+[operator]
+contact = "postmaster@relay.test"
+
 [service]
 host = "relay.test"
 send_domain = "send.relay.test"

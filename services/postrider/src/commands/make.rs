@@ -1,13 +1,16 @@
-//! `postrider init` and `postrider migrate`.
+//! `postrider init`, `zone` and `migrate`.
+
+mod settings;
 
 use anyhow::{Context, bail};
 use serde_json::json;
 
 use super::config_path;
 use crate::cli::{InitArgs, Place};
-use crate::config::{self, Config, DatabaseConfig, quoted};
+use crate::config::Config;
 use crate::core::furnish;
 use crate::database::{Database, Location};
+use crate::zone::Zone;
 use crate::{folder, print};
 
 /// Makes a folder with all that a relay cannot be without.
@@ -20,44 +23,75 @@ pub(super) async fn init(args: InitArgs) -> anyhow::Result<()> {
         bail!("{} is there already; nothing was changed", path.display());
     }
     folder::create(&args.dir)?;
-    let text = configuration(&args)?;
-    furnish(&Config::parse(&text, &args.dir)?).await?;
+    let text = settings::configuration(&args)?;
+    let config = Config::parse(&text, &args.dir)?;
+    furnish(&config).await?;
+    let zone = Zone::of(&config)?;
+    let zone_path = args.dir.join("zone.txt");
+    folder::write_atomically(&zone_path, zone.text().as_bytes())?;
+    if args.domain.is_some() {
+        write_placeholder(&config, &zone)?;
+    }
     // Last: what is there is whole.
     folder::write_atomically(&path, text.as_bytes())?;
-    let mut next = vec![
-        "publish the records of `postrider dkim show`",
-        "postrider tenant add --name NAME --reply-to ADDRESS",
-        "postrider serve",
-    ];
-    if args.host.is_none() {
-        next.insert(
-            0,
-            "set service.host, service.send_domain and service.bounce_domain in the configuration, before the first tenant: From addresses are for ever",
-        );
-    }
-    print::answer(&json!({"config": path, "next": next}), args.json)
+    let next = next_steps(&args, &zone);
+    print::answer(
+        &json!({"config": path, "zone": zone_path, "next": next}),
+        args.json,
+    )
 }
 
-// The documented default with what was named in its place.
-fn configuration(args: &InitArgs) -> anyhow::Result<String> {
-    let mut text = config::DEFAULT.to_owned();
-    if let Some(host) = &args.host {
-        text = text.replace("relay.example", host.as_str());
+fn next_steps(args: &InitArgs, zone: &Zone) -> Vec<String> {
+    let mut next = Vec::new();
+    if args.host.is_none() && args.domain.is_none() {
+        next.push(
+            "set service.host, service.send_domain and service.bounce_domain in the configuration, before the first tenant: From addresses are for ever".to_owned(),
+        );
     }
-    let mut set = |key: &str, default: &str, value: &str| {
-        let line = |value: &str| format!("\n{key} = {}\n", quoted(value));
-        text = text.replacen(&line(default), &line(value), 1);
-    };
-    if let Some(url) = &args.database {
-        set("url", &DatabaseConfig::default().url, url);
+    if args.domain.is_some() && zone.addresses.is_empty() {
+        next.push(
+            "name the address under [[egress]]: this machine has no public one of its own; then `postrider zone` prints the records anew".to_owned(),
+        );
     }
-    if let Some(file) = &args.password_file {
-        // Named from here; the configuration names it from its own folder.
-        let file = std::path::absolute(file).context("--password-file")?;
-        let file = file.to_str().context("--password-file is not UTF-8")?;
-        set("password_file", "", file);
+    let dir = args.dir.display();
+    next.push(format!("publish the records of {dir}/zone.txt"));
+    if args.domain.is_some() {
+        for address in &zone.addresses {
+            next.push(format!(
+                "have the name of {address} (PTR) set to {}, by whoever gave you the address",
+                zone.host
+            ));
+        }
     }
-    Ok(text)
+    next.push(format!("postrider doctor --wait --data {dir}"));
+    next.push(format!("postrider serve --data {dir}"));
+    next.push(format!(
+        "postrider tenant add --name NAME --reply-to ADDRESS --data {dir}"
+    ));
+    next
+}
+
+// So that the doors open at the first start, before an authority was asked.
+fn write_placeholder(config: &Config, zone: &Zone) -> anyhow::Result<()> {
+    let (certificate, key) = (&config.http.tls_certificate, &config.http.tls_key);
+    // Somebody's own stay.
+    if config.path(certificate).exists() || config.path(key).exists() {
+        return Ok(());
+    }
+    let issued = postrider_tls::self_signed(&zone.certificate_names())?;
+    folder::write_atomically(&config.path(key), issued.key_pem.as_bytes())?;
+    let certificate = config.path(certificate);
+    folder::write_atomically(&certificate, issued.certificate_pem.as_bytes())
+}
+
+/// `postrider zone`.
+pub(super) fn zone(place: &Place) -> anyhow::Result<()> {
+    let config = Config::read(&config_path(place)?)?;
+    let text = Zone::of(&config)?.text();
+    if place.json {
+        return print::answer(&json!({"zone": text}), true);
+    }
+    print::line(text.trim_end())
 }
 
 /// Brings the database to this version's schema.
@@ -69,35 +103,4 @@ pub(super) async fn migrate(place: &Place) -> anyhow::Result<()> {
         &json!({"database": database, "schema": "up to date"}),
         place.json,
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::{Path, PathBuf};
-
-    use super::*;
-
-    fn made(database: Option<&str>, password_file: Option<&Path>) -> Config {
-        let args = InitArgs {
-            dir: PathBuf::from("relay"),
-            host: Some("mail.test".parse().unwrap()),
-            database: database.map(str::to_owned),
-            password_file: password_file.map(Path::to_owned),
-            json: false,
-        };
-        Config::parse(&configuration(&args).unwrap(), &args.dir).unwrap()
-    }
-
-    #[test]
-    fn init_writes_down_what_was_named_and_nothing_else() {
-        let url = "postgres://relay@db.test/mail";
-        let config = made(Some(url), Some(Path::new("secrets/db \"1\"")));
-        assert_eq!(config.database.url, url);
-        assert!(config.database.password_file.is_absolute());
-        assert!(config.database.password_file.ends_with("secrets/db \"1\""));
-        assert_eq!(config.service.send_domain.as_str(), "send.mail.test");
-        let plain = made(None, None);
-        assert_eq!(plain.database.url, DatabaseConfig::default().url);
-        assert_eq!(plain.database.password_file, PathBuf::new());
-    }
 }

@@ -28,7 +28,13 @@ impl Config {
                 self.service.host
             );
         }
+        self.operator.check()?;
+        for egress in &self.egress {
+            egress.check()?;
+        }
         self.smtp.check()?;
+        self.inbound.check()?;
+        self.doctor.check()?;
         self.replies.check()?;
         self.ramp.check()?;
         self.notices.check()?;

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use postrider_model::Domain;
 
 use super::{
-    DatabaseConfig, DeliveryConfig, Dial, DnsConfig, HttpConfig, LimitsConfig, LogConfig, LogWord,
-    MetricsConfig, NameWord, NamesConfig, NoticesConfig, RampConfig, RepliesConfig,
-    RetentionConfig, ServiceConfig, ShutdownConfig, SmtpConfig, SmtpPort, TenantsConfig,
+    DatabaseConfig, DeliveryConfig, Dial, DnsConfig, DoctorConfig, HttpConfig, InboundConfig,
+    LimitsConfig, LogConfig, LogWord, MetricsConfig, NameWord, NamesConfig, NoticesConfig,
+    RampConfig, RepliesConfig, RetentionConfig, ServiceConfig, ShutdownConfig, SmtpConfig,
+    SmtpPort, TenantsConfig,
 };
 
 impl Default for ServiceConfig {
@@ -22,9 +23,17 @@ impl Default for ServiceConfig {
     }
 }
 
-#[expect(clippy::unwrap_used, reason = "constant names, seen at every start")]
 fn example(prefix: &str) -> Domain {
-    Domain::parse(&format!("{prefix}relay.example")).unwrap()
+    known(&format!("{prefix}relay.example"))
+}
+
+#[expect(clippy::unwrap_used, reason = "constant names, seen at every start")]
+fn known(name: &str) -> Domain {
+    Domain::parse(name).unwrap()
+}
+
+fn anywhere(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port)
 }
 
 fn loopback(port: u16) -> SocketAddr {
@@ -57,7 +66,7 @@ impl Default for HttpConfig {
 impl Default for SmtpConfig {
     fn default() -> Self {
         let port = |port, banner_after_ms| SmtpPort {
-            address: SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), port),
+            address: anywhere(port),
             banner_after_ms,
         };
         Self {
@@ -72,6 +81,28 @@ impl Default for SmtpConfig {
             bytes_per_second: 500,
             wrong_password_ms: 1_000,
             refusals_url: String::new(),
+        }
+    }
+}
+
+impl Default for InboundConfig {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            listen: vec![anywhere(25)],
+        }
+    }
+}
+
+impl Default for DoctorConfig {
+    fn default() -> Self {
+        Self {
+            every_minutes: 10,
+            probe_domains: vec![known("gmail.com"), known("outlook.com")],
+            dnsbls: Vec::new(),
+            time_servers: vec!["pool.ntp.org:123".to_owned()],
+            clock_seconds: 60,
+            certificate_days: 14,
         }
     }
 }
@@ -139,6 +170,7 @@ impl Default for DeliveryConfig {
             port: 25,
             allow_destinations: Vec::new(),
             dial: Dial::Internet,
+            despite_findings: false,
             in_flight: 200,
             retry_divisor: 1,
             journal: PathBuf::from("delivery.journal"),

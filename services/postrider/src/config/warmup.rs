@@ -58,6 +58,16 @@ impl Default for WarmupConfig {
 }
 
 impl EgressConfig {
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        let address = self.address;
+        if address.is_unspecified() || address.is_loopback() {
+            bail!(
+                "egress.address is {address}: give an address that other mail servers see this relay come from"
+            );
+        }
+        Ok(())
+    }
+
     fn read(&self) -> anyhow::Result<Egress> {
         let since = match self.since.as_str() {
             "" => None,

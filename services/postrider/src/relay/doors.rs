@@ -154,6 +154,7 @@ fn door_config(config: &Config) -> postrider_ingest::Config {
     postrider_ingest::Config {
         request_most: config.limits.request_bytes as u64,
         http_recipients_most: config.limits.http_recipients,
+        mta_sts: Some(crate::zone::policy(&config.service.host)),
         http: postrider_http::Config {
             max_connections: config.http.max_connections,
             max_connections_of_one: config.http.max_connections_of_one,

@@ -134,6 +134,8 @@ impl Fleet {
         let (http, metrics) = (self.own_address(), self.own_address());
         let text = format!(
             r#"
+[operator]
+contact = "postmaster@relay.test"
 [service]
 host = "relay.test"
 send_domain = "send.relay.test"

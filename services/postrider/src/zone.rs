@@ -1,0 +1,209 @@
+//! The DNS records that a relay cannot be without: written as a zone file by `init`, looked for by
+//! `doctor`. Pure; the records come from the configuration and the signing keys alone.
+
+mod names;
+mod policy;
+mod text;
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use anyhow::Context;
+use postrider_model::Domain;
+use serde::Deserialize;
+
+use crate::config::Config;
+
+pub(crate) use names::{reverse, reversed};
+pub(crate) use policy::policy;
+pub(crate) use text::line;
+
+/// A TXT record that a signing key is published by.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct DkimRecord {
+    /// Without a dot at its end.
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
+/// What a record says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Data {
+    Address(IpAddr),
+    Alias(Domain),
+    /// With preference 10.
+    Exchanger(Domain),
+    Text(String),
+}
+
+/// What a record is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Purpose {
+    Host,
+    Exchanger,
+    Spf,
+    Dkim,
+    Dmarc,
+    MtaSts,
+    TlsReports,
+}
+
+/// One record; its name is written from the root, without a dot at its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    pub(crate) name: String,
+    pub(crate) data: Data,
+    pub(crate) purpose: Purpose,
+}
+
+/// A relay as DNS has to show it.
+#[derive(Clone, Debug)]
+pub(crate) struct Zone {
+    pub(crate) host: Domain,
+    pub(crate) send: Domain,
+    pub(crate) bounce: Domain,
+    /// Where mail leaves from, and where the host is.
+    pub(crate) addresses: Vec<IpAddr>,
+    pub(crate) dkim: Vec<DkimRecord>,
+}
+
+impl Zone {
+    /// What the configuration and these keys ask for.
+    pub(crate) fn new(config: &Config, dkim: Vec<DkimRecord>) -> Self {
+        let service = config.service();
+        Self {
+            host: service.host,
+            send: service.send_domain,
+            bounce: service.bounce_domain,
+            addresses: config.egress.iter().map(|egress| egress.address).collect(),
+            dkim,
+        }
+    }
+
+    /// The same, with the keys that lie beside the configuration.
+    pub(crate) fn of(config: &Config) -> anyhow::Result<Self> {
+        Ok(Self::new(
+            config,
+            dkim_records(&config.dkim_records_path())?,
+        ))
+    }
+
+    /// The domains that bounces, replies and reports come to, each once.
+    pub(crate) fn receiving(&self) -> Vec<&Domain> {
+        let mut domains = vec![&self.host];
+        for domain in [&self.send, &self.bounce] {
+            if !domains.contains(&domain) {
+                domains.push(domain);
+            }
+        }
+        domains
+    }
+
+    /// The names that a certificate is for: the host, and those of the MTA-STS policies
+    /// (RFC 8461 §3.3).
+    pub(crate) fn certificate_names(&self) -> Vec<String> {
+        let policies = self.receiving().into_iter().map(policy::host);
+        std::iter::once(self.host.to_string())
+            .chain(policies)
+            .collect()
+    }
+
+    /// All records, in the order of a zone file.
+    pub(crate) fn records(&self) -> Vec<Record> {
+        let mut records = Vec::new();
+        let mut add = |name: String, purpose, data| {
+            records.push(Record {
+                name,
+                data,
+                purpose,
+            });
+        };
+        for address in &self.addresses {
+            add(
+                self.host.to_string(),
+                Purpose::Host,
+                Data::Address(*address),
+            );
+        }
+        let domains = self.receiving();
+        for domain in &domains {
+            let to = Data::Exchanger(self.host.clone());
+            add(domain.to_string(), Purpose::Exchanger, to);
+        }
+        if !self.addresses.is_empty() {
+            for domain in &domains {
+                add(domain.to_string(), Purpose::Spf, Data::Text(self.spf()));
+            }
+        }
+        for key in &self.dkim {
+            add(
+                key.name.clone(),
+                Purpose::Dkim,
+                Data::Text(key.value.clone()),
+            );
+        }
+        for domain in &domains {
+            let text = Data::Text(self.dmarc(domain));
+            add(format!("_dmarc.{domain}"), Purpose::Dmarc, text);
+        }
+        for domain in &domains {
+            let alias = Data::Alias(self.host.clone());
+            add(policy::host(domain), Purpose::MtaSts, alias);
+            let text = format!("v=STSv1; id={}", policy::id(&self.host));
+            add(
+                format!("_mta-sts.{domain}"),
+                Purpose::MtaSts,
+                Data::Text(text),
+            );
+        }
+        for domain in &domains {
+            let text = format!("v=TLSRPTv1; rua=mailto:tls-reports@{}", self.host);
+            add(
+                format!("_smtp._tls.{domain}"),
+                Purpose::TlsReports,
+                Data::Text(text),
+            );
+        }
+        records
+    }
+
+    /// RFC 7208: our addresses, and no others.
+    pub(crate) fn spf(&self) -> String {
+        let mut text = "v=spf1".to_owned();
+        for address in &self.addresses {
+            let kind = if address.is_ipv4() { "ip4" } else { "ip6" };
+            let mechanism = format!(" {kind}:{address}");
+            text.push_str(&mechanism);
+        }
+        text + " -all"
+    }
+
+    // RFC 7489. At the sending domain itself, so that it holds whatever organisational domain a
+    // receiver finds above it. Not «reject» there: a mailing list breaks signatures in good faith.
+    fn dmarc(&self, domain: &Domain) -> String {
+        let policy = if *domain == self.send {
+            "quarantine"
+        } else {
+            "reject"
+        };
+        format!(
+            "v=DMARC1; p={policy}; adkim=s; aspf=r; rua=mailto:dmarc-reports@{}",
+            self.host
+        )
+    }
+}
+
+/// Reads the keys' records beside a configuration.
+fn dkim_records(path: &Path) -> anyhow::Result<Vec<DkimRecord>> {
+    let text = std::fs::read(path).with_context(|| {
+        format!(
+            "cannot read {}: `postrider serve`, or `postrider dkim show`, writes it",
+            path.display()
+        )
+    })?;
+    let records = serde_json::from_slice(&text);
+    records.with_context(|| format!("{} is not what was written there", path.display()))
+}
+
+#[cfg(test)]
+mod tests;

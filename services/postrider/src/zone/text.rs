@@ -1,0 +1,106 @@
+//! A zone file (RFC 1035 §5): loads as it is into a name server, and is taken by the import forms
+//! of DNS providers, which skip what is theirs (SOA, NS).
+
+use std::fmt::Write;
+
+use super::{Data, Purpose, Record, Zone, names, reverse};
+
+/// One string of a TXT record (RFC 1035 §3.3.14).
+const STRING_MOST: usize = 255;
+
+impl Zone {
+    /// The whole file.
+    pub(crate) fn text(&self) -> String {
+        let domains = self.receiving();
+        let origin = names::common(&domains).unwrap_or_else(|| self.host.to_string());
+        let mut text = format!(
+            "; The DNS records of {host}. Paste them at your DNS provider, or load this file.\n\
+             ; `postrider doctor` says which of them are seen, and what is wrong with the others.\n\
+             $ORIGIN {origin}.\n\
+             $TTL 3600\n\n\
+             ; Providers have these two themselves.\n\
+             @ IN SOA {host}. postmaster.{host}. 1 3600 900 1209600 300\n\
+             @ IN NS {host}.\n",
+            host = self.host,
+        );
+        let mut last = None;
+        for record in self.records() {
+            if last.replace(record.purpose) != Some(record.purpose) {
+                text.push_str("\n; ");
+                text.push_str(about(record.purpose));
+                text.push('\n');
+            }
+            text.push_str(&line(&record));
+            text.push('\n');
+        }
+        text.push_str(&self.reverse_names());
+        text
+    }
+
+    fn reverse_names(&self) -> String {
+        let mut text =
+            "\n; Whoever gave you the addresses sets their names (PTR). Ask for:\n".to_owned();
+        for address in &self.addresses {
+            let line = format!("; {}. IN PTR {}.\n", reverse(*address), self.host);
+            text.push_str(&line);
+        }
+        if self.addresses.is_empty() {
+            text.push_str(
+                "; No address is named yet, so A, AAAA and SPF are missing above: name it under [[egress]], then\n\
+                 ; `postrider zone` prints this anew.\n",
+            );
+        }
+        text
+    }
+}
+
+fn about(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Host => "Where the relay is",
+        Purpose::Exchanger => "Bounces, replies and reports come to the relay",
+        Purpose::Spf => "SPF: mail leaves from these addresses only. One such record a name",
+        Purpose::Dkim => "DKIM: the keys that sign. A long one is several strings, and one record",
+        Purpose::Dmarc => "DMARC: what is not signed by these keys is not ours",
+        Purpose::MtaSts => "MTA-STS: mail to us comes by TLS. The policy is served by the relay",
+        Purpose::TlsReports => "TLS-RPT: where reports about that go",
+    }
+}
+
+/// One line, as it stands in a zone file.
+pub(crate) fn line(record: &Record) -> String {
+    let data = match &record.data {
+        Data::Address(address) if address.is_ipv4() => format!("A {address}"),
+        Data::Address(address) => format!("AAAA {address}"),
+        Data::Alias(to) => format!("CNAME {to}."),
+        Data::Exchanger(host) => format!("MX 10 {host}."),
+        Data::Text(value) => format!("TXT {}", strings(value)),
+    };
+    format!("{}. IN {data}", record.name)
+}
+
+/// A text as the strings of one record; a resolver puts them together again with nothing between.
+fn strings(text: &str) -> String {
+    let mut written = String::new();
+    for part in text.as_bytes().chunks(STRING_MOST) {
+        if !written.is_empty() {
+            written.push(' ');
+        }
+        written.push('"');
+        for byte in part {
+            match byte {
+                b'"' | b'\\' => {
+                    written.push('\\');
+                    written.push(char::from(*byte));
+                }
+                b' '..=b'~' => written.push(char::from(*byte)),
+                // Writing to a String does not fail.
+                _ => drop(write!(written, "\\{byte:03}")),
+            }
+        }
+        written.push('"');
+    }
+    if written.is_empty() {
+        written.push_str("\"\"");
+    }
+    written
+}
