@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use postrider_model::{Event, EventKind, Timestamp, Waits};
+use postrider_model::{CredentialId, Event, EventKind, Provider, Timestamp, Waits};
 use postrider_store::{Lease, Outcome, Settlement};
 use tokio::time::Instant;
 
@@ -23,7 +23,7 @@ use self::resting::{rest, untouched};
 use crate::Shared;
 use crate::bodies::Content;
 use crate::halt::Halt;
-use crate::provider::Provider;
+use crate::provider;
 use crate::route::{self, NoRoute, Route};
 use crate::schedule::{Due, Health};
 pub(crate) use crate::settle::Left;
@@ -49,6 +49,8 @@ pub(crate) struct Ended {
     pub(crate) health: Health,
     /// Where the mail of its domain is taken, if that was found out.
     pub(crate) site: Option<Site>,
+    /// Its message came in by this key, which is suspended: its rows wait for that.
+    pub(crate) key: Option<CredentialId>,
 }
 
 impl Ended {
@@ -58,6 +60,7 @@ impl Ended {
             left,
             health: Health::Nothing,
             site: None,
+            key: None,
         }
     }
 }
@@ -85,11 +88,15 @@ pub(crate) async fn run(shared: Arc<Shared>, order: Order) -> Ended {
         () = halt.begun() => Opened {
             left: untouched(rows.into_iter().map(|due| due.row)),
             ready: None,
+            key: None,
         },
     };
     let mut left = opened.left;
     let Some((content, parties)) = opened.ready else {
-        return Ended::early(left);
+        return Ended {
+            key: opened.key,
+            ..Ended::early(left)
+        };
     };
     let (ended, parties) = suppressed::without_them(&shared, parties, begun).await;
     left.extend(ended);
@@ -115,6 +122,7 @@ pub(crate) async fn run(shared: Arc<Shared>, order: Order) -> Ended {
         left,
         health: attempt.health(),
         site: attempt.site.into_inner(),
+        key: None,
     }
 }
 
@@ -159,6 +167,7 @@ impl Attempt<'_> {
                 lease: None,
                 suppress_until: None,
                 tell_tenant: false,
+                provider: party.provider,
             };
             // Worth showing, not worth waiting for.
             if let Err(fault) = self.shared.queue.settle(settlement).await {
@@ -196,7 +205,7 @@ impl Attempt<'_> {
         stages.add(Stage::Dns, asked.elapsed());
         self.shared.instruments.took(&stages);
         for party in &mut live {
-            party.provider = provider(&route);
+            party.provider = provider_of(&route);
         }
         match self.shared.config.way_out.filtered(route) {
             Route::Never(why) => left.extend(self.no_route(live, Fate::Bounced, &why).await),
@@ -248,9 +257,9 @@ impl Attempt<'_> {
     }
 }
 
-fn provider(route: &Route) -> Provider {
+fn provider_of(route: &Route) -> Provider {
     match route {
-        Route::Hosts(hosts) => Provider::of(hosts),
+        Route::Hosts(hosts) => provider::of(hosts),
         Route::Simulated(_) | Route::Never(_) | Route::NotNow(_) => Provider::None,
     }
 }

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use postrider_model::{EventKind, WaitCause};
+use postrider_model::{EventKind, Provider, WaitCause};
 use postrider_telemetry::{
     Counter, CounterBy, CounterBy2, FloatGauge, Gauge, GaugeBy, GaugeBy2, Histogram, HistogramBy,
     Registry, SecondsBy, label,
 };
 
-use crate::provider::Provider;
 use crate::refusal::Class;
 use crate::stages::{Stage, Stages};
 

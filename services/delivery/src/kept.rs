@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use postrider_model::{
-    Event, EventKind, MessageId, MxHost, RecipientId, RecipientState, Reply, Timestamp, TlsFacts,
-    WaitCause, Waits,
+    Event, EventKind, MessageId, MxHost, Provider, RecipientId, RecipientState, Reply, Timestamp,
+    TlsFacts, WaitCause, Waits,
 };
 use postrider_store::{Epoch, Lease, Outcome, Settlement, Shard};
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,7 @@ struct Kept {
     suppress_until: Option<Timestamp>,
     #[serde(default)]
     tell_tenant: bool,
+    provider: Option<Provider>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -84,6 +85,7 @@ pub(crate) fn to_value(settlement: &Settlement) -> Value {
             .map(|lease| (lease.shard.number(), lease.epoch.0)),
         suppress_until: settlement.suppress_until,
         tell_tenant: settlement.tell_tenant,
+        provider: Some(settlement.provider),
     };
     // Structs of strings and numbers: there is nothing in them that JSON has not.
     serde_json::to_value(kept).unwrap_or_default()
@@ -127,6 +129,7 @@ pub(crate) fn from_value(
         }),
         suppress_until: kept.suppress_until,
         tell_tenant: kept.tell_tenant,
+        provider: kept.provider.unwrap_or(Provider::None),
     })
 }
 
@@ -224,6 +227,7 @@ mod tests {
                 lease,
                 suppress_until: Some(at),
                 tell_tenant: true,
+                provider: Provider::Orange,
             };
             let back = from_value(message, recipient, to_value(&given)).unwrap();
             assert_eq!(back.outcome, given.outcome);
@@ -232,8 +236,10 @@ mod tests {
                 (given.at, given.reply, given.events)
             );
             assert_eq!((back.waits, back.lease), (given.waits, given.lease));
-            assert_eq!(back.suppress_until, given.suppress_until);
-            assert_eq!(back.tell_tenant, given.tell_tenant);
+            assert_eq!(
+                (back.suppress_until, back.tell_tenant, back.provider),
+                (given.suppress_until, given.tell_tenant, given.provider)
+            );
         }
         assert!(from_value(message, recipient, Value::Null).is_none());
     }

@@ -1,82 +1,33 @@
 //! Whose exchangers take the mail of a domain, as a small set of names: what an operator looks at
-//! when mail does not arrive. Only metrics and logs go by it.
+//! when mail does not arrive. Metrics, logs and reports go by it.
 
 mod suffixes;
 
-use postrider_telemetry::{Label, label};
+use postrider_model::Provider;
 
 use crate::route::Host;
 use suffixes::SUFFIXES;
 
-label!(
-    /// Who runs the exchangers that a domain's mail goes to.
-    pub(crate) Provider is "provider" {
-        Google = "google",
-        Microsoft = "microsoft",
-        /// Yahoo and AOL.
-        Yahoo = "yahoo",
-        Apple = "apple",
-        /// GMX, WEB.DE, mail.com.
-        UnitedInternet = "united_internet",
-        /// IONOS, 1&1.
-        Ionos = "ionos",
-        Strato = "strato",
-        TOnline = "t_online",
-        Freenet = "freenet",
-        /// Orange and Wanadoo.
-        Orange = "orange",
-        Free = "free",
-        Sfr = "sfr",
-        LaPoste = "laposte",
-        Ovh = "ovh",
-        Gandi = "gandi",
-        Infomaniak = "infomaniak",
-        /// Swisscom.
-        Bluewin = "bluewin",
-        Hostpoint = "hostpoint",
-        Aruba = "aruba",
-        /// Libero and Virgilio.
-        Libero = "libero",
-        OneCom = "one_com",
-        GoDaddy = "godaddy",
-        Proton = "proton",
-        Zoho = "zoho",
-        Mimecast = "mimecast",
-        Proofpoint = "proofpoint",
-        Barracuda = "barracuda",
-        Cisco = "cisco",
-        Hornetsecurity = "hornetsecurity",
-        /// Everybody else.
-        Other = "other",
-        /// There was no exchanger: no route, or the mail did not come that far.
-        None = "none",
-    }
-);
+/// Whose these exchangers are: the first one's of the best.
+pub(crate) fn of(hosts: &[Host]) -> Provider {
+    let best = hosts.iter().min_by_key(|host| host.preference);
+    best.map_or(Provider::None, |host| of_name(&host.name))
+}
 
-impl Provider {
-    /// Whose these exchangers are: the first one's of the best.
-    pub(crate) fn of(hosts: &[Host]) -> Self {
-        let best = hosts.iter().min_by_key(|host| host.preference);
-        best.map_or(Self::None, |host| Self::of_name(&host.name))
-    }
-
-    /// Whose exchanger it is that has this name: by the longest suffix that is known, whole labels
-    /// only.
-    fn of_name(host: &str) -> Self {
-        let mut rest = host;
-        loop {
-            if let Ok(at) = SUFFIXES.binary_search_by(|(suffix, _)| (*suffix).cmp(rest)) {
-                return SUFFIXES.get(at).map_or(Self::Other, |(_, found)| *found);
-            }
-            match rest.split_once('.') {
-                Some((_, parent)) => rest = parent,
-                None => return Self::Other,
-            }
+/// Whose exchanger it is that has this name: by the longest suffix that is known, whole labels
+/// only.
+fn of_name(host: &str) -> Provider {
+    let mut rest = host;
+    loop {
+        if let Ok(at) = SUFFIXES.binary_search_by(|(suffix, _)| (*suffix).cmp(rest)) {
+            return SUFFIXES
+                .get(at)
+                .map_or(Provider::Other, |(_, found)| *found);
         }
-    }
-
-    pub(crate) fn as_str(self) -> &'static str {
-        self.word()
+        match rest.split_once('.') {
+            Some((_, parent)) => rest = parent,
+            None => return Provider::Other,
+        }
     }
 }
 
@@ -140,7 +91,7 @@ mod tests {
             ("mx1.hc1234-56.iphmx.com", Provider::Cisco),
             ("mx01.hornetsecurity.com", Provider::Hornetsecurity),
         ] {
-            assert_eq!(Provider::of_name(name), want, "{name}");
+            assert_eq!(of_name(name), want, "{name}");
         }
     }
 
@@ -155,7 +106,7 @@ mod tests {
             "localhost",
             "",
         ] {
-            assert_eq!(Provider::of_name(name), Provider::Other, "{name}");
+            assert_eq!(of_name(name), Provider::Other, "{name}");
         }
     }
 
@@ -168,8 +119,8 @@ mod tests {
         };
         let backup = host("mx1.free.fr", 20);
         let best = host("alt1.aspmx.l.google.com", 10);
-        assert_eq!(Provider::of(&[backup, best]), Provider::Google);
-        assert_eq!(Provider::of(&[]), Provider::None);
+        assert_eq!(of(&[backup, best]), Provider::Google);
+        assert_eq!(of(&[]), Provider::None);
     }
 
     #[test]

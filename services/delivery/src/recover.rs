@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use postrider_model::{Event, EventKind, Waits};
+use postrider_model::{Event, EventKind, Provider, Waits};
 use postrider_runtime::Shutdown;
 use postrider_store::{Outcome, Settled, Settlement, StoreError};
 
 use crate::instruments::ResultKind;
 use crate::journal::OpenEntry;
-use crate::provider::Provider;
 use crate::settle::{Offered, note_double, offer, said};
 use crate::{Shared, kept};
 
@@ -144,5 +143,6 @@ fn settlement(shared: &Shared, entry: &OpenEntry) -> Settlement {
         lease: None,
         suppress_until: None,
         tell_tenant: false,
+        provider: Provider::None,
     }
 }

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use postrider_model::{
-    EnhancedCode, Event, EventKind, MxHost, RecipientState, Reply, Stream, Timestamp, TlsFacts,
-    WaitCause, Waits,
+    EnhancedCode, Event, EventKind, MxHost, Provider, RecipientState, Reply, Stream, Timestamp,
+    TlsFacts, WaitCause, Waits,
 };
 use postrider_store::{Lease, OpenRecipient, Outcome, QueueRow, Settled, Settlement, StoreError};
 use tokio::time::Instant;
@@ -17,7 +17,6 @@ use self::decided::{decide, events};
 use crate::instruments::ResultKind;
 use crate::journal::JournalError;
 use crate::outcome::{Hint, says_no_mailbox};
-use crate::provider::Provider;
 use crate::refusal::Class;
 use crate::stages::Stages;
 use crate::{Shared, kept};
@@ -127,6 +126,7 @@ pub(crate) async fn settle(shared: &Shared, party: &Party, fate: Fate, report: R
         lease: Some(party.lease),
         suppress_until,
         tell_tenant: is_real && is_told(shared, party, &decided.outcome),
+        provider: party.provider,
     };
     let offered = Instant::now();
     let settled = record(shared, settlement).await;

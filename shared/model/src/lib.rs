@@ -13,6 +13,7 @@ mod id;
 mod key;
 mod mail;
 mod network;
+mod provider;
 mod reply;
 mod session;
 mod state;
@@ -38,6 +39,7 @@ pub use id::{
 pub use key::{ApiToken, IdempotencyKey, KeyError};
 pub use mail::{Attachment, Stream, Tag};
 pub use network::{Network, NetworkError, site_of};
+pub use provider::Provider;
 pub use reply::{EnhancedCode, Reply};
 pub use session::{Session, SessionCode, SessionCodeError, SessionLine, SessionTls, Side};
 pub use state::{RecipientState, UnknownWord, WaitCause};

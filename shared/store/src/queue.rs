@@ -6,8 +6,8 @@ use std::ops::Range;
 use async_trait::async_trait;
 use bytes::Bytes;
 use postrider_model::{
-    Domain, EmailAddress, Event, MessageId, RecipientId, RecipientState, Reply, Stream, TenantId,
-    Timestamp, WaitCause, Waits,
+    Domain, EmailAddress, Event, MessageId, Provider, RecipientId, RecipientState, Reply, Stream,
+    TenantId, Timestamp, WaitCause, Waits,
 };
 
 use crate::{Lease, Shard, StoreError};
@@ -238,6 +238,8 @@ pub struct Settlement {
     pub suppress_until: Option<Timestamp>,
     /// The tenant is told of it by mail (`Failures`). Only with a `Final` outcome that is recorded.
     pub tell_tenant: bool,
+    /// Whose exchangers were asked: reports are by it.
+    pub provider: Provider,
 }
 
 /// Where a recipient goes from here.

@@ -1,7 +1,7 @@
 //! Labels: each is an enum, so that its words are bounded and an instrument is found by its place,
 //! not by comparing words.
 
-use postrider_model::{Stream, WaitCause};
+use postrider_model::{Provider, Stream, WaitCause};
 
 /// A label and all values that it can have.
 pub trait Label: Copy + 'static {
@@ -68,6 +68,19 @@ impl Label for Stream {
     }
 }
 
+impl Label for Provider {
+    const NAME: &'static str = "provider";
+    const ALL: &'static [Self] = Provider::ALL;
+
+    fn word(self) -> &'static str {
+        self.as_str()
+    }
+
+    fn place(self) -> usize {
+        self as usize
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +92,9 @@ mod tests {
         }
         for (place, stream) in Stream::ALL.iter().enumerate() {
             assert_eq!(Label::place(*stream), place, "{stream}");
+        }
+        for (place, provider) in Provider::ALL.iter().enumerate() {
+            assert_eq!(Label::place(*provider), place, "{provider}");
         }
     }
 }

@@ -4,12 +4,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use postrider_model::{RecipientId, Timestamp, WaitCause};
+use postrider_model::{Provider, RecipientId, Timestamp, WaitCause};
 use postrider_store::{Lease, OpenMessage, QueueRow, StoreError};
 
 use super::{Left, rest};
 use crate::bodies::Content;
-use crate::provider::Provider;
 use crate::schedule::Due;
 use crate::settle::Party;
 use crate::{Shared, reseal};

@@ -8,7 +8,7 @@
 //! libero.it, bluewin.ch). As of November 2026; a name that is missing counts as `other`, no mail goes
 //! another way for it.
 
-use super::Provider;
+use postrider_model::Provider;
 
 /// In the order of their bytes: it is searched by halves.
 pub(super) const SUFFIXES: &[(&str, Provider)] = &[

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use postrider_model::{Event, EventKind, MessageId, RecipientState, WaitCause, Waits};
+use postrider_model::{Event, EventKind, MessageId, Provider, RecipientState, WaitCause, Waits};
 use postrider_store::{Outcome, Queue, Settlement};
 use serde_json::Value;
 
@@ -38,6 +38,7 @@ async fn settled(relay: &Relay, id: &str, outcome: Outcome) {
         lease: None,
         suppress_until: None,
         tell_tenant: false,
+        provider: Provider::None,
     };
     relay.store.settle(settlement).await.unwrap();
 }

@@ -8,8 +8,9 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use postrider_model::{
     ControlId, Credential, CredentialId, EmailAddress, Event, EventKind, IdempotencyKey, Language,
-    Limits, MessageId, NodeId, Ramp, RecipientId, ReplyAddress, ReplyAddressId, ReplySource,
-    ReplyStatus, Stream, SuppressionId, Tenant, TenantId, TenantStatus, Timestamp, Vendor, Waits,
+    Limits, MessageId, NodeId, Provider, Ramp, RecipientId, ReplyAddress, ReplyAddressId,
+    ReplySource, ReplyStatus, Stream, SuppressionId, Tenant, TenantId, TenantStatus, Timestamp,
+    Vendor, Waits,
 };
 
 use super::Ports;
@@ -384,6 +385,7 @@ pub fn settlement(
         lease: None,
         suppress_until: None,
         tell_tenant: false,
+        provider: Provider::None,
     }
 }
 
