@@ -7,7 +7,7 @@ use postrider_model::{Event, MessageId, RecipientId, TenantId, Timestamp};
 use postrider_runtime::failpoint;
 use postrider_store::{
     Answer, ClaimScope, Committed, Intake, NewMessage, Rescheduled, Rescheduling, Resealed,
-    StoreError,
+    StoreError, Tally,
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -260,6 +260,7 @@ fn announce(crew: &Crew, messages: &[&NewMessage], now: Timestamp) {
             crew.fresh.keep(message);
         }
     }
+    crew.counts.add(Tally::of_accepted(messages));
     let rows: Vec<_> = messages
         .iter()
         .flat_map(|message| arrival::queue_rows(message, now))

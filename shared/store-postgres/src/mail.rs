@@ -108,7 +108,7 @@ struct EmailRow {
 }
 
 #[derive(sqlx::FromRow)]
-struct RecipientRow {
+pub(crate) struct RecipientRow {
     id: Uuid,
     address: String,
     state: String,

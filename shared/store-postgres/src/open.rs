@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::PostgresStore;
 use crate::controls::Enacting;
+use crate::counting::{self, Counting};
 use crate::instruments::{self, Instruments};
 use crate::listener::{Listener, News};
 use crate::looks::Looks;
@@ -39,8 +40,9 @@ const IDLE_TIMEOUT: &str = "30s";
 
 /// Parts go with their tables. Nothing but ours: the schema may hold other people's tables.
 const EMPTY: &str = "SET lock_timeout = '10s'; SET statement_timeout = 0;
-DROP TABLE IF EXISTS newcomers, sessions, suppressions, contacts, asked, key_usage, acknowledgements, controls,
-    bucket_levels, shards, nodes, usage, idempotency, events, queue, recipients, bodies, message_tags, messages, generation, dkim_keys, credentials,
+DROP TABLE IF EXISTS enrolments, failures, told, egress, egress_days, traffic, delivery_times,
+    refusals, newcomers, sessions, suppressions, contacts, asked, key_usage, acknowledgements,
+    controls, bucket_levels, shards, nodes, usage, idempotency, events, queue, recipients, bodies, message_tags, messages, generation, dkim_keys, credentials,
     reply_addresses, names, tenants, vendor_usage, vendor_keys, admin_tokens, audit, vendors,
     _sqlx_migrations";
 
@@ -161,6 +163,7 @@ fn start(
     let news = News::new(Uuid::from_bytes(Rng::system().bytes()));
     let fresh = Fresh::new(options.fresh_bytes);
     let partitions = Arc::new(partitions);
+    let counting = Counting::of(own_part());
     let writer = Writer::start(
         workers,
         &Crew {
@@ -169,6 +172,7 @@ fn start(
             fresh: fresh.clone(),
             news: news.clone(),
             instruments: Instruments::new(&options.registry),
+            counts: Arc::clone(&counting.pending),
             closing: closing.clone(),
             away_since: Arc::default(),
         },
@@ -180,7 +184,7 @@ fn start(
         closing: closing.clone(),
     };
     tasks.spawn(listener.run());
-    PostgresStore::new(Parts {
+    let store = PostgresStore::new(Parts {
         writer,
         readers,
         beats,
@@ -189,9 +193,21 @@ fn start(
         partitions,
         enacting: Enacting::default(),
         looks: Looks::default(),
+        counting,
         closing,
         tasks,
-    })
+    });
+    let parts = store.parts();
+    let keep = counting::keep(Arc::downgrade(parts), parts.closing.clone());
+    parts.tasks.spawn(keep);
+    store
+}
+
+/// The rows that this process counts in: those of no other, as good as always; and if they are, one waits
+/// for the other. 0 is for what is put together.
+fn own_part() -> i32 {
+    let [a, b, c]: [u8; 3] = Rng::system().bytes();
+    i32::from_be_bytes([0, a, b, c]) + 1
 }
 
 fn pool(settings: &PgConnectOptions, size: u32) -> PgPool {

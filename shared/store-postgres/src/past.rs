@@ -2,20 +2,22 @@
 //! by the upkeep, a bounded number of rows at a time; what somebody else holds is passed over.
 
 use postrider_model::{TenantId, Timestamp};
-use postrider_store::{AUDIT_LIFE, NOTE_LIFE, Removed, SESSION_LIFE};
+use postrider_store::{AUDIT_LIFE, FAILURE_LIFE, NOTE_LIFE, Removed, SESSION_LIFE};
 use sqlx::PgConnection;
 
 use crate::fault::Fault;
 use crate::rows::Id as _;
+use crate::tally;
 
 /// Sessions are large: up to about 40 KB each.
 const SESSIONS_MOST: i64 = 100;
 const ROWS_MOST: i64 = 1_000;
 
-/// What has ended at `now`, a batch of it.
+/// What has ended at `now`, a batch of it; refusals that were heard before `refusals_until`.
 pub(crate) async fn remove(
     connection: &mut PgConnection,
     now: Timestamp,
+    refusals_until: Timestamp,
 ) -> Result<Removed, Fault> {
     let noted = now.before(NOTE_LIFE);
     // Indexes sessions_started, suppressions_until, contacts_at, asked_at, audit_at.
@@ -52,6 +54,15 @@ pub(crate) async fn remove(
                 ROWS_MOST,
             )
             .await?,
+        // A small table: it has no index by time alone.
+        failures: up_to(
+            connection,
+            "DELETE FROM failures WHERE recipient IN (SELECT recipient FROM failures
+                 WHERE at <= $1 ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED)",
+            now.before(FAILURE_LIFE),
+            ROWS_MOST,
+        )
+        .await?,
         audit: up_to(
             connection,
             "DELETE FROM audit WHERE id IN (SELECT id FROM audit
@@ -60,6 +71,7 @@ pub(crate) async fn remove(
             ROWS_MOST,
         )
         .await?,
+        counts: tally::age(connection, now, refusals_until).await?,
         ..Removed::default()
     })
 }
@@ -114,6 +126,7 @@ pub(crate) async fn remove_of(
         sessions,
         suppressions,
         notes,
+        counts: tally::erase(connection, tenant).await?,
         ..Removed::default()
     })
 }

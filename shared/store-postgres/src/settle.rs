@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use postrider_model::{Event, RecipientId, RecipientState};
 use postrider_runtime::failpoint;
-use postrider_store::{Lease, Outcome, Settled, Settlement};
+use postrider_store::{Lease, Outcome, RefusalTexts, Settled, Settlement, Tally};
 use sqlx::PgConnection;
 
 use crate::bounces::{self, HardBounce};
@@ -32,6 +32,8 @@ pub(crate) async fn record(
         bounces: Vec::new(),
         failures: Vec::new(),
         lost: lost_leases(connection, settlements).await?,
+        tally: Tally::default(),
+        texts: crew.counts.texts(),
     };
     let outcomes = settlements
         .iter()
@@ -46,6 +48,7 @@ pub(crate) async fn record(
         events,
         bounces,
         failures,
+        tally,
         ..
     } = record;
     writes::write(connection, &writes).await?;
@@ -56,6 +59,7 @@ pub(crate) async fn record(
         failpoint::reach("store.before_settle");
     }
     transaction::commit(connection).await?;
+    crew.counts.add(tally);
     for settlement in settlements {
         if settlement.outcome != Outcome::Noted {
             crew.fresh.take(settlement.message, settlement.recipient);
@@ -126,6 +130,8 @@ struct Record<'s> {
     bounces: Vec<HardBounce>,
     failures: Vec<NewFailure>,
     lost: HashSet<Lease>,
+    tally: Tally,
+    texts: &'s RefusalTexts,
 }
 
 impl<'s> Record<'s> {
@@ -135,6 +141,9 @@ impl<'s> Record<'s> {
         let mut row = unchanged(before, settlement);
         if recorded && settlement.outcome != Outcome::Noted {
             self.queue(&mut row, before, settlement);
+            let waits = row.waits.as_ref().unwrap_or(&before.waits);
+            self.tally
+                .settle(before.tenant, settlement, waits, self.texts);
         }
         row.reply = settlement.reply.as_ref().filter(|_| recorded);
         let epoch = settlement.lease.map_or(0, |lease| lease.epoch.0);

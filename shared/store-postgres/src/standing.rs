@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use postrider_model::{MessageId, RecipientId, RecipientState, Timestamp, WaitCause, Waits};
+use postrider_model::{
+    MessageId, RecipientId, RecipientState, TenantId, Timestamp, WaitCause, Waits,
+};
 use postrider_store::{Outcome, Settlement};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -12,6 +14,7 @@ use crate::rows::{Id as _, Place};
 
 /// A recipient as it stood before.
 pub(crate) struct Standing {
+    pub(crate) tenant: TenantId,
     pub(crate) state: RecipientState,
     pub(crate) attempts: i64,
     pub(crate) events: i64,
@@ -38,8 +41,8 @@ pub(crate) async fn lock(
     let (messages, recipients): (Vec<Uuid>, Vec<Uuid>) =
         keys.map(|(m, r)| (m.uuid(), r.uuid())).unzip();
     // Index recipients (primary key), in the part of each message's day.
-    let rows: Vec<(Uuid, String, i64, i64, String, i64)> = sqlx::query_as(
-        "SELECT r.id, r.state, r.attempts, r.events, r.waits, r.updated_at
+    let rows: Vec<(Uuid, Uuid, String, i64, i64, String, i64)> = sqlx::query_as(
+        "SELECT r.id, r.tenant, r.state, r.attempts, r.events, r.waits, r.updated_at
          FROM unnest($1::uuid[], $2::uuid[]) AS x (message, id)
          JOIN recipients AS r ON r.message = x.message AND r.id = x.id
          ORDER BY r.message, r.id FOR NO KEY UPDATE OF r",
@@ -49,12 +52,13 @@ pub(crate) async fn lock(
     .fetch_all(connection)
     .await?;
     let rows = rows.into_iter();
-    rows.map(|(id, state, attempts, events, waits, updated_at)| {
+    rows.map(|(id, tenant, state, attempts, events, waits, updated_at)| {
         let place = Place {
             table: "recipients",
             id,
         };
         let standing = Standing {
+            tenant: TenantId::of(tenant),
             state: place.cell("state", RecipientState::parse(&state))?,
             attempts,
             events,

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::controls::Enacting;
+use crate::counting::Counting;
 use crate::fault::Fault;
 use crate::listener::News;
 use crate::looks::Looks;
@@ -39,6 +40,7 @@ pub(crate) struct Parts {
     pub(crate) partitions: Arc<Partitions>,
     pub(crate) enacting: Enacting,
     pub(crate) looks: Looks,
+    pub(crate) counting: Counting,
     pub(crate) closing: CancellationToken,
     pub(crate) tasks: TaskTracker,
 }
@@ -57,6 +59,8 @@ impl PostgresStore {
     /// Does what waits and closes all connections. Calls on other clones are `Unavailable` from
     /// here on.
     pub async fn close(self) {
+        // A server that does not answer must not keep us from ending: the last counts are missing then.
+        let _late = timeout(Duration::from_secs(3), self.write_counts()).await;
         self.0.closing.cancel();
         self.0.tasks.close();
         self.0.tasks.wait().await;
@@ -66,6 +70,18 @@ impl PostgresStore {
             self.0.beats.close().await;
         };
         let _late = timeout(Duration::from_secs(3), pools).await;
+    }
+
+    pub(crate) fn of_parts(parts: Arc<Parts>) -> Self {
+        Self(parts)
+    }
+
+    pub(crate) fn parts(&self) -> &Arc<Parts> {
+        &self.0
+    }
+
+    pub(crate) fn counting(&self) -> &Counting {
+        &self.0.counting
     }
 
     pub(crate) fn writer(&self) -> &Writer {

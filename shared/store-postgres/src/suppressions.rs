@@ -148,7 +148,7 @@ async fn suppress(
     }
     let columns = Columns::of(new);
     // Index suppressions_address.
-    let stand: Vec<Row> = sqlx::query_as(
+    let stand: Vec<SuppressionRow> = sqlx::query_as(
         "SELECT s.* FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS x (folded, stream, at)
          JOIN suppressions AS s
              ON s.tenant = $1 AND s.folded = x.folded AND s.stream = x.stream
@@ -239,7 +239,7 @@ async fn lift(
         }
     }
     // Indexes suppressions (primary key) and suppressions_address.
-    let rows: Vec<Row> = sqlx::query_as(
+    let rows: Vec<SuppressionRow> = sqlx::query_as(
         "DELETE FROM suppressions
          WHERE tenant = $1 AND (id = ANY($2) OR folded = ANY($3)) RETURNING *",
     )
@@ -276,7 +276,7 @@ async fn find(
     };
     let mut connection = store.lend().await?;
     let asked = asked.bind(now.as_micros());
-    let rows: Vec<Row> = asked.fetch_all(&mut *connection).await?;
+    let rows: Vec<SuppressionRow> = asked.fetch_all(&mut *connection).await?;
     connection.back();
     rows.into_iter().map(Suppression::try_from).collect()
 }
@@ -316,7 +316,7 @@ async fn list(
              AND (until IS NULL OR until > $3) AND ($4::text IS NULL OR stream IN ($4, 'all'))
          ORDER BY id {order} LIMIT $5"
     );
-    let mut rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(statement))
+    let mut rows: Vec<SuppressionRow> = sqlx::query_as(AssertSqlSafe(statement))
         .bind(tenant.uuid())
         .bind(bound)
         .bind(now.as_micros())
@@ -340,7 +340,7 @@ async fn list(
 }
 
 #[derive(sqlx::FromRow)]
-struct Row {
+pub(crate) struct SuppressionRow {
     id: Uuid,
     tenant: Uuid,
     address: String,
@@ -351,10 +351,10 @@ struct Row {
     until: Option<i64>,
 }
 
-impl TryFrom<Row> for Suppression {
+impl TryFrom<SuppressionRow> for Suppression {
     type Error = Fault;
 
-    fn try_from(row: Row) -> Result<Self, Fault> {
+    fn try_from(row: SuppressionRow) -> Result<Self, Fault> {
         let place = Place {
             table: "suppressions",
             id: row.id,

@@ -73,7 +73,7 @@ impl Upkeep for PostgresStore {
                         bodies: remove_bodies(connection, &bodies).await?,
                         messages: remove_messages(connection, &messages).await?,
                         claims: remove_claims(connection, now).await?,
-                        ..past::remove(connection, now).await?
+                        ..past::remove(connection, now, now.before(message_life)).await?
                     })
                 })
             })
@@ -83,6 +83,8 @@ impl Upkeep for PostgresStore {
     }
 
     async fn erase(&self, tenant: TenantId) -> Result<Removed, StoreError> {
+        // Nothing of it comes into the counts later, but what other nodes have counted and not written.
+        self.write_counts().await?;
         let messages = bounded(self.messages_of(tenant)).await?;
         let removed = self
             .alone(move |connection| {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use postrider_model::{MessageId, RecipientId};
-use postrider_store::{Committed, NewMessage, Settled, Settlement};
+use postrider_store::{Committed, NewMessage, Settled, Settlement, Tally};
 
 use crate::fault::Fault;
 use crate::spool::ROW_MOST;
@@ -36,6 +36,8 @@ pub(crate) struct Answers {
     /// The messages that were not there before.
     pub(crate) new: HashSet<MessageId>,
     pub(crate) settled: Vec<Settled>,
+    /// What it adds to the counts.
+    pub(crate) tally: Tally,
 }
 
 impl Batch {

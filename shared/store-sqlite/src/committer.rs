@@ -4,10 +4,11 @@
 //! when it is on disk. A batch that fails because of a row is taken apart until that row fails
 //! alone; a fault of the disk ends all writing.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use postrider_runtime::failpoint;
-use postrider_store::{Committed, Fresh, NewMessage, Outcome};
+use postrider_store::{Committed, Fresh, NewMessage, Outcome, Pending};
 use sqlx::Connection as _;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,7 @@ use crate::checkpoint::Log;
 use crate::fault::{Fault, Meaning};
 use crate::instruments::Instruments;
 use crate::news::Ticker;
+use crate::settle::Ledger;
 use crate::writer::{Ask, Command, Desk, Verb};
 use crate::{arrival, events, intake, settle, transaction};
 
@@ -35,6 +37,7 @@ pub(crate) struct Committer {
     pub(crate) failed: CancellationToken,
     pub(crate) closing: CancellationToken,
     pub(crate) instruments: Instruments,
+    pub(crate) counts: Arc<Pending>,
 }
 
 impl Committer {
@@ -149,7 +152,7 @@ impl Committer {
     async fn transact(&mut self, batch: &Batch) -> Result<Answers, Fault> {
         let began = Instant::now();
         transaction::begin(&mut self.desk.connection).await?;
-        let answers = match self.write(batch).await {
+        let mut answers = match self.write(batch).await {
             Ok(answers) => answers,
             Err(fault) => {
                 transaction::rollback(&mut self.desk.connection).await;
@@ -161,6 +164,7 @@ impl Committer {
         if !batch.intakes.is_empty() {
             failpoint::reach("store.after_commit");
         }
+        self.counts.add(std::mem::take(&mut answers.tally));
         let (messages, settlements) = (batch.intakes.len(), batch.settles.len());
         self.instruments
             .committed(messages, settlements, began.elapsed());
@@ -187,13 +191,20 @@ impl Committer {
         let messages: Vec<_> = batch.intakes.iter().map(|ask| &ask.work).collect();
         let settlements: Vec<_> = batch.settles.iter().map(|ask| &ask.work).collect();
         let accepted = intake::store(connection, &messages, (&mut *seq, spool, recent)).await?;
-        let recorded = settle::record(connection, &settlements, seq, suspects).await?;
+        let mut tally = accepted.tally;
+        let ledger = Ledger {
+            suspects,
+            texts: self.counts.texts(),
+            tally: &mut tally,
+        };
+        let recorded = settle::record(connection, &settlements, seq, ledger).await?;
         let all = [accepted.events, recorded.events].concat();
         events::insert(connection, &all).await?;
         Ok(Answers {
             committed: accepted.outcomes,
             new: accepted.new,
             settled: recorded.outcomes,
+            tally,
         })
     }
 

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use postrider_runtime::failpoint;
-use postrider_store::{Committed, NewMessage};
+use postrider_store::{Committed, NewMessage, Tally};
 
 use crate::batch::bytes_in_log;
 use crate::committer::{Committer, TRIES};
@@ -65,6 +65,7 @@ impl Committer {
         let took = began.elapsed();
         self.instruments.committed(messages.len(), 0, took);
         self.desk.recent.learn(messages.iter().copied());
+        self.counts.add(Tally::of_accepted(&new));
         self.announce(&new);
         Ok(Committed::Stored)
     }

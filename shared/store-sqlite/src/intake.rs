@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use postrider_model::{Event, MessageId, RecipientId, TenantId, Timestamp};
 use postrider_store::{
     Answer, ClaimScope, Committed, Intake, NewMessage, Rescheduled, Rescheduling, Resealed,
-    StoreError,
+    StoreError, Tally,
 };
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
@@ -130,6 +130,8 @@ pub(crate) struct Accepted<'m> {
     pub(crate) new: HashSet<MessageId>,
     /// Their first events, numbered, yet to be written.
     pub(crate) events: Vec<(i64, &'m Event)>,
+    /// What they add to the counts, yet to be written.
+    pub(crate) tally: Tally,
 }
 
 /// Writes messages inside the committer's transaction, all but their events.
@@ -185,6 +187,7 @@ pub(crate) async fn store<'m>(
     let (written, told) = futures_util::join!(placed.write(), rows);
     written.and(told)?;
     Ok(Accepted {
+        tally: Tally::of_accepted(&new),
         events: arrival::events(&new),
         outcomes,
         new: new.iter().map(|message| message.id).collect(),

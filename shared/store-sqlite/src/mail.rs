@@ -99,7 +99,7 @@ struct EmailRow {
 }
 
 #[derive(sqlx::FromRow)]
-struct RecipientRow {
+pub(crate) struct RecipientRow {
     id: Vec<u8>,
     address: String,
     state: String,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use postrider_store::Fresh;
+use postrider_store::{Fresh, Pending};
 use postrider_telemetry::Registry;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::checkpoint::{Checkpointer, Log};
 use crate::committer::Committer;
 use crate::controls::Enacting;
+use crate::counting::{self, Counting};
 use crate::fault::{Meaning, meaning};
 use crate::instruments::{self, Instruments};
 use crate::news::Ticker;
@@ -193,7 +194,7 @@ fn start(opened: Opened) -> SqliteStore {
     let (failed, closing) = (CancellationToken::new(), CancellationToken::new());
     let tasks = TaskTracker::new();
     let (writer, commands) = Writer::new(failed.clone());
-    let ticker = Ticker::new(opened.seq);
+    let (ticker, counts) = (Ticker::new(opened.seq), Arc::<Pending>::default());
     let checkpointer = Checkpointer {
         connection: opened.checkpoints.clone(),
         failed: failed.clone(),
@@ -216,6 +217,7 @@ fn start(opened: Opened) -> SqliteStore {
         failed: failed.clone(),
         closing: closing.clone(),
         instruments: opened.instruments,
+        counts: Arc::clone(&counts),
     };
     let (lock, guard) = (Arc::clone(&opened.lock), failed.clone().drop_guard());
     tasks.spawn(async move {
@@ -224,7 +226,7 @@ fn start(opened: Opened) -> SqliteStore {
         guard.disarm();
         drop(lock);
     });
-    SqliteStore::new(Parts {
+    let store = SqliteStore::new(Parts {
         writer,
         readers: opened.readers,
         checkpoints: opened.checkpoints,
@@ -242,7 +244,12 @@ fn start(opened: Opened) -> SqliteStore {
             opened.folder
         },
         lock: opened.lock,
-    })
+        counting: Counting::of(counts),
+    });
+    let parts = store.parts();
+    let keep = counting::keep(Arc::downgrade(parts), parts.closing.clone());
+    parts.tasks.spawn(keep);
+    store
 }
 
 /// Takes `<path>.lock` for this process; it falls back with the file, however the process ends.

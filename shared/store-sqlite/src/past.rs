@@ -2,19 +2,21 @@
 //! by the upkeep, a bounded number of rows at a time.
 
 use postrider_model::{TenantId, Timestamp};
-use postrider_store::{AUDIT_LIFE, NOTE_LIFE, Removed, SESSION_LIFE};
+use postrider_store::{AUDIT_LIFE, FAILURE_LIFE, NOTE_LIFE, Removed, SESSION_LIFE};
 use sqlx::SqliteConnection;
 
 use crate::fault::Fault;
+use crate::tally;
 
 /// Sessions are large: up to about 40 KB each.
 const SESSIONS_MOST: u32 = 100;
 const ROWS_MOST: u32 = 1_000;
 
-/// What has ended at `now`, a batch of it.
+/// What has ended at `now`, a batch of it; refusals that were heard before `refusals_until`.
 pub(crate) async fn remove(
     connection: &mut SqliteConnection,
     now: Timestamp,
+    refusals_until: Timestamp,
 ) -> Result<Removed, Fault> {
     let noted = now.before(NOTE_LIFE);
     // Indexes sessions_started, suppressions_until, contacts_at, asked_at, audit_at.
@@ -51,6 +53,15 @@ pub(crate) async fn remove(
                 ROWS_MOST,
             )
             .await?,
+        // A small table: it has no index by time alone.
+        failures: up_to(
+            connection,
+            "DELETE FROM failures WHERE recipient IN (SELECT recipient FROM failures
+                 WHERE at <= ?1 ORDER BY at LIMIT ?2)",
+            now.before(FAILURE_LIFE),
+            ROWS_MOST,
+        )
+        .await?,
         audit: up_to(
             connection,
             "DELETE FROM audit WHERE id IN (SELECT id FROM audit
@@ -59,6 +70,7 @@ pub(crate) async fn remove(
             ROWS_MOST,
         )
         .await?,
+        counts: tally::age(connection, now, refusals_until).await?,
         ..Removed::default()
     })
 }
@@ -113,6 +125,7 @@ pub(crate) async fn remove_of(
         sessions,
         suppressions,
         notes,
+        counts: tally::erase(connection, tenant).await?,
         ..Removed::default()
     })
 }

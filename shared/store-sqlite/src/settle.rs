@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use postrider_model::{Event, RecipientId, RecipientState};
-use postrider_store::{Outcome, Settled, Settlement};
+use postrider_store::{Outcome, RefusalTexts, Settled, Settlement, Tally};
 use sqlx::SqliteConnection;
 
 use crate::bounces::{self, HardBounce};
@@ -28,7 +28,7 @@ pub(crate) async fn record<'s>(
     connection: &mut SqliteConnection,
     settlements: &[&'s Settlement],
     seq: &mut i64,
-    suspects: &Suspects,
+    ledger: Ledger<'_>,
 ) -> Result<Recorded<'s>, Fault> {
     if settlements.is_empty() {
         return Ok(Recorded::default());
@@ -42,6 +42,7 @@ pub(crate) async fn record<'s>(
         bounces: Vec::new(),
         failures: Vec::new(),
         seq,
+        ledger,
     };
     let outcomes = settlements
         .iter()
@@ -56,10 +57,11 @@ pub(crate) async fn record<'s>(
         events,
         bounces,
         failures,
+        ledger,
         ..
     } = record;
     writes::write(connection, &writes).await?;
-    bounces::record(connection, &bounces, suspects).await?;
+    bounces::record(connection, &bounces, ledger.suspects).await?;
     failures::record(connection, &failures).await?;
     Ok(Recorded { outcomes, events })
 }
@@ -89,12 +91,20 @@ fn key(settlement: &Settlement) -> Key {
     Key::of(settlement.message, settlement.recipient).with_shard(lease.map(|lease| lease.shard))
 }
 
+/// What settlements are noted in beside their recipients.
+pub(crate) struct Ledger<'t> {
+    pub(crate) suspects: &'t Suspects,
+    pub(crate) texts: &'t RefusalTexts,
+    pub(crate) tally: &'t mut Tally,
+}
+
 struct Record<'s, 'n> {
     writes: Writes<'s>,
     events: Vec<(i64, &'s Event)>,
     bounces: Vec<HardBounce>,
     failures: Vec<NewFailure>,
     seq: &'n mut i64,
+    ledger: Ledger<'n>,
 }
 
 impl<'s> Record<'s, '_> {
@@ -104,6 +114,9 @@ impl<'s> Record<'s, '_> {
         let mut row = unchanged(before, settlement);
         if !stands {
             self.queue(&mut row, before, settlement);
+            let waits = row.waits.as_ref().unwrap_or(&before.waits);
+            let Ledger { tally, texts, .. } = &mut self.ledger;
+            tally.settle(before.tenant, settlement, waits, texts);
         }
         if settled == Settled::Recorded
             && let Some(reply) = &settlement.reply

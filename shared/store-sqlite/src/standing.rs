@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use postrider_model::{MessageId, RecipientId, RecipientState, Timestamp, WaitCause, Waits};
+use postrider_model::{
+    MessageId, RecipientId, RecipientState, TenantId, Timestamp, WaitCause, Waits,
+};
 use postrider_store::{Epoch, Outcome, Settlement, Shard};
 use serde::Serialize;
 use sqlx::SqliteConnection;
@@ -12,6 +14,7 @@ use crate::rows::{Place, json};
 
 /// A recipient as it stood before.
 pub(crate) struct Standing {
+    pub(crate) tenant: TenantId,
     pub(crate) state: RecipientState,
     pub(crate) attempts: u32,
     pub(crate) events: i64,
@@ -58,10 +61,11 @@ impl Key {
     }
 }
 
-/// As the database answers: key, state, attempts, events, waits, last settlement; cause, beginning
+/// As the database answers: key, tenant (in hex), state, attempts, events, waits, last settlement; cause, beginning
 /// and end of the wait from the queue row; epoch.
 type Row = (
     usize,
+    TenantId,
     RecipientState,
     u32,
     i64,
@@ -83,7 +87,7 @@ pub(crate) async fn read(
     let rows: String = sqlx::query_scalar(
         "WITH k AS MATERIALIZED (SELECT key, value ->> 'message' AS message,
              value ->> 'recipient' AS recipient, value ->> 'shard' AS shard FROM json_each(?1))
-         SELECT json_group_array(json_array(k.key, r.state, r.attempts, r.events, r.waits,
+         SELECT json_group_array(json_array(k.key, hex(r.tenant), r.state, r.attempts, r.events, r.waits,
              r.updated_at, q.cause, q.since, q.due_at, s.epoch))
          FROM k CROSS JOIN recipients AS r
              ON r.message = unhex(k.message, '-') AND r.id = unhex(k.recipient, '-')
@@ -108,7 +112,7 @@ pub(crate) async fn read(
 }
 
 fn standing(recipient: RecipientId, row: Row) -> Result<Standing, Fault> {
-    let (_, state, attempts, events, waits, updated_at, cause, since, due_at, epoch) = row;
+    let (_, tenant, state, attempts, events, waits, updated_at, cause, since, due_at, epoch) = row;
     let place = Place {
         table: "recipients",
         id: recipient.as_bytes(),
@@ -122,6 +126,7 @@ fn standing(recipient: RecipientId, row: Row) -> Result<Standing, Fault> {
         _ => None,
     };
     Ok(Standing {
+        tenant,
         state,
         attempts,
         events,

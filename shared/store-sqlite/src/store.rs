@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::controls::Enacting;
+use crate::counting::Counting;
 use crate::news::Ticker;
 use crate::spool::Segments;
 use crate::suspects::Suspects;
@@ -32,6 +33,7 @@ pub(crate) struct Parts {
     pub(crate) closing: CancellationToken,
     pub(crate) tasks: TaskTracker,
     pub(crate) folder: PathBuf,
+    pub(crate) counting: Counting,
     /// Held for as long as anything may write.
     pub(crate) lock: Arc<File>,
 }
@@ -39,6 +41,10 @@ pub(crate) struct Parts {
 impl SqliteStore {
     pub(crate) fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
+    }
+
+    pub(crate) fn of_parts(parts: Arc<Parts>) -> Self {
+        Self(parts)
     }
 
     /// Returns once the disk or the file has failed such that only a restart can tell what is
@@ -51,6 +57,9 @@ impl SqliteStore {
     /// Does what waits, closes the database and gives the lock back. Calls on other clones are
     /// `Unavailable` from here on.
     pub async fn close(self) {
+        if let Err(fault) = self.write_counts().await {
+            tracing::warn!(%fault, "the last counts are missing in reports");
+        }
         self.0.closing.cancel();
         self.0.tasks.close();
         self.0.tasks.wait().await;
@@ -87,6 +96,14 @@ impl SqliteStore {
 
     pub(crate) fn segments(&self) -> &Segments {
         &self.0.segments
+    }
+
+    pub(crate) fn counting(&self) -> &Counting {
+        &self.0.counting
+    }
+
+    pub(crate) fn parts(&self) -> &Arc<Parts> {
+        &self.0
     }
 
     pub(crate) fn folder(&self) -> &Path {

@@ -162,7 +162,7 @@ async fn suppress(
     }
     let rows: Vec<NewRow<'_>> = new.iter().map(NewRow::of).collect();
     // Index suppressions_address.
-    let stand: Vec<Row> = sqlx::query_as(
+    let stand: Vec<SuppressionRow> = sqlx::query_as(
         "SELECT s.* FROM json_each(?2) AS k CROSS JOIN suppressions AS s
              ON s.tenant = ?1 AND s.folded = k.value ->> 'folded'
              AND s.stream = k.value ->> 'stream'
@@ -246,7 +246,7 @@ async fn lift(
         }
     }
     // Indexes suppressions (primary key) and suppressions_address.
-    let rows: Vec<Row> = sqlx::query_as(
+    let rows: Vec<SuppressionRow> = sqlx::query_as(
         "DELETE FROM suppressions WHERE tenant = ?1 AND id IN (
              SELECT unhex(value, '-') FROM json_each(?2)
              UNION SELECT s.id FROM json_each(?3) AS k CROSS JOIN suppressions AS s
@@ -284,7 +284,7 @@ async fn find(
         Suppressed::Id(id) => asked.bind(id.as_bytes().to_vec()),
         Suppressed::Address(address) => asked.bind(address.folded()),
     };
-    let rows: Vec<Row> = asked
+    let rows: Vec<SuppressionRow> = asked
         .bind(now.as_micros())
         .fetch_all(store.readers())
         .await?;
@@ -323,7 +323,7 @@ async fn list(
              AND (until IS NULL OR until > ?3) AND (?4 IS NULL OR stream IN (?4, 'all'))
          ORDER BY id {order} LIMIT ?5"
     );
-    let mut rows: Vec<Row> = sqlx::query_as(AssertSqlSafe(statement))
+    let mut rows: Vec<SuppressionRow> = sqlx::query_as(AssertSqlSafe(statement))
         .bind(tenant.as_bytes().as_slice())
         .bind(bound.as_slice())
         .bind(now.as_micros())
@@ -345,7 +345,7 @@ async fn list(
 }
 
 #[derive(sqlx::FromRow)]
-struct Row {
+pub(crate) struct SuppressionRow {
     id: Vec<u8>,
     tenant: Vec<u8>,
     address: String,
@@ -356,10 +356,10 @@ struct Row {
     until: Option<i64>,
 }
 
-impl TryFrom<Row> for Suppression {
+impl TryFrom<SuppressionRow> for Suppression {
     type Error = Fault;
 
-    fn try_from(row: Row) -> Result<Self, Fault> {
+    fn try_from(row: SuppressionRow) -> Result<Self, Fault> {
         let place = Place {
             table: "suppressions",
             id: &row.id,

@@ -63,7 +63,7 @@ impl Upkeep for SqliteStore {
                         messages: remove_messages(connection, &messages).await?,
                         claims: remove_claims(connection, now).await?
                             + recent::remove(connection, now).await?,
-                        ..past::remove(connection, now).await?
+                        ..past::remove(connection, now, now.before(message_life)).await?
                     };
                     Ok((removed, freed))
                 })
@@ -74,6 +74,8 @@ impl Upkeep for SqliteStore {
     }
 
     async fn erase(&self, tenant: TenantId) -> Result<Removed, StoreError> {
+        // Nothing of it comes into the counts later.
+        self.write_counts().await?;
         let messages = self.messages_of(tenant).await?;
         let (removed, freed) = self
             .writer()

@@ -27,12 +27,14 @@ pub mod queue;
 pub mod quota;
 pub mod ramps;
 pub mod replies;
+pub mod reports;
 pub mod rescheduling;
 pub mod reseal;
 pub mod scheduled;
 pub mod sessions;
 pub mod settle;
 pub mod suppressions;
+pub mod trace;
 pub mod upkeep;
 pub mod vendors;
 pub mod verbs;
@@ -44,8 +46,8 @@ use std::any::Any;
 use std::sync::Arc;
 
 use crate::{
-    Audit, Controls, Directory, Failures, Intake, Mail, Nodes, Queue, Sessions, Suppressions,
-    Upkeep, Vendors, Warmups,
+    Audit, Controls, Directory, Failures, Intake, Mail, Nodes, Queue, Reports, Sessions,
+    Suppressions, Trace, Upkeep, Vendors, Warmups,
 };
 
 /// All ports of one store.
@@ -63,6 +65,8 @@ pub struct Ports {
     pub audit: Arc<dyn Audit>,
     pub warmups: Arc<dyn Warmups>,
     pub failures: Arc<dyn Failures>,
+    pub reports: Arc<dyn Reports>,
+    pub trace: Arc<dyn Trace>,
     /// What has to live as long as the store: a folder, a server.
     pub keep: Box<dyn Any + Send + Sync>,
 }
@@ -72,7 +76,8 @@ impl Ports {
     pub fn of<S>(store: S, keep: impl Any + Send + Sync) -> Self
     where
         S: Intake + Mail + Queue + Directory + Upkeep + Nodes + Controls,
-        S: Suppressions + Sessions + Vendors + Audit + Warmups + Failures + 'static,
+        S: Suppressions + Sessions + Vendors + Audit + Warmups + Failures + Reports + Trace,
+        S: 'static,
     {
         let store = Arc::new(store);
         Self {
@@ -88,7 +93,9 @@ impl Ports {
             vendors: store.clone(),
             audit: store.clone(),
             warmups: store.clone(),
-            failures: store,
+            failures: store.clone(),
+            reports: store.clone(),
+            trace: store,
             keep: Box::new(keep),
         }
     }
@@ -276,6 +283,20 @@ macro_rules! conformance_tests {
                 a_tenant_sees_the_sessions_in_which_its_key_was_shown,
                 a_session_is_kept_anew_as_it_goes_on,
                 another_session_of_the_same_code_is_left_out_and_told;
+            reports: a_report_tells_what_was_sent,
+                times_to_delivery_are_told_within_their_class,
+                equal_refusals_are_counted_together,
+                a_settlement_that_is_told_twice_counts_once,
+                a_report_of_some_tenants_has_nothing_of_others,
+                what_is_over_the_end_of_an_hour_counts_for_its_own,
+                a_group_counts_as_single_messages_do,
+                many_at_once_are_all_counted,
+                hours_become_days_and_days_end,
+                refusals_go_with_the_messages_of_their_time,
+                an_erased_tenant_leaves_no_counts_under_its_name;
+            trace: mail_to_an_address_is_found_over_all_tenants_newest_first,
+                a_trace_tells_where_a_recipient_stands,
+                suppressions_of_an_address_are_found_over_all_tenants;
             warmups: an_address_has_one_birthday,
                 an_allowance_is_taken_to_its_end_and_no_further,
                 what_is_given_back_may_be_taken_again,

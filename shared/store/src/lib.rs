@@ -16,10 +16,14 @@ mod intake;
 mod mail;
 mod nodes;
 mod queue;
+mod refusal_text;
+mod reports;
 mod roster;
 mod sessions;
 mod shard;
 mod suppressions;
+mod tally;
+mod trace;
 mod upkeep;
 mod vendors;
 mod warmups;
@@ -47,12 +51,18 @@ pub use queue::{
     Changes, Cursor, LaneKey, LanePage, News, OpenMessage, OpenRecipient, Outcome, Place, Queue,
     QueueRow, Settled, Settlement,
 };
+pub use refusal_text::refusal_text;
+pub use reports::{Counts, DAILY_LIFE, HOURLY_LIFE, Refused, Reports, Times, Traffic, Whose};
 pub use roster::Roster;
 pub use sessions::Sessions;
 pub use shard::{Epoch, Lease, Shard};
 pub use suppressions::{
     Suppressed, SuppressionFilter, SuppressionList, SuppressionPage, SuppressionStart, Suppressions,
 };
+pub use tally::{
+    Axis, Pending, Periods, RefusalKey, RefusalTexts, Tally, TallyKey, first_hour, hour,
+};
+pub use trace::{LastEvent, Trace, Traced};
 pub use upkeep::{AUDIT_LIFE, NOTE_LIFE, Removed, SESSION_LIFE, Upkeep};
 pub use vendors::{Audit, AuditFilter, Vendors};
 pub use warmups::{Allowance, Warmups};

@@ -25,8 +25,11 @@ pub trait Upkeep: Send + Sync {
     /// than about 50 ms: bodies `body_life` after their message's last final state, messages with
     /// recipients and events `message_life` after they were accepted, or at the end of that day
     /// (never one with a live recipient), claims past their time, submission sessions after
-    /// `SESSION_LIFE`, suppressions that have ended, entries of the audit after `AUDIT_LIFE`, and notes of whom was written to or asked
-    /// when they count no more. Call again while it reports anything.
+    /// `SESSION_LIFE`, suppressions that have ended, entries of the audit after `AUDIT_LIFE`,
+    /// failures that nobody is told of after `FAILURE_LIFE`, notes
+    /// of whom was written to or asked when they count no more, refusal texts `message_life` after
+    /// they were heard, counts after `DAILY_LIFE`. Counts of hours become those of days after
+    /// `HOURLY_LIFE`. Call again while it reports anything.
     async fn retain(
         &self,
         now: Timestamp,
@@ -51,6 +54,9 @@ pub const NOTE_LIFE: Duration = Duration::from_hours(30 * 24);
 /// How long it is known what was done by operators and vendors.
 pub const AUDIT_LIFE: Duration = Duration::from_hours(400 * 24);
 
+/// How long a failure waits for its tenant to be told of it.
+pub const FAILURE_LIFE: Duration = Duration::from_hours(2 * 24);
+
 /// What one batch removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Removed {
@@ -62,8 +68,12 @@ pub struct Removed {
     pub suppressions: u64,
     /// Notes of whom a tenant has written to, or whom we have asked.
     pub notes: u64,
+    /// Failures that no tenant was told of.
+    pub failures: u64,
     /// Entries of the audit.
     pub audit: u64,
+    /// Rows of counts that were put together by the day, or dropped.
+    pub counts: u64,
 }
 
 impl Removed {

@@ -1,0 +1,252 @@
+//! The port of reports: sums over the counts of an hour, a day, a year. No message is looked at.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use postrider_model::{Provider, TenantId, Timestamp};
+use postrider_store::{Counts, Periods, Refused, Reports, StoreError, Times, Traffic, Whose};
+use sqlx::FromRow;
+
+use crate::SqliteStore;
+use crate::fault::Fault;
+use crate::rows::{Place, json, json_ids};
+
+#[async_trait]
+impl Reports for SqliteStore {
+    async fn total(&self, span: &Range<Timestamp>, whose: &Whose) -> Result<Traffic, StoreError> {
+        self.write_counts().await?;
+        Ok(self.sum(Periods::of(span), whose).await?)
+    }
+
+    async fn by_tenant(
+        &self,
+        span: &Range<Timestamp>,
+        whose: &Whose,
+        most: u32,
+    ) -> Result<(Vec<(TenantId, Traffic)>, u64), StoreError> {
+        self.write_counts().await?;
+        Ok(self.sum_tenants(Periods::of(span), whose, most).await?)
+    }
+
+    async fn by_provider(
+        &self,
+        span: &Range<Timestamp>,
+    ) -> Result<Vec<(Provider, Traffic)>, StoreError> {
+        self.write_counts().await?;
+        Ok(self.sum_providers(Periods::of(span)).await?)
+    }
+
+    async fn refusals(
+        &self,
+        span: &Range<Timestamp>,
+        whose: &Whose,
+        most: u32,
+    ) -> Result<Vec<Refused>, StoreError> {
+        self.write_counts().await?;
+        Ok(self.sum_refusals(Periods::of(span), whose, most).await?)
+    }
+}
+
+/// The counts under one name.
+#[derive(FromRow)]
+struct CountRow {
+    name: String,
+    accepted: i64,
+    delivered: i64,
+    deferred: i64,
+    bounced: i64,
+    expired: i64,
+    suppressed: i64,
+    /// Names that there are.
+    names: i64,
+}
+
+impl CountRow {
+    fn counts(&self) -> Counts {
+        // Sums of counts are no less than 0.
+        let count = |sum: i64| u64::try_from(sum).unwrap_or(0);
+        Counts {
+            accepted: count(self.accepted),
+            delivered: count(self.delivered),
+            deferred: count(self.deferred),
+            bounced: count(self.bounced),
+            expired: count(self.expired),
+            suppressed: count(self.suppressed),
+        }
+    }
+}
+
+/// ?1 axis; ?2, ?3 hours; ?4, ?5 days; ?6 names or NULL; ?7 how many. Index traffic (primary key).
+const COUNTS: &str = "
+SELECT t.name, sum(t.accepted) AS accepted, sum(t.delivered) AS delivered,
+    sum(t.deferred) AS deferred, sum(t.bounced) AS bounced, sum(t.expired) AS expired,
+    sum(t.suppressed) AS suppressed, count(*) OVER () AS names
+FROM (VALUES ('hour', ?2, ?3), ('day', ?4, ?5)) AS g CROSS JOIN traffic AS t
+    ON t.grain = g.column1 AND t.axis = ?1 AND t.hour BETWEEN g.column2 AND g.column3
+WHERE ?6 IS NULL OR t.name IN (SELECT value FROM json_each(?6))
+GROUP BY t.name
+ORDER BY sum(t.accepted + t.delivered + t.deferred + t.bounced) DESC, t.name LIMIT ?7";
+
+/// ?1 axis; ?2 names; ?3 periods. Index `delivery_times` (primary key): each name in each period.
+const TIMES: &str = "
+SELECT t.name, t.bound, sum(t.count)
+FROM json_each(?3) AS p CROSS JOIN json_each(?2) AS n CROSS JOIN delivery_times AS t
+    ON t.grain = p.value ->> 0 AND t.axis = ?1 AND t.hour = p.value ->> 1 AND t.name = n.value
+GROUP BY t.name, t.bound";
+
+impl SqliteStore {
+    async fn counts(
+        &self,
+        axis: &str,
+        periods: Periods,
+        whose: &Whose,
+        most: u32,
+    ) -> Result<Vec<CountRow>, Fault> {
+        Ok(sqlx::query_as(COUNTS)
+            .bind(axis)
+            .bind(periods.hours.0)
+            .bind(periods.hours.1)
+            .bind(periods.days.0)
+            .bind(periods.days.1)
+            .bind(names(whose))
+            .bind(most)
+            .fetch_all(self.readers())
+            .await?)
+    }
+
+    /// The times under each of these names.
+    async fn times(
+        &self,
+        axis: &str,
+        periods: Periods,
+        names: &[&str],
+    ) -> Result<BTreeMap<String, Times>, Fault> {
+        let periods: Vec<_> = periods.each().collect();
+        let rows: Vec<(String, i64, i64)> = sqlx::query_as(TIMES)
+            .bind(axis)
+            .bind(json(names)?)
+            .bind(json(&periods)?)
+            .fetch_all(self.readers())
+            .await?;
+        let mut times: BTreeMap<String, Times> = BTreeMap::new();
+        for (name, bound, count) in rows {
+            let place = Place {
+                table: "delivery_times",
+                id: name.as_bytes(),
+            };
+            let bound = Duration::from_millis(place.number("bound", bound)?);
+            let count = place.number("count", count)?;
+            times.entry(name).or_default().add(bound, count);
+        }
+        Ok(times)
+    }
+
+    async fn lines(
+        &self,
+        axis: &str,
+        periods: Periods,
+        whose: &Whose,
+        most: u32,
+    ) -> Result<(Vec<(String, Traffic)>, u64), Fault> {
+        let rows = self.counts(axis, periods, whose, most).await?;
+        let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
+        let mut times = self.times(axis, periods, &names).await?;
+        let all = rows.first().map_or(0, |row| row.names);
+        let left = u64::try_from(all).unwrap_or(0) - rows.len() as u64;
+        let lines = rows.into_iter().map(|row| {
+            let traffic = Traffic {
+                counts: row.counts(),
+                times: times.remove(&row.name).unwrap_or_default(),
+            };
+            (row.name, traffic)
+        });
+        Ok((lines.collect(), left))
+    }
+
+    async fn sum(&self, periods: Periods, whose: &Whose) -> Result<Traffic, Fault> {
+        // Of all, by the few providers: each fact is counted once on each axis.
+        let axis = match whose {
+            Whose::All => "provider",
+            Whose::Of(_) => "tenant",
+        };
+        let (lines, _) = self.lines(axis, periods, whose, u32::MAX).await?;
+        let mut sum = Traffic::default();
+        for (_, traffic) in lines {
+            sum.merge(&traffic);
+        }
+        Ok(sum)
+    }
+
+    async fn sum_tenants(
+        &self,
+        periods: Periods,
+        whose: &Whose,
+        most: u32,
+    ) -> Result<(Vec<(TenantId, Traffic)>, u64), Fault> {
+        let (lines, left) = self.lines("tenant", periods, whose, most).await?;
+        let read = |(name, traffic): (String, Traffic)| {
+            let place = Place {
+                table: "traffic",
+                id: name.as_bytes(),
+            };
+            Ok((place.parsed("name", &name)?, traffic))
+        };
+        let lines: Result<Vec<_>, Fault> = lines.into_iter().map(read).collect();
+        Ok((lines?, left))
+    }
+
+    async fn sum_providers(&self, periods: Periods) -> Result<Vec<(Provider, Traffic)>, Fault> {
+        let whose = Whose::All;
+        let (lines, _) = self.lines("provider", periods, &whose, u32::MAX).await?;
+        let read = |(name, traffic): (String, Traffic)| {
+            let place = Place {
+                table: "traffic",
+                id: name.as_bytes(),
+            };
+            Ok((place.cell("name", Provider::parse(&name))?, traffic))
+        };
+        lines.into_iter().map(read).collect()
+    }
+
+    async fn sum_refusals(
+        &self,
+        periods: Periods,
+        whose: &Whose,
+        most: u32,
+    ) -> Result<Vec<Refused>, Fault> {
+        // Index refusals (primary key).
+        let rows: Vec<(String, String, i64)> = sqlx::query_as(
+            "SELECT provider, text, sum(count) FROM refusals
+             WHERE hour BETWEEN ?1 AND ?2
+                 AND (?3 IS NULL OR tenant IN (SELECT unhex(value, '-') FROM json_each(?3)))
+             GROUP BY provider, text ORDER BY sum(count) DESC, provider, text LIMIT ?4",
+        )
+        .bind(periods.hours.0)
+        .bind(periods.hours.1)
+        .bind(names(whose))
+        .bind(most)
+        .fetch_all(self.readers())
+        .await?;
+        let read = |(provider, text, count): (String, String, i64)| {
+            let place = Place {
+                table: "refusals",
+                id: text.as_bytes(),
+            };
+            Ok(Refused {
+                provider: place.cell("provider", Provider::parse(&provider))?,
+                count: place.number("count", count)?,
+                text,
+            })
+        };
+        rows.into_iter().map(read).collect()
+    }
+}
+
+fn names(whose: &Whose) -> Option<String> {
+    match whose {
+        Whose::All => None,
+        Whose::Of(tenants) => Some(json_ids(tenants)),
+    }
+}

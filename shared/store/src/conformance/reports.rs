@@ -1,0 +1,384 @@
+//! What was counted of mail, and how it grows old.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use postrider_model::{
+    EnhancedCode, Event, EventKind, Provider, RecipientState, Reply, TenantId, Timestamp,
+    WaitCause, Waits,
+};
+
+use super::Ports;
+use super::fixture::{
+    DAY, add_tenant, at, commit, commit_all, deliver, delivered, message, message_to, number,
+    settle, settlement,
+};
+use crate::{
+    Counts, DAILY_LIFE, HOURLY_LIFE, NewMessage, Outcome, Settled, Settlement, Times, Traffic,
+    Whose,
+};
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+
+/// From the beginning of a case, for so long.
+fn span(seconds: u64) -> Range<Timestamp> {
+    at(0)..at(seconds)
+}
+
+async fn total(ports: &Ports, seconds: u64) -> Traffic {
+    let total = ports.reports.total(&span(seconds), &Whose::All).await;
+    total.expect("a report")
+}
+
+async fn of_tenant(ports: &Ports, span: &Range<Timestamp>, tenant: TenantId) -> Traffic {
+    let whose = Whose::Of(vec![tenant]);
+    let lines = ports.reports.by_tenant(span, &whose, 10).await;
+    let (mut lines, left) = lines.expect("a report by tenant");
+    assert_eq!(left, 0);
+    let total = ports.reports.total(span, &whose).await.expect("a total");
+    let Some((id, traffic)) = lines.pop() else {
+        assert_eq!(total, Traffic::default());
+        return total;
+    };
+    assert_eq!((id, &traffic, lines.len()), (tenant, &total, 0));
+    traffic
+}
+
+/// What becomes of a message's first recipient, with one provider.
+fn ended(message: &NewMessage, seconds: u64, state: RecipientState) -> Settlement {
+    let end = Outcome::Final { state, attempts: 1 };
+    Settlement {
+        provider: Provider::Orange,
+        ..settlement(message, seconds, EventKind::Bounced, end)
+    }
+}
+
+fn refused(message: &NewMessage, seconds: u64, words: &str) -> Settlement {
+    let code = EnhancedCode(5, 1, 1);
+    Settlement {
+        reply: Some(Reply::new(550, Some(code), words.as_bytes())),
+        ..ended(message, seconds, RecipientState::Failed)
+    }
+}
+
+fn deferred(message: &NewMessage, seconds: u64) -> Settlement {
+    let again = Outcome::Retry {
+        due_at: at(seconds + HOUR),
+        attempts: 1,
+        cause: WaitCause::Retry,
+    };
+    Settlement {
+        reply: Some(Reply::new(421, None, b"later")),
+        provider: Provider::Google,
+        ..settlement(message, seconds, EventKind::Deferred, again)
+    }
+}
+
+pub async fn a_report_tells_what_was_sent(ports: &Ports) {
+    let tenant = add_tenant(ports).await;
+    let mut some = message_to(tenant, &["ann@example.org", "bob@example.org"]);
+    some.recipients[1].suppressed = true;
+    let (one, two, three) = (message(tenant), message(tenant), message(tenant));
+    for message in [&some, &one, &two, &three] {
+        commit(ports, message).await;
+    }
+    deliver(ports, &some, 1).await;
+    settle(ports, deferred(&one, 2)).await;
+    settle(ports, ended(&one, 3, RecipientState::Expired)).await;
+    settle(ports, refused(&two, 4, "no such user")).await;
+    settle(ports, ended(&three, 5, RecipientState::Suppressed)).await;
+    let want = Counts {
+        accepted: 5,
+        delivered: 1,
+        deferred: 1,
+        bounced: 1,
+        expired: 1,
+        suppressed: 2,
+    };
+    assert_eq!(total(ports, 10).await.counts, want);
+    assert_eq!(of_tenant(ports, &span(10), tenant).await.counts, want);
+    let lines = ports.reports.by_provider(&span(10)).await;
+    let lines = lines.expect("a report by provider");
+    let counts = lines.iter().map(|(p, traffic)| (*p, traffic.counts));
+    let (google, orange, none) = (
+        Counts {
+            deferred: 1,
+            ..Counts::default()
+        },
+        Counts {
+            bounced: 1,
+            expired: 1,
+            suppressed: 1,
+            ..Counts::default()
+        },
+        Counts {
+            accepted: 5,
+            delivered: 1,
+            suppressed: 1,
+            ..Counts::default()
+        },
+    );
+    let want = [
+        (Provider::None, none),
+        (Provider::Google, google),
+        (Provider::Orange, orange),
+    ];
+    assert_eq!(counts.collect::<Vec<_>>(), want);
+}
+
+pub async fn times_to_delivery_are_told_within_their_class(ports: &Ports) {
+    let tenant = add_tenant(ports).await;
+    // What its client asked to wait for is not ours.
+    for (seconds, asked) in [(1, 0), (3, 0), (3, 7_200), (40, 0), (4_000, 0)] {
+        let message = message(tenant);
+        commit(ports, &message).await;
+        let mut waits = Waits::default();
+        waits.add(WaitCause::Scheduled, Duration::from_secs(asked));
+        waits.add(WaitCause::Retry, Duration::from_secs(seconds - 1));
+        waits.add(WaitCause::Attempt, Duration::from_secs(1));
+        let settled = settlement(&message, 9, EventKind::Delivered, delivered());
+        settle(ports, Settlement { waits, ..settled }).await;
+    }
+    for times in [
+        total(ports, 10).await.times,
+        of_tenant(ports, &span(10), tenant).await.times,
+    ] {
+        for (percent, truth, want) in [(20, 1, 1), (50, 3, 5), (80, 40, 60), (95, 4_000, 7_200)] {
+            let told = times.percentile(percent).expect("deliveries");
+            assert_eq!(told, Duration::from_secs(want), "{percent}");
+            assert_eq!(told, Times::bound(Duration::from_secs(truth)), "{percent}");
+        }
+    }
+}
+
+pub async fn equal_refusals_are_counted_together(ports: &Ports) {
+    let (one, other) = (add_tenant(ports).await, add_tenant(ports).await);
+    for (tenant, words) in [
+        (one, "<ann@example.org>: user unknown (id 4711)"),
+        (other, "<bob@example.org>: user unknown (id 1)"),
+        (one, "<bob@example.org>: user unknown (id 12)"),
+        (one, "mailbox full"),
+        (one, "mailbox \0full"),
+    ] {
+        let message = message(tenant);
+        commit(ports, &message).await;
+        settle(ports, refused(&message, 5, words)).await;
+    }
+    let quiet = message(one);
+    commit(ports, &quiet).await;
+    let mut silent = deferred(&quiet, 6);
+    silent.reply = None;
+    silent.events[0].note = Some("no host could be reached: 192.0.2.7".to_owned());
+    settle(ports, silent).await;
+    let heard = ports.reports.refusals(&span(10), &Whose::All, 2).await;
+    let heard = heard.expect("refusals");
+    let texts: Vec<_> = heard.iter().map(|r| (r.text.as_str(), r.count)).collect();
+    let unknown = "550 5.1.1 <address>: user unknown (id #)";
+    assert_eq!(texts[0], (unknown, 3));
+    assert_eq!(heard[0].provider, Provider::Orange);
+    assert_eq!(texts.len(), 2);
+    let of_one = Whose::Of(vec![one]);
+    let heard = ports.reports.refusals(&span(10), &of_one, 10).await;
+    let heard = heard.expect("refusals");
+    let texts: Vec<_> = heard.iter().map(|r| (r.text.as_str(), r.count)).collect();
+    assert_eq!(texts[0], (unknown, 2));
+    assert!(
+        texts.contains(&("no host could be reached: <ip>", 1)),
+        "{texts:?}"
+    );
+    assert_eq!(texts.len(), 4, "{texts:?}");
+}
+
+pub async fn a_settlement_that_is_told_twice_counts_once(ports: &Ports) {
+    let tenant = add_tenant(ports).await;
+    let message = message(tenant);
+    commit(ports, &message).await;
+    commit(ports, &message).await;
+    let end = refused(&message, 5, "no");
+    settle(ports, end.clone()).await;
+    settle(ports, end).await;
+    let late = ended(&message, 6, RecipientState::Expired);
+    assert_eq!(settle(ports, late).await, Settled::TooLate);
+    let noted = Settlement {
+        outcome: Outcome::Noted,
+        ..settlement(&message, 7, EventKind::Ambiguous, delivered())
+    };
+    settle(ports, noted).await;
+    let want = Counts {
+        accepted: 1,
+        bounced: 1,
+        ..Counts::default()
+    };
+    assert_eq!(total(ports, 10).await.counts, want);
+    let heard = ports.reports.refusals(&span(10), &Whose::All, 10).await;
+    assert_eq!(heard.expect("refusals")[0].count, 1);
+}
+
+pub async fn a_report_of_some_tenants_has_nothing_of_others(ports: &Ports) {
+    let tenants = [
+        add_tenant(ports).await,
+        add_tenant(ports).await,
+        add_tenant(ports).await,
+    ];
+    for (tenant, count) in tenants.iter().zip([1, 3, 2]) {
+        for _ in 0..count {
+            let message = message(*tenant);
+            commit(ports, &message).await;
+            deliver(ports, &message, 1).await;
+        }
+    }
+    let reports = &ports.reports;
+    let lines = reports.by_tenant(&span(10), &Whose::All, 2).await;
+    let (lines, left) = lines.expect("a report by tenant");
+    let busiest: Vec<_> = lines
+        .iter()
+        .map(|(id, t)| (*id, t.counts.delivered))
+        .collect();
+    assert_eq!((busiest, left), (vec![(tenants[1], 3), (tenants[2], 2)], 1));
+    assert!(lines.iter().all(|(_, t)| t.times.percentile(95).is_some()));
+    let two = Whose::Of(vec![tenants[0], tenants[2]]);
+    let sum = reports.total(&span(10), &two).await.expect("a report");
+    assert_eq!((sum.counts.accepted, sum.counts.delivered), (3, 3));
+    let nobody = Whose::Of(Vec::new());
+    let sum = reports.total(&span(10), &nobody).await.expect("a report");
+    assert_eq!(sum, Traffic::default());
+}
+
+pub async fn what_is_over_the_end_of_an_hour_counts_for_its_own(ports: &Ports) {
+    let tenant = add_tenant(ports).await;
+    let message = message(tenant);
+    commit(ports, &message).await;
+    deliver(ports, &message, 2 * HOUR).await;
+    let first = of_tenant(ports, &(at(0)..at(MINUTE)), tenant).await.counts;
+    assert_eq!((first.accepted, first.delivered), (1, 0));
+    let later = at(2 * HOUR)..at(3 * HOUR);
+    let later = of_tenant(ports, &later, tenant).await.counts;
+    assert_eq!((later.accepted, later.delivered), (0, 1));
+}
+
+pub async fn a_group_counts_as_single_messages_do(ports: &Ports) {
+    let tenant = add_tenant(ports).await;
+    let group: Vec<_> = (0..3).map(|_| message(tenant)).collect();
+    let done = ports.intake.commit_all(group.clone()).await;
+    done.expect("a group");
+    let again = ports.intake.commit_all(group).await;
+    again.expect("the same group");
+    assert_eq!(of_tenant(ports, &span(10), tenant).await.counts.accepted, 3);
+    assert_eq!(total(ports, 10).await.counts.accepted, 3);
+}
+
+pub async fn many_at_once_are_all_counted(ports: &Ports) {
+    let tenants = [add_tenant(ports).await, add_tenant(ports).await];
+    let mail: Vec<_> = (0..200).map(|at| message(tenants[at % 2])).collect();
+    commit_all(ports, &mail).await;
+    let settled = mail.iter().map(|message| deliver(ports, message, 1));
+    futures_util::future::join_all(settled).await;
+    let all = total(ports, 10).await;
+    assert_eq!((all.counts.accepted, all.counts.delivered), (200, 200));
+    for tenant in tenants {
+        let its_own = of_tenant(ports, &span(10), tenant).await.counts;
+        assert_eq!((its_own.accepted, its_own.delivered), (100, 100));
+    }
+}
+
+/// All batches of upkeep at this time.
+async fn age(ports: &Ports, now: Timestamp) {
+    let life = 30 * 24 * HOUR;
+    let life = Duration::from_secs(life);
+    for _ in 0..50 {
+        let removed = ports.upkeep.retain(now, DAY, life).await;
+        if removed.expect("upkeep").is_nothing() {
+            return;
+        }
+    }
+    panic!("upkeep finds no end");
+}
+
+pub async fn hours_become_days_and_days_end(ports: &Ports) {
+    let tenant = add_tenant(ports).await;
+    for hours in [0, 1, 5, 30] {
+        let message = message_at(tenant, at(hours * HOUR));
+        commit(ports, &message).await;
+        deliver(ports, &message, hours * HOUR + 3).await;
+    }
+    let all = span(40 * HOUR);
+    let before = of_tenant(ports, &all, tenant).await;
+    assert_eq!((before.counts.accepted, before.counts.delivered), (4, 4));
+    age(ports, at(0).after(HOURLY_LIFE)).await;
+    assert_eq!(of_tenant(ports, &all, tenant).await, before);
+    let month_later = at(0).after(HOURLY_LIFE + 10 * DAY);
+    age(ports, month_later).await;
+    assert_eq!(of_tenant(ports, &all, tenant).await, before);
+    assert_eq!(total(ports, 40 * HOUR).await, before);
+    // An hour is not told from its day any more.
+    let late = at(20 * HOUR)..at(20 * HOUR + MINUTE);
+    let day = of_tenant(ports, &late, tenant).await.counts;
+    let same_day = [0, 1, 5, 30].map(|hours| at(hours * HOUR).day() == at(20 * HOUR).day());
+    let same_day = same_day.iter().filter(|same| **same).count();
+    assert!(same_day > 0 && day.accepted == same_day as u64, "{day:?}");
+    age(ports, at(0).after(DAILY_LIFE)).await;
+    assert_eq!(of_tenant(ports, &all, tenant).await, before);
+    age(ports, at(0).after(DAILY_LIFE + 3 * DAY)).await;
+    assert_eq!(total(ports, 40 * HOUR).await, Traffic::default());
+}
+
+fn message_at(tenant: TenantId, at: Timestamp) -> NewMessage {
+    let mut message = message_to(tenant, &[&format!("ann{}@example.org", number())]);
+    (message.accepted_at, message.due_at) = (at, at);
+    for event in &mut message.events {
+        *event = Event::new(event.recipient, at, event.kind);
+    }
+    message
+}
+
+pub async fn refusals_go_with_the_messages_of_their_time(ports: &Ports) {
+    let tenant = add_tenant(ports).await;
+    for (hours, words) in [(0, "early"), (72, "late")] {
+        let message = message_at(tenant, at(hours * HOUR));
+        commit(ports, &message).await;
+        settle(ports, refused(&message, hours * HOUR, words)).await;
+    }
+    let heard = async || {
+        let span = span(80 * HOUR);
+        let heard = ports.reports.refusals(&span, &Whose::All, 9).await;
+        let texts = heard.expect("refusals").into_iter().map(|r| r.text);
+        texts.collect::<Vec<_>>()
+    };
+    // What is read is written: of that alone something can go.
+    assert_eq!(heard().await.len(), 2);
+    age(ports, at(0).after(32 * DAY)).await;
+    assert_eq!(heard().await, ["550 5.1.1 late"]);
+}
+
+pub async fn an_erased_tenant_leaves_no_counts_under_its_name(ports: &Ports) {
+    let (gone, stays) = (add_tenant(ports).await, add_tenant(ports).await);
+    for tenant in [gone, stays] {
+        for hours in [0, 1, 50] {
+            let message = message_at(tenant, at(hours * HOUR));
+            commit(ports, &message).await;
+            deliver(ports, &message, hours * HOUR + 1).await;
+            let refusal = message_at(tenant, at(hours * HOUR));
+            commit(ports, &refusal).await;
+            settle(ports, refused(&refusal, hours * HOUR + 1, "no")).await;
+        }
+    }
+    age(ports, at(0).after(HOURLY_LIFE + DAY)).await;
+    let all = span(60 * HOUR);
+    let before = of_tenant(ports, &all, stays).await;
+    let sum = total(ports, 60 * HOUR).await;
+    for _ in 0..50 {
+        let removed = ports.upkeep.erase(gone).await;
+        if removed.expect("an erasure").is_nothing() {
+            break;
+        }
+    }
+    assert_eq!(of_tenant(ports, &all, gone).await, Traffic::default());
+    assert_eq!(of_tenant(ports, &all, stays).await, before);
+    assert_eq!(total(ports, 60 * HOUR).await, sum);
+    let of_gone = ports
+        .reports
+        .refusals(&all, &Whose::Of(vec![gone]), 9)
+        .await;
+    assert_eq!(of_gone.expect("refusals"), []);
+}
