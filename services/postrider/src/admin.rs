@@ -6,12 +6,14 @@
 
 mod audit;
 mod dkim;
+mod find;
 mod house;
 mod import;
 mod key;
 mod nodes;
 mod queue;
 mod reply;
+mod report;
 mod session;
 mod show;
 mod socket;
@@ -32,9 +34,11 @@ use postrider_runtime::Shutdown;
 use postrider_store::{DirectorySnapshot, Roster, TenantChange};
 use serde_json::Value;
 
+pub use find::FindRequest;
 pub(crate) use import::ROWS_MOST;
 pub use import::{ImportRow, RowOutcome};
 pub use key::NewKey;
+pub use report::{ReportBy, ReportRequest};
 pub use socket::{ask, serve};
 pub use tenant::AddedTenant;
 pub use token::TokenAct;
@@ -139,6 +143,8 @@ impl Office {
             Verb::KeyResume { id } => self.set_key_status(&id, CredentialStatus::Active).await,
             Verb::Suppression { tenant, act } => self.suppression(&tenant, act).await,
             Verb::Session { code } => self.session(code).await,
+            Verb::Report { report } => self.report(report).await,
+            Verb::Find { find } => self.find_mail(find).await,
             Verb::DkimShow => self.show_dkim().await,
             Verb::DkimAdd => self.add_dkim().await,
             Verb::DkimRevoke { selector } => self.revoke_dkim(&selector).await,

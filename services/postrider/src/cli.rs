@@ -9,6 +9,7 @@ use postrider_model::{Domain, EmailAddress, SessionCode};
 mod key;
 mod queue;
 mod reply;
+mod seeing;
 mod suppression;
 mod tenant;
 mod token;
@@ -17,6 +18,7 @@ mod vendor;
 pub use key::KeyCommand;
 pub use queue::QueueCommand;
 pub use reply::{ReplyCommand, WhichAddress};
+pub use seeing::{FindArgs, ReportArgs};
 pub use suppression::SuppressionCommand;
 pub use tenant::{ImportArgs, LimitArgs, TenantCommand, Which};
 pub use token::{AuditArgs, TokenCommand};
@@ -70,6 +72,10 @@ pub enum Command {
         #[command(flatten)]
         place: Place,
     },
+    /// What became of mail: counts, times to delivery, what remotes said
+    Report(ReportArgs),
+    /// Why did it not arrive? Show the newest mail to an address, and what became of it
+    Find(FindArgs),
     /// The service's signing keys
     #[command(subcommand)]
     Dkim(DkimCommand),

@@ -46,6 +46,8 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
         Command::Reply(command) => ask(command.parts()).await,
         Command::Suppression(command) => ask(command.parts()).await,
         Command::Session { code, place } => ask((place, Verb::Session { code })).await,
+        Command::Report(args) => ask(args.parts()).await,
+        Command::Find(args) => ask(args.parts()).await,
         Command::Dkim(command) => ask(verbs::dkim(command)).await,
         Command::Send(args) => ask(verbs::send(args)).await,
         Command::Nodes(place) => ask((place, Verb::Nodes)).await,
@@ -66,6 +68,8 @@ async fn ask((place, verb): (Place, Verb)) -> anyhow::Result<()> {
     };
     match verb {
         Verb::Session { .. } if !place.json => print::line(&print::session(&answer)),
+        Verb::Report { .. } if !place.json => print::line(&print::report(&answer)),
+        Verb::Find { .. } if !place.json => print::line(&print::find(&answer)),
         Verb::Queue { act, .. } if !place.json => print::line(&print::queue(act, &answer)),
         _ => print::answer(&answer, place.json),
     }
@@ -75,7 +79,7 @@ async fn ask((place, verb): (Place, Verb)) -> anyhow::Result<()> {
 async fn ask_beside(mut config: Config, verb: &Verb) -> anyhow::Result<Value> {
     // For one verb: the server's connections are the mail's.
     config.database.connections = config.database.connections.min(COMMAND_CONNECTIONS);
-    let answer = alone(&config, verb.clone()).await?;
+    let answer = Box::pin(alone(&config, verb.clone())).await?;
     if verb.changes_directory() {
         // What it changed is seen by all of them when it returns.
         tokio::time::sleep(ROSTER_EVERY * 2).await;
@@ -90,7 +94,7 @@ async fn ask_or_open(config: &Config, verb: &Verb) -> anyhow::Result<Value> {
         if let Some(answer) = admin::ask(&socket, verb).await? {
             return Ok(answer);
         }
-        match alone(config, verb.clone()).await {
+        match Box::pin(alone(config, verb.clone())).await {
             // A relay that is just starting or stopping has the database and no socket.
             Err(fault) if is_locked(&fault) && tries < LOCKED_TRIES => {
                 tries += 1;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use postrider_store::{
-    Audit, Controls, Directory, Failures, Intake, Mail, Nodes, Queue, Sessions, Suppressions,
-    Upkeep, Vendors, Warmups,
+    Audit, Controls, Directory, Failures, Intake, Mail, Nodes, Queue, Reports, Sessions,
+    Suppressions, Trace, Upkeep, Vendors, Warmups,
 };
 use postrider_store_postgres::{PostgresOptions, PostgresStore};
 use postrider_store_sqlite::{OpenError, SqliteOptions, SqliteStore, Synchronous};
@@ -114,6 +114,8 @@ pub(crate) struct Database {
     pub(crate) audit: Arc<dyn Audit>,
     pub(crate) warmups: Arc<dyn Warmups>,
     pub(crate) failures: Arc<dyn Failures>,
+    pub(crate) reports: Arc<dyn Reports>,
+    pub(crate) trace: Arc<dyn Trace>,
     store: Store,
 }
 
@@ -211,7 +213,8 @@ impl Database {
     fn of<S>(ports: &Arc<S>, store: Store) -> Self
     where
         S: Directory + Intake + Mail + Queue + Nodes + Controls + Upkeep,
-        S: Sessions + Suppressions + Vendors + Audit + Warmups + Failures + 'static,
+        S: Sessions + Suppressions + Vendors + Audit + Warmups + Failures + Reports + Trace,
+        S: 'static,
     {
         Self {
             directory: Arc::<S>::clone(ports),
@@ -227,6 +230,8 @@ impl Database {
             audit: Arc::<S>::clone(ports),
             warmups: Arc::<S>::clone(ports),
             failures: Arc::<S>::clone(ports),
+            reports: Arc::<S>::clone(ports),
+            trace: Arc::<S>::clone(ports),
             store,
         }
     }

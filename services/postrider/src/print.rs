@@ -1,5 +1,7 @@
 //! How a command's answer looks to a person. With `--json` it is printed as it is.
 
+mod find;
+mod report;
 mod session;
 
 use std::io::{ErrorKind, Write};
@@ -8,6 +10,8 @@ use serde_json::Value;
 
 use crate::admin::QueueAct;
 
+pub(crate) use find::find;
+pub(crate) use report::report;
 pub(crate) use session::session;
 
 /// Prints an answer to standard output.
@@ -26,6 +30,14 @@ pub(crate) fn line(text: &str) -> anyhow::Result<()> {
     match writeln!(std::io::stdout().lock(), "{text}") {
         Err(fault) if fault.kind() != ErrorKind::BrokenPipe => Err(fault.into()),
         _ => Ok(()),
+    }
+}
+
+/// A time of an answer, to the second.
+fn when(text: &str) -> String {
+    match text.split_once('.') {
+        Some((second, _)) => format!("{} UTC", second.replace('T', " ")),
+        None => text.to_owned(),
     }
 }
 

@@ -6,7 +6,7 @@ use postrider_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{AddedTenant, ImportRow, NewKey, TokenAct, VendorAct};
+use super::{AddedTenant, FindRequest, ImportRow, NewKey, ReportRequest, TokenAct, VendorAct};
 
 /// What can be asked of a relay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +97,14 @@ pub enum Verb {
     Session {
         code: SessionCode,
     },
+    Report {
+        #[serde(flatten)]
+        report: ReportRequest,
+    },
+    Find {
+        #[serde(flatten)]
+        find: FindRequest,
+    },
     DkimShow,
     DkimAdd,
     DkimRevoke {
@@ -134,6 +142,8 @@ impl Verb {
                     ..
                 }
                 | Self::Session { .. }
+                | Self::Report { .. }
+                | Self::Find { .. }
                 | Self::DkimShow
                 | Self::Nodes
                 | Self::QueueList

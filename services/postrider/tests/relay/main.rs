@@ -50,6 +50,7 @@ mod raw;
 mod remotes;
 mod sandbox;
 mod scheduled;
+mod seeing;
 mod simulator;
 mod spilled;
 mod verbs;

@@ -1,0 +1,93 @@
+//! «Why did it not arrive?», from the recipient's address alone: each message to it, where it stands, what
+//! the remote said and what that means, and what happens next.
+
+mod words;
+
+use std::collections::HashMap;
+
+use postrider_model::{EmailAddress, Suppression, Tenant, TenantId, TenantStatus, Timestamp};
+use postrider_store::Traced;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::Office;
+
+/// Messages that are shown.
+const MESSAGES: u8 = 10;
+
+/// What is looked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindRequest {
+    pub address: EmailAddress,
+    /// A tenant's id or slug; all where there is none.
+    pub tenant: Option<String>,
+}
+
+impl Office {
+    pub(super) async fn find_mail(&self, request: FindRequest) -> anyhow::Result<Value> {
+        let (snapshot, only) = match &request.tenant {
+            Some(which) => {
+                let (snapshot, tenant) = self.find(which).await?;
+                (snapshot, Some(tenant.id))
+            }
+            None => (self.database.directory.snapshot().await?, None),
+        };
+        let tenants: HashMap<TenantId, &Tenant> = snapshot
+            .tenants
+            .iter()
+            .map(|tenant| (tenant.id, tenant))
+            .collect();
+        let trace = &self.database.trace;
+        let now = self.provision.clock.now();
+        // One more tells whether there is more.
+        let mut found = trace.trace(&request.address, only, MESSAGES + 1).await?;
+        let more = found.len() > usize::from(MESSAGES);
+        found.truncate(MESSAGES.into());
+        let suppressions = trace.suppressions_of(&request.address, only, now).await?;
+        let messages = found.iter().map(|traced| message(traced, &tenants, now));
+        let suppressions = suppressions.iter().map(|one| suppression(one, &tenants));
+        Ok(json!({
+            "address": request.address,
+            "at": now,
+            "messages": messages.collect::<Vec<_>>(),
+            "more": more,
+            "suppressions": suppressions.collect::<Vec<_>>(),
+        }))
+    }
+}
+
+fn message(traced: &Traced, tenants: &HashMap<TenantId, &Tenant>, now: Timestamp) -> Value {
+    let recipient = &traced.recipient;
+    let tenant = tenants.get(&traced.tenant);
+    let suspended = tenant.is_some_and(|tenant| tenant.status == TenantStatus::Suspended);
+    json!({
+        "id": traced.message,
+        "tenant": tenant.map_or_else(|| traced.tenant.to_string(), |tenant| tenant.slug.clone()),
+        "accepted_at": traced.accepted_at,
+        "subject": traced.summary.subject,
+        "stream": traced.stream,
+        "state": recipient.state,
+        "what": words::what(traced, now),
+        "attempts": recipient.attempts,
+        "reply": recipient.last_reply.as_ref().map(ToString::to_string),
+        "meaning": words::meaning(traced),
+        "mx": traced.last.as_ref().and_then(|last| last.mx_host.as_deref()),
+        "note": traced.last.as_ref().and_then(|last| last.note.as_deref()),
+        "next": words::next(traced, suspended, now),
+        "next_at": recipient.due_at,
+        "expires_at": (!recipient.state.is_final()).then_some(traced.expires_at),
+        "session": traced.summary.session,
+    })
+}
+
+fn suppression(one: &Suppression, tenants: &HashMap<TenantId, &Tenant>) -> Value {
+    let tenant = tenants.get(&one.tenant);
+    json!({
+        "tenant": tenant.map_or_else(|| one.tenant.to_string(), |tenant| tenant.slug.clone()),
+        "stream": one.stream,
+        "reason": one.reason,
+        "source": one.source,
+        "since": one.since,
+        "until": one.until,
+    })
+}

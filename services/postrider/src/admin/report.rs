@@ -1,0 +1,135 @@
+//! What became of mail: counted by the hour, over all tenants, by tenant or by provider.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use postrider_model::{Tenant, TenantId, Timestamp};
+use postrider_store::{HOURLY_LIFE, Refused, Traffic, Whose, hour};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Office, show::joined};
+
+/// Refusals that a report names.
+const REFUSALS: u32 = 10;
+
+/// What is reported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportRequest {
+    /// How far back, in seconds.
+    pub since: u64,
+    pub by: Option<ReportBy>,
+    /// Of how many tenants at most.
+    pub most: u32,
+}
+
+/// By what a report has its lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum ReportBy {
+    Tenant,
+    Provider,
+}
+
+impl Office {
+    /// A report over whole hours: from the one in which it begins.
+    pub(super) async fn report(&self, request: ReportRequest) -> anyhow::Result<Value> {
+        self.report_of(request, &Whose::All).await
+    }
+
+    /// The same of some tenants: nothing in it is another's. Their mail is not told apart by provider:
+    /// there are no such lines then.
+    async fn report_of(&self, request: ReportRequest, whose: &Whose) -> anyhow::Result<Value> {
+        let until = self.provision.clock.now();
+        let from = until.before(Duration::from_secs(request.since));
+        let span = from..until;
+        let reports = &self.database.reports;
+        let total = reports.total(&span, whose).await?;
+        let refusals = reports.refusals(&span, whose, REFUSALS).await?;
+        let (lines, left_out) = match (request.by, whose) {
+            (None, _) | (Some(ReportBy::Provider), Whose::Of(_)) => (Vec::new(), 0),
+            (Some(ReportBy::Provider), Whose::All) => {
+                let lines = reports.by_provider(&span).await?;
+                let lines = lines
+                    .iter()
+                    .map(|(provider, one)| joined(json!({"provider": provider}), unsorted(one)));
+                (lines.collect(), 0)
+            }
+            (Some(ReportBy::Tenant), _) => {
+                let (lines, left_out) = reports.by_tenant(&span, whose, request.most).await?;
+                (self.named(lines).await?, left_out)
+            }
+        };
+        Ok(json!({
+            "from": begins(from, until),
+            "until": until,
+            "by": request.by,
+            "total": line(&total),
+            "lines": lines,
+            "left_out": left_out,
+            "refusals": refusals.iter().map(refusal).collect::<Vec<_>>(),
+        }))
+    }
+
+    /// Lines by the names of their tenants; of one that was erased meanwhile there is its id.
+    async fn named(&self, lines: Vec<(TenantId, Traffic)>) -> anyhow::Result<Vec<Value>> {
+        let snapshot = self.database.directory.snapshot().await?;
+        let tenants: HashMap<TenantId, &Tenant> = snapshot
+            .tenants
+            .iter()
+            .map(|tenant| (tenant.id, tenant))
+            .collect();
+        let named = lines.into_iter().map(|(id, traffic)| {
+            let tenant = tenants.get(&id);
+            let who = json!({
+                "tenant": tenant.map_or_else(|| id.to_string(), |tenant| tenant.slug.clone()),
+                "id": id,
+                "name": tenant.map(|tenant| tenant.name.as_str()),
+            });
+            joined(who, line(&traffic))
+        });
+        Ok(named.collect())
+    }
+}
+
+/// Where its first hour begins, or its first day where hours are not told apart any more.
+fn begins(from: Timestamp, until: Timestamp) -> Timestamp {
+    if until.since(from) > HOURLY_LIFE {
+        return Timestamp::of_day(from.day());
+    }
+    Timestamp::of_day(from.day()).after(Duration::from_secs(3_600 * hour_of_day(from)))
+}
+
+fn hour_of_day(at: Timestamp) -> u64 {
+    u64::try_from(hour(at).rem_euclid(24)).unwrap_or(0)
+}
+
+fn line(traffic: &Traffic) -> Value {
+    let seconds = |percent| {
+        let bound = traffic.times.percentile(percent)?;
+        // Whole seconds as a rule: they are printed without a point.
+        Some(match bound.subsec_nanos() {
+            0 => json!(bound.as_secs()),
+            _ => json!(bound.as_secs_f64()),
+        })
+    };
+    let mut value = json!(traffic.counts);
+    if let Value::Object(fields) = &mut value {
+        fields.insert("p50_seconds".to_owned(), json!(seconds(50)));
+        fields.insert("p95_seconds".to_owned(), json!(seconds(95)));
+    }
+    value
+}
+
+/// A provider's line. What was accepted is not told apart by it.
+fn unsorted(traffic: &Traffic) -> Value {
+    joined(line(traffic), json!({"accepted": null}))
+}
+
+fn refusal(refused: &Refused) -> Value {
+    json!({
+        "provider": refused.provider,
+        "text": (!refused.text.is_empty()).then_some(refused.text.as_str()),
+        "count": refused.count,
+    })
+}

@@ -1,0 +1,59 @@
+//! `postrider report` and `postrider find`: what became of mail.
+
+use std::time::Duration;
+
+use clap::Args;
+use postrider_model::EmailAddress;
+
+use super::Place;
+use super::key::span;
+use crate::admin::{FindRequest, ReportBy, ReportRequest, Verb};
+
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// How far back, in whole hours, as 24h or 7d; beyond 32 days in whole days
+    #[arg(long, value_name = "TIME", value_parser = span, default_value = "24h")]
+    pub since: Duration,
+    /// One line for each
+    #[arg(long)]
+    pub by: Option<ReportBy>,
+    /// Show so many tenants, the busiest first
+    #[arg(long, value_name = "COUNT", default_value_t = 20)]
+    pub limit: u32,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+impl ReportArgs {
+    /// Which relay, and what is asked of it.
+    pub fn parts(self) -> (Place, Verb) {
+        let report = ReportRequest {
+            since: self.since.as_secs(),
+            by: self.by,
+            most: self.limit,
+        };
+        (self.place, Verb::Report { report })
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct FindArgs {
+    /// The recipient
+    pub address: EmailAddress,
+    /// Mail of this tenant alone: its id or slug
+    #[arg(long)]
+    pub tenant: Option<String>,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+impl FindArgs {
+    /// Which relay, and what is asked of it.
+    pub fn parts(self) -> (Place, Verb) {
+        let find = FindRequest {
+            address: self.address,
+            tenant: self.tenant,
+        };
+        (self.place, Verb::Find { find })
+    }
+}

@@ -1,0 +1,165 @@
+//! A report as a person reads it: a table, and what remotes said.
+
+use serde_json::Value;
+
+use super::when;
+
+/// The whole report.
+pub(crate) fn report(report: &Value) -> String {
+    let word = |name| report.get(name).and_then(Value::as_str).unwrap_or("");
+    let titles = COLUMNS.map(|(_, title)| title.to_owned());
+    let mut rows = vec![[vec![String::new()], titles.to_vec()].concat()];
+    let total = report.get("total").unwrap_or(&Value::Null);
+    rows.push(row("all".to_owned(), total));
+    for line in list(report, "lines") {
+        let name = line.get("tenant").or_else(|| line.get("provider"));
+        let name = name.and_then(Value::as_str).unwrap_or("");
+        rows.push(row(name.to_owned(), line));
+    }
+    let mut text = vec![
+        format!(
+            "Recipients from {} to {}",
+            when(word("from")),
+            when(word("until"))
+        ),
+        String::new(),
+    ];
+    text.extend(aligned(&rows));
+    match report.get("left_out").and_then(Value::as_u64) {
+        None | Some(0) => {}
+        Some(1) => text.push("and 1 tenant more: --limit shows it".to_owned()),
+        Some(n) => text.push(format!("and {n} tenants more: --limit shows them")),
+    }
+    text.extend(refusals(report));
+    text.join("\n")
+}
+
+const COLUMNS: [(&str, &str); 8] = [
+    ("accepted", "accepted"),
+    ("delivered", "delivered"),
+    ("deferred", "deferred"),
+    ("bounced", "bounced"),
+    ("expired", "expired"),
+    ("suppressed", "suppressed"),
+    ("p50_seconds", "half in"),
+    ("p95_seconds", "95 % in"),
+];
+
+fn row(name: String, line: &Value) -> Vec<String> {
+    let mut cells = vec![name];
+    for (column, _) in COLUMNS {
+        let value = line.get(column).unwrap_or(&Value::Null);
+        cells.push(match value.as_f64() {
+            None => "-".to_owned(),
+            Some(seconds) if column.ends_with("_seconds") => span(seconds),
+            Some(_) => value.to_string(),
+        });
+    }
+    cells
+}
+
+/// The bound of a class: what it says is «at most».
+fn span(seconds: f64) -> String {
+    let unit = [(86_400.0, "d"), (3_600.0, "h"), (60.0, "min"), (1.0, "s")];
+    // Up to 48 hours in hours, up to 30 minutes in minutes.
+    let fits =
+        |(one, _): &&(f64, &str)| seconds >= *one && (*one < 86_400.0 || seconds > 172_800.0);
+    match unit.iter().find(fits) {
+        Some((one, unit)) => format!("{} {unit}", seconds / one),
+        None => format!("{} ms", (seconds * 1_000.0).round()),
+    }
+}
+
+/// The first column to the left, numbers to the right.
+fn aligned(rows: &[Vec<String>]) -> Vec<String> {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |at: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(at));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).enumerate();
+        let cells = cells.map(|(at, (cell, width))| match at {
+            0 => format!("{cell:<width$}"),
+            _ => format!("{cell:>width$}"),
+        });
+        cells.collect::<Vec<_>>().join("  ")
+    };
+    rows.iter().map(line).collect()
+}
+
+fn refusals(report: &Value) -> Vec<String> {
+    let refusals = list(report, "refusals");
+    if refusals.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![
+        String::new(),
+        "Refusals, the most frequent first".to_owned(),
+    ];
+    for refusal in refusals {
+        let count = refusal.get("count").and_then(Value::as_u64).unwrap_or(0);
+        let provider = refusal.get("provider").and_then(Value::as_str);
+        let text = refusal.get("text").and_then(Value::as_str);
+        lines.push(format!(
+            "{count:>8}  {:<15}  {}",
+            provider.unwrap_or(""),
+            text.unwrap_or("(other words: too many to be told apart)")
+        ));
+    }
+    lines
+}
+
+fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
+    let list = value.get(name).and_then(Value::as_array);
+    list.map_or(&[], Vec::as_slice)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_report_is_a_table_and_what_remotes_said() {
+        let given = json!({
+            "from": "2026-11-20T14:00:00.000000Z", "until": "2026-11-21T14:23:11.123456Z", "by": "tenant",
+            "total": {"accepted": 1200, "delivered": 1100, "deferred": 31, "bounced": 12, "expired": 0,
+                "suppressed": 4, "p50_seconds": 0.2, "p95_seconds": 300},
+            "lines": [{"tenant": "joes-garage-7k2f", "accepted": 7, "delivered": 6, "deferred": 0,
+                "bounced": 0, "expired": 0, "suppressed": 0, "p50_seconds": 2, "p95_seconds": null}],
+            "left_out": 3,
+            "refusals": [{"provider": "google", "text": "550 5.1.1 no such user", "count": 12},
+                {"provider": "other", "text": null, "count": 2}],
+        });
+        let want = "\
+Recipients from 2026-11-20 14:00:00 UTC to 2026-11-21 14:23:11 UTC
+
+                  accepted  delivered  deferred  bounced  expired  suppressed  half in  95 % in
+all                   1200       1100        31       12        0           4   200 ms    5 min
+joes-garage-7k2f         7          6         0        0        0           0      2 s        -
+and 3 tenants more: --limit shows them
+
+Refusals, the most frequent first
+      12  google           550 5.1.1 no such user
+       2  other            (other words: too many to be told apart)";
+        assert_eq!(report(&given), want);
+    }
+
+    #[test]
+    fn the_bounds_of_times_are_printed_whole() {
+        for (seconds, want) in [
+            (0.1, "100 ms"),
+            (1.0, "1 s"),
+            (60.0, "1 min"),
+            (1_800.0, "30 min"),
+            (3_600.0, "1 h"),
+            (172_800.0, "48 h"),
+            (345_600.0, "4 d"),
+        ] {
+            assert_eq!(span(seconds), want);
+        }
+    }
+}

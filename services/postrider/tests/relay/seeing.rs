@@ -1,0 +1,117 @@
+//! What became of mail, as an operator asks: counts, and one address.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Place, unique, until};
+
+in_both_arrangements!(
+    a_report_counts_what_was_sent,
+    why_it_did_not_arrive_is_told_from_the_address_alone,
+    what_nobody_sent_is_not_found,
+);
+
+/// A tenant's line in a report. Processes write what they counted every ten seconds.
+async fn line_when(place: &Place, fits: impl Fn(&Value) -> bool) -> Value {
+    let tenant = place.tenant.clone();
+    until("the report has it", async || {
+        let report = place.command(&["report", "--by", "tenant", "--limit", "100000"]);
+        let lines = report["lines"].as_array().unwrap();
+        let line = lines.iter().find(|line| line["tenant"] == tenant.as_str());
+        line.filter(|line| fits(line)).cloned()
+    })
+    .await
+}
+
+async fn a_report_counts_what_was_sent(place: &Place) {
+    let tenant = place.another("Seen").await;
+    let word = unique();
+    let to = [
+        format!("ann-{word}@example.org"),
+        format!("bounced@{word}.test"),
+    ];
+    for to in &to {
+        let id = tenant.send_to(to).await;
+        tenant.settled(&id).await;
+    }
+    let line = line_when(&tenant, |line| {
+        line["bounced"] == 1 && line["delivered"] == 1
+    })
+    .await;
+    assert_eq!(line["accepted"], 2, "{line}");
+    assert_eq!(
+        (&line["deferred"], &line["expired"]),
+        (&json!(0), &json!(0))
+    );
+    assert!(line["p95_seconds"].as_f64().unwrap() <= 60.0, "{line}");
+    assert_eq!(line["p50_seconds"], line["p95_seconds"]);
+
+    let report = place.command(&["report", "--since", "1h", "--by", "provider"]);
+    let refused = report["refusals"].as_array().unwrap();
+    assert!(
+        refused
+            .iter()
+            .any(|one| one["text"] == "550 5.1.1 no such user here"),
+        "{report}"
+    );
+    let (total, lines) = (&report["total"], report["lines"].as_array().unwrap());
+    assert!(total["accepted"].as_u64().unwrap() >= 2);
+    for name in ["delivered", "bounced"] {
+        let sum: u64 = lines.iter().map(|line| line[name].as_u64().unwrap()).sum();
+        assert_eq!(sum, total[name], "{name}");
+    }
+}
+
+async fn why_it_did_not_arrive_is_told_from_the_address_alone(place: &Place) {
+    let tenant = place.another("Asked").await;
+    let to = format!("bounced@{}.test", unique());
+    let id = tenant.send_to(&to).await;
+    tenant.settled(&id).await;
+    let found = place.command(&["find", &to.to_uppercase()]);
+    let message = &found["messages"][0];
+    assert_eq!(
+        (&message["id"], &message["tenant"]),
+        (&json!(id), &json!(tenant.tenant))
+    );
+    assert_eq!(
+        (&message["state"], &message["attempts"]),
+        (&json!("failed"), &json!(1))
+    );
+    let reply = message["reply"].as_str().unwrap();
+    assert!(
+        reply.starts_with("550 5.1.1 no such user here"),
+        "{message}"
+    );
+    let meaning = message["meaning"].as_str().unwrap();
+    assert!(meaning.contains("no such mailbox"), "{message}");
+    let what = message["what"].as_str().unwrap();
+    assert!(what.starts_with("Refused for good"), "{message}");
+    assert!(
+        message["next"]
+            .as_str()
+            .unwrap()
+            .starts_with("It is not tried again")
+    );
+    assert_eq!(found["suppressions"][0]["reason"], "hard_bounce");
+    assert_eq!(found["suppressions"][0]["tenant"], tenant.tenant.as_str());
+
+    let other = place.another("Another").await;
+    let of_other = place.command(&["find", &to, "--tenant", &other.tenant]);
+    assert_eq!(
+        (&of_other["messages"], &of_other["suppressions"]),
+        (&json!([]), &json!([]))
+    );
+}
+
+async fn what_nobody_sent_is_not_found(place: &Place) {
+    let found = place.command(&["find", &format!("nobody-{}@example.org", unique())]);
+    assert_eq!(
+        (&found["messages"], &found["more"]),
+        (&json!([]), &json!(false))
+    );
+    let unknown = place.try_command(&["find", "bob@example.org", "--tenant", "nobody-0000"]);
+    let said = String::from_utf8_lossy(&unknown.stderr).into_owned();
+    assert!(
+        said.contains("there is no tenant \"nobody-0000\""),
+        "{said}"
+    );
+}
