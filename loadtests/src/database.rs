@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
-use postrider_store::{Directory, Intake};
+use postrider_store::{Directory, Intake, Queue};
 use postrider_store_postgres::cluster::{Cluster, Database as OneDatabase, Settings};
 use postrider_store_postgres::{PostgresOptions, PostgresStore};
 use postrider_store_sqlite::{SqliteOptions, SqliteStore};
@@ -185,6 +185,13 @@ impl Store {
         match self {
             Self::Sqlite(store) => (Arc::new(store.clone()), Arc::new(store.clone())),
             Self::Postgres(store) => (Arc::new(store.clone()), Arc::new(store.clone())),
+        }
+    }
+
+    pub(crate) fn queue(&self) -> Arc<dyn Queue> {
+        match self {
+            Self::Sqlite(store) => Arc::new(store.clone()),
+            Self::Postgres(store) => Arc::new(store.clone()),
         }
     }
 

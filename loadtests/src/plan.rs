@@ -6,6 +6,7 @@ pub(crate) mod fleet;
 pub(crate) mod flow;
 pub(crate) mod growth;
 pub(crate) mod heavy;
+pub(crate) mod seeing;
 pub(crate) mod slow;
 pub(crate) mod speed;
 
@@ -57,6 +58,7 @@ pub(crate) async fn run(
         Plan::Flow(flow) => flow::run(flow, &stage).await,
         Plan::Burst(burst) => burst::run(burst, &stage).await,
         Plan::Heavy(heavy) => heavy::run(heavy, &stage).await,
+        Plan::Seeing(seeing) => seeing::run(seeing, &stage).await,
         Plan::Slow(slow) => slow::run(slow, &stage).await,
         Plan::Fairness(fairness) => fairness::run(fairness, &stage).await,
         Plan::Fleet(fleet) => fleet::run(fleet, &stage).await,

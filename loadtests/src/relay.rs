@@ -248,6 +248,14 @@ impl Relay {
         bail!("{} does not listen: {}", self.name, self.printed())
     }
 
+    /// A command of an operator on it, answered in JSON.
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.args(words).arg("--json");
+        command.arg("--config").arg(&self.config);
+        command
+    }
+
     /// Its process, while it runs.
     pub(crate) fn pid(&self) -> Option<u32> {
         self.child.as_ref().map(Child::id)

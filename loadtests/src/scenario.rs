@@ -7,7 +7,7 @@ use postrider_model::{Limits, Stream};
 use serde::Deserialize;
 
 use crate::database::Kind;
-use crate::plan::{burst, fairness, fleet, flow, growth, heavy, slow, speed};
+use crate::plan::{burst, fairness, fleet, flow, growth, heavy, seeing, slow, speed};
 use crate::sink::Manners;
 
 /// One scenario.
@@ -43,6 +43,7 @@ pub(crate) enum Plan {
     Burst(burst::Burst),
     Heavy(heavy::Heavy),
     Slow(slow::Slow),
+    Seeing(seeing::Seeing),
 }
 
 impl Scenario {

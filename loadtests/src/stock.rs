@@ -2,6 +2,8 @@
 //! the store's own ports, since a million requests would take longer than what they are for. It is
 //! the one place beside the gate that commits, and its mail is not signed: the sink does not look.
 
+pub(crate) mod past;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -216,7 +218,15 @@ impl Inner {
         tenant: &Tenant,
         (number, of): (u64, &Waiting),
     ) -> anyhow::Result<NewMessage> {
-        let now = self.clock.now();
+        self.message_at(self.clock.now(), tenant, (number, of))
+    }
+
+    fn message_at(
+        &self,
+        now: Timestamp,
+        tenant: &Tenant,
+        (number, of): (u64, &Waiting),
+    ) -> anyhow::Result<NewMessage> {
         let id = MessageId::new(now, self.rng.bytes());
         let to = recipient(number, of.sites);
         let one = NewRecipient {
