@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use postrider_store::{
-    Audit, Controls, Directory, Failures, Intake, Mail, Nodes, Queue, Reports, Sessions,
-    Suppressions, Trace, Upkeep, Vendors, Warmups,
+    Audit, Controls, Directory, Enrolments, Failures, Intake, Mail, Nodes, Queue, Reports,
+    Sessions, Suppressions, Trace, Upkeep, Vendors, Warmups,
 };
 use postrider_store_postgres::{PostgresOptions, PostgresStore};
 use postrider_store_sqlite::{OpenError, SqliteOptions, SqliteStore, Synchronous};
@@ -116,6 +116,7 @@ pub(crate) struct Database {
     pub(crate) failures: Arc<dyn Failures>,
     pub(crate) reports: Arc<dyn Reports>,
     pub(crate) trace: Arc<dyn Trace>,
+    pub(crate) enrolments: Arc<dyn Enrolments>,
     store: Store,
 }
 
@@ -214,7 +215,7 @@ impl Database {
     where
         S: Directory + Intake + Mail + Queue + Nodes + Controls + Upkeep,
         S: Sessions + Suppressions + Vendors + Audit + Warmups + Failures + Reports + Trace,
-        S: 'static,
+        S: Enrolments + 'static,
     {
         Self {
             directory: Arc::<S>::clone(ports),
@@ -232,6 +233,7 @@ impl Database {
             failures: Arc::<S>::clone(ports),
             reports: Arc::<S>::clone(ports),
             trace: Arc::<S>::clone(ports),
+            enrolments: Arc::<S>::clone(ports),
             store,
         }
     }

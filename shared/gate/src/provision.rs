@@ -17,7 +17,8 @@ pub use keys::KeyWishes;
 use crate::identity::Service;
 use crate::secret::{MasterKey, SecretError};
 
-/// Makes what the directory holds. Used by the operator's commands.
+/// Makes what the directory holds. Used by the operator's commands and by enrolment.
+#[derive(Clone)]
 pub struct Provision {
     pub directory: Arc<dyn Directory>,
     pub master: Arc<MasterKey>,
@@ -135,7 +136,7 @@ impl Provision {
                 ..self.default_reply_address(&tenant, defaults.is_confirmed)
             },
             tenant,
-            credential: Some(credential),
+            credentials: vec![credential],
         };
         Ok((new, token))
     }
@@ -160,7 +161,7 @@ impl Provision {
         let new = NewTenant {
             reply_address: self.default_reply_address(&tenant, true),
             tenant: tenant.clone(),
-            credential: None,
+            credentials: Vec::new(),
         };
         self.directory.add_tenant(new).await?;
         Ok(tenant)

@@ -20,6 +20,7 @@ mod counting;
 mod credentials;
 mod cursor;
 mod directory;
+mod enrolments;
 mod events;
 mod failures;
 mod fault;

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use postrider_model::{
-    AdminToken, AdminTokenId, AuditEntry, AuditId, Licence, Tenant, TenantId, Timestamp, Vendor,
-    VendorId, VendorKey, VendorStatus,
+    AdminToken, AdminTokenId, AuditEntry, AuditId, EmailAddress, Licence, MessageId, Tenant,
+    TenantId, Timestamp, Vendor, VendorId, VendorKey, VendorStatus,
 };
 use postrider_store::{Audit, AuditFilter, StoreError, Vendors};
 use uuid::Uuid;
@@ -90,6 +90,14 @@ impl Vendors for PostgresStore {
     ) -> Result<Vec<Tenant>, StoreError> {
         Ok(bounded(self.read_licensed(vendor, licences)).await?)
     }
+
+    async fn sender_of(&self, message: MessageId) -> Result<Option<TenantId>, StoreError> {
+        Ok(bounded(self.read_sender(message)).await?)
+    }
+
+    async fn writing_to(&self, address: &EmailAddress) -> Result<Vec<TenantId>, StoreError> {
+        Ok(bounded(self.read_writing_to(address)).await?)
+    }
 }
 
 #[async_trait]
@@ -171,6 +179,30 @@ impl PostgresStore {
                 .await?;
         connection.back();
         all(rows)
+    }
+
+    async fn read_sender(&self, message: MessageId) -> Result<Option<TenantId>, Fault> {
+        let mut connection = self.lend().await?;
+        // Index messages (primary key).
+        let tenant: Option<Uuid> = sqlx::query_scalar("SELECT tenant FROM messages WHERE id = $1")
+            .bind(message.uuid())
+            .fetch_optional(&mut *connection)
+            .await?;
+        connection.back();
+        Ok(tenant.map(TenantId::of))
+    }
+
+    async fn read_writing_to(&self, address: &EmailAddress) -> Result<Vec<TenantId>, Fault> {
+        let mut connection = self.lend().await?;
+        // Index recipients_address, in each partition.
+        let tenants: Vec<Uuid> = sqlx::query_scalar(
+            "SELECT DISTINCT tenant FROM recipients WHERE lower(address) = $1 LIMIT 100",
+        )
+        .bind(address.to_string().to_ascii_lowercase())
+        .fetch_all(&mut *connection)
+        .await?;
+        connection.back();
+        Ok(tenants.into_iter().map(TenantId::of).collect())
     }
 
     async fn read_audit(&self, filter: AuditFilter, limit: u32) -> Result<Vec<AuditEntry>, Fault> {

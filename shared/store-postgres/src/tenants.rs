@@ -36,10 +36,10 @@ pub(crate) async fn add(connection: &mut PgConnection, new: &NewTenant) -> Resul
     take_name(connection, "from", &tenant.from.folded(), "From address").await?;
     insert(connection, tenant).await?;
     reply_addresses::insert(connection, &new.reply_address).await?;
-    match &new.credential {
-        Some(credential) => credentials::insert(connection, credential).await,
-        None => Ok(()),
+    for credential in &new.credentials {
+        credentials::insert(connection, credential).await?;
     }
+    Ok(())
 }
 
 /// Writes a name down for good: it outlives its tenant.

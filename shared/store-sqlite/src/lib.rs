@@ -17,6 +17,7 @@ mod controls;
 mod counting;
 mod credentials;
 mod directory;
+mod enrolments;
 mod events;
 mod failures;
 mod fault;

@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use postrider_model::{
-    AdminToken, AdminTokenId, AuditEntry, Licence, Tenant, TenantId, Timestamp, Vendor, VendorId,
-    VendorKey, VendorStatus,
+    AdminToken, AdminTokenId, AuditEntry, EmailAddress, Licence, MessageId, Tenant, TenantId,
+    Timestamp, Vendor, VendorId, VendorKey, VendorStatus,
 };
 use postrider_store::{Audit, AuditFilter, StoreError, Vendors};
 
@@ -89,6 +89,14 @@ impl Vendors for SqliteStore {
     ) -> Result<Vec<Tenant>, StoreError> {
         Ok(self.read_licensed(vendor, licences).await?)
     }
+
+    async fn sender_of(&self, message: MessageId) -> Result<Option<TenantId>, StoreError> {
+        Ok(self.read_sender(message).await?)
+    }
+
+    async fn writing_to(&self, address: &EmailAddress) -> Result<Vec<TenantId>, StoreError> {
+        Ok(self.read_writing_to(address).await?)
+    }
 }
 
 #[async_trait]
@@ -170,6 +178,36 @@ impl SqliteStore {
         .await?;
 
         all(rows)
+    }
+
+    async fn read_sender(&self, message: MessageId) -> Result<Option<TenantId>, Fault> {
+        // Index messages (primary key).
+        let tenant: Option<Vec<u8>> =
+            sqlx::query_scalar("SELECT tenant FROM messages WHERE id = ?1")
+                .bind(message.as_bytes().as_slice())
+                .fetch_optional(self.readers())
+                .await?;
+        let place = Place {
+            table: "messages",
+            id: message.as_bytes(),
+        };
+        tenant.map(|id| place.id("tenant", &id)).transpose()
+    }
+
+    async fn read_writing_to(&self, address: &EmailAddress) -> Result<Vec<TenantId>, Fault> {
+        // Index recipients_address, from one tenant to the next.
+        let tenants: Vec<Vec<u8>> = sqlx::query_scalar(
+            "SELECT DISTINCT tenant FROM recipients WHERE lower(address) = ?1 LIMIT 100",
+        )
+        .bind(address.to_string().to_ascii_lowercase())
+        .fetch_all(self.readers())
+        .await?;
+        let place = |id| Place {
+            table: "recipients",
+            id,
+        };
+        let ids = tenants.iter();
+        ids.map(|id| place(id).id("tenant", id)).collect()
     }
 
     async fn read_audit(&self, filter: AuditFilter, limit: u32) -> Result<Vec<AuditEntry>, Fault> {

@@ -13,6 +13,7 @@
 
 pub mod controls;
 pub mod directory;
+pub mod enrolments;
 pub mod failures;
 pub mod fixture;
 pub mod groups;
@@ -46,8 +47,8 @@ use std::any::Any;
 use std::sync::Arc;
 
 use crate::{
-    Audit, Controls, Directory, Failures, Intake, Mail, Nodes, Queue, Reports, Sessions,
-    Suppressions, Trace, Upkeep, Vendors, Warmups,
+    Audit, Controls, Directory, Enrolments, Failures, Intake, Mail, Nodes, Queue, Reports,
+    Sessions, Suppressions, Trace, Upkeep, Vendors, Warmups,
 };
 
 /// All ports of one store.
@@ -67,6 +68,7 @@ pub struct Ports {
     pub failures: Arc<dyn Failures>,
     pub reports: Arc<dyn Reports>,
     pub trace: Arc<dyn Trace>,
+    pub enrolments: Arc<dyn Enrolments>,
     /// What has to live as long as the store: a folder, a server.
     pub keep: Box<dyn Any + Send + Sync>,
 }
@@ -77,7 +79,7 @@ impl Ports {
     where
         S: Intake + Mail + Queue + Directory + Upkeep + Nodes + Controls,
         S: Suppressions + Sessions + Vendors + Audit + Warmups + Failures + Reports + Trace,
-        S: 'static,
+        S: Enrolments + 'static,
     {
         let store = Arc::new(store);
         Self {
@@ -95,7 +97,8 @@ impl Ports {
             warmups: store.clone(),
             failures: store.clone(),
             reports: store.clone(),
-            trace: store,
+            trace: store.clone(),
+            enrolments: store,
             keep: Box::new(keep),
         }
     }
@@ -158,6 +161,9 @@ macro_rules! conformance_tests {
                 owners_hear_of_another_time,
                 what_a_moved_message_waited_for_adds_up_to_its_age,
                 what_is_held_before_its_time_waits_for_the_new_one;
+            enrolments: of_a_tenants_tokens_the_newest_holds,
+                a_token_holds_for_one_tenant,
+                an_operator_finds_whose_mail_it_is;
             groups: a_group_is_stored_whole,
                 one_bad_message_leaves_nothing_of_its_group,
                 a_group_that_contradicts_itself_is_refused,
@@ -302,6 +308,7 @@ macro_rules! conformance_tests {
                 what_is_given_back_may_be_taken_again,
                 many_who_take_at_once_get_no_more_than_there_is;
             failures: a_tenant_is_told_of_what_failed_once_it_is_old_enough,
+                a_failure_that_nobody_is_told_of_is_forgotten_after_days,
                 of_many_who_would_tell_one_does_and_not_too_often,
                 what_is_not_to_be_told_is_not_there,
                 a_tenants_failures_go_with_it;

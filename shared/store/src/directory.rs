@@ -151,8 +151,8 @@ pub struct NewTenant {
     pub tenant: Tenant,
     /// The default reply address (`tenant.reply_to`).
     pub reply_address: ReplyAddress,
-    /// Its first key; the house has none.
-    pub credential: Option<Credential>,
+    /// Its first keys; the house has none.
+    pub credentials: Vec<Credential>,
 }
 
 /// What `StoreError::Taken` says where a vendor has a tenant of this licence already.

@@ -9,6 +9,7 @@
 pub mod conformance;
 mod controls;
 mod directory;
+mod enrolments;
 mod error;
 mod failures;
 mod fresh;
@@ -35,6 +36,7 @@ pub use directory::{
     AskCaps, Directory, DirectorySnapshot, Imported, LICENCE, NewTenant, Observed, TenantChange,
     TenantImport, TenantUpdate,
 };
+pub use enrolments::Enrolments;
 pub use error::StoreError;
 pub use failures::{Failure, Failures, Untold};
 pub use fresh::Fresh;
@@ -63,6 +65,6 @@ pub use tally::{
     Axis, Pending, Periods, RefusalKey, RefusalTexts, Tally, TallyKey, first_hour, hour,
 };
 pub use trace::{LastEvent, Trace, Traced};
-pub use upkeep::{AUDIT_LIFE, NOTE_LIFE, Removed, SESSION_LIFE, Upkeep};
+pub use upkeep::{AUDIT_LIFE, FAILURE_LIFE, NOTE_LIFE, Removed, SESSION_LIFE, Upkeep};
 pub use vendors::{Audit, AuditFilter, Vendors};
 pub use warmups::{Allowance, Warmups};

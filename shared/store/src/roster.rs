@@ -108,6 +108,13 @@ impl Roster {
         self.index.load().vendor_keys.get(kid).cloned()
     }
 
+    /// The keys of a vendor, revoked ones included, in no order.
+    pub fn vendor_keys_of(&self, vendor: VendorId) -> Vec<Arc<VendorKey>> {
+        let index = self.index.load();
+        let all = index.vendor_keys.values();
+        all.filter(|key| key.vendor == vendor).cloned().collect()
+    }
+
     /// The token of the admin API that has this SHA-256, ended and revoked ones included.
     pub fn admin_token(&self, hash: &[u8; 32]) -> Option<Arc<AdminToken>> {
         self.index.load().admin_tokens.get(hash).cloned()
@@ -116,6 +123,13 @@ impl Roster {
     /// The credential whose token has this SHA-256, revoked ones included.
     pub fn credential(&self, hash: &[u8; 32]) -> Option<Arc<Credential>> {
         self.index.load().credentials.get(hash).cloned()
+    }
+
+    /// The keys of a tenant, whatever their status, in no order. Looks at all there are.
+    pub fn credentials_of(&self, tenant: TenantId) -> Vec<Arc<Credential>> {
+        let index = self.index.load();
+        let all = index.credentials.values();
+        all.filter(|key| key.tenant == tenant).cloned().collect()
     }
 
     /// The tenant that Postrider writes its own mail as.

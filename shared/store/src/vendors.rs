@@ -3,8 +3,8 @@
 
 use async_trait::async_trait;
 use postrider_model::{
-    AdminToken, AdminTokenId, AuditEntry, AuditId, Licence, Tenant, TenantId, Timestamp, Vendor,
-    VendorId, VendorKey, VendorStatus,
+    AdminToken, AdminTokenId, AuditEntry, AuditId, EmailAddress, Licence, MessageId, Tenant,
+    TenantId, Timestamp, Vendor, VendorId, VendorKey, VendorStatus,
 };
 
 use crate::StoreError;
@@ -58,6 +58,13 @@ pub trait Vendors: Send + Sync {
         vendor: VendorId,
         licences: &[Licence],
     ) -> Result<Vec<Tenant>, StoreError>;
+
+    /// Whose a message is. For operators: who faces a tenant asks `Mail`.
+    async fn sender_of(&self, message: MessageId) -> Result<Option<TenantId>, StoreError>;
+
+    /// Whose mail went to an address, as far as it is kept, in no order; at most a hundred. Local
+    /// parts are compared without their case. For operators.
+    async fn writing_to(&self, address: &EmailAddress) -> Result<Vec<TenantId>, StoreError>;
 }
 
 /// What was done by operators and vendors: append-only.

@@ -65,6 +65,17 @@ impl Provision {
         tenant: &Tenant,
         wishes: KeyWishes,
     ) -> Result<(Credential, SmtpPassword), ProvisionError> {
+        let (credential, secret) = self.new_password(tenant, wishes)?;
+        self.directory.add_credential(credential.clone()).await?;
+        Ok((credential, secret))
+    }
+
+    /// The same, not yet added.
+    pub(crate) fn new_password(
+        &self,
+        tenant: &Tenant,
+        wishes: KeyWishes,
+    ) -> Result<(Credential, SmtpPassword), ProvisionError> {
         let user = match wishes.user.clone() {
             None => password::user_name(&tenant.slug),
             Some(user) if password::is_user_name(&user) => user,
@@ -76,7 +87,6 @@ impl Provision {
             user: Some(user),
             ..self.wished(tenant.id, wishes, (secret.shown(), secret.hash()))
         };
-        self.directory.add_credential(credential.clone()).await?;
         Ok((credential, secret))
     }
 

@@ -92,7 +92,7 @@ pub fn new_tenant() -> NewTenant {
             attested_by: None,
             created_at: at(0),
         },
-        credential: Some(credential(id, hash)),
+        credentials: vec![credential(id, hash)],
     }
 }
 

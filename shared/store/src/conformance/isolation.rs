@@ -65,7 +65,7 @@ pub async fn a_tenant_cannot_change_anothers_directory(ports: &Ports) {
         .await
         .expect("a second address");
     let b = add_tenant(ports).await;
-    let key_of_a = a.credential.as_ref().expect("a first key").id;
+    let key_of_a = a.credentials[0].id;
     for refused in [
         directory
             .set_reply_status(b, &second.address, ReplyStatus::Confirmed, at(0))

@@ -81,7 +81,7 @@ pub async fn there_is_one_house(ports: &Ports) {
     let house = || {
         let mut new = new_tenant();
         new.tenant.is_house = true;
-        new.credential = None;
+        new.credentials.clear();
         new
     };
     let (first, second) = (house(), house());
