@@ -6,6 +6,7 @@ mod cancel;
 mod complaints;
 mod domains;
 mod email;
+mod enrol;
 mod extras;
 mod fields;
 mod files;
@@ -40,7 +41,7 @@ use postrider_runtime::Shutdown;
 use postrider_store::StoreError;
 
 use crate::instruments::{Asked, Instruments};
-use crate::{Config, Ports, refusal};
+use crate::{Config, Doors, Ports, refusal};
 
 pub(crate) use email::MessageRef;
 pub(crate) use route::Endpoint;
@@ -53,6 +54,7 @@ pub(crate) struct HttpDoor {
     mta_sts: Option<String>,
     shutdown: Shutdown,
     instruments: Instruments,
+    doors: Doors,
 }
 
 /// A caller that is not let in, and what is left of its rate.
@@ -91,6 +93,9 @@ impl HttpDoor {
             Endpoint::UnsubscribePage(token) => self.unsubscribe_page(&token, &request).await,
             Endpoint::Unsubscribe(token) => self.unsubscribe(&token, &request).await,
             Endpoint::MessagePage(token) => self.message_page(&token, &request).await,
+            Endpoint::Enrol => self.enrol(request).await,
+            Endpoint::Rotate => self.rotate(request).await,
+            Endpoint::Enrolment => self.enrolment(&request).await,
             other => self.known(other, request).await,
         }
     }
@@ -103,6 +108,7 @@ impl HttpDoor {
             recipients_most: config.http_recipients_most,
             mta_sts: config.mta_sts.clone(),
             shutdown,
+            doors: config.doors.clone(),
         }
     }
 
@@ -149,7 +155,10 @@ impl HttpDoor {
             | Endpoint::ReplyAnswer(_)
             | Endpoint::UnsubscribePage(_)
             | Endpoint::MessagePage(_)
-            | Endpoint::Unsubscribe(_) => Ok(Problem::not_found().into()),
+            | Endpoint::Unsubscribe(_)
+            | Endpoint::Enrol
+            | Endpoint::Rotate
+            | Endpoint::Enrolment => Ok(Problem::not_found().into()),
         };
         with_rate(answer.unwrap_or_else(Answer::from), Some(caller.rate))
     }

@@ -26,6 +26,7 @@ label!(
         Usage = "usage",
         Session = "session",
         Suppressions = "suppressions",
+        Enrol = "enrol",
         /// Behind a link in mail, and the list of refusals.
         Page = "page",
         Contract = "openapi",
@@ -97,6 +98,7 @@ label!(
         Content = "content",
         Limit = "limit",
         Policy = "policy",
+        Enrolment = "enrolment",
         Ours = "ours",
     }
 );
@@ -110,6 +112,7 @@ impl Matter {
             Some(b'4') => Self::Content,
             Some(b'5') => Self::Limit,
             Some(b'6') => Self::Policy,
+            Some(b'7') => Self::Enrolment,
             _ => Self::Ours,
         }
     }
@@ -229,6 +232,7 @@ impl Asked {
             | Endpoint::LiftAll
             | Endpoint::Suppression(_)
             | Endpoint::Lift(_) => Self::Suppressions,
+            Endpoint::Enrol | Endpoint::Rotate | Endpoint::Enrolment => Self::Enrol,
             Endpoint::Refusals
             | Endpoint::MtaSts
             | Endpoint::ReplyPage(_)

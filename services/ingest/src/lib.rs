@@ -13,6 +13,7 @@
 //!              GET /domains                   where mail is sent from
 //!              GET /sessions/{code}           what a program said over SMTP
 //!              /suppressions                  the addresses that mail does not go to
+//!              /enroll                        what a vendor's program calls to bring a tenant
 //!              GET /openapi.json              all of this, for machines (openapi.json beside src)
 //!              /c/…, /u/…, /m/{token}         the pages behind links in mail; GET /refusals
 //!              /.well-known/mta-sts.txt       how other servers send mail to us (RFC 8461)
@@ -32,7 +33,7 @@ mod suspension;
 
 use std::sync::Arc;
 
-use postrider_gate::{Access, Budget, Gate};
+use postrider_gate::{Access, Budget, Enroller, Gate};
 use postrider_runtime::{Clock, Rng, Shutdown};
 use postrider_store::{Mail, Sessions, Suppressions, Upkeep};
 use postrider_telemetry::Registry;
@@ -48,6 +49,7 @@ pub use suspension::{Suspension, Suspensions};
 pub struct Ports {
     pub gate: Arc<Gate>,
     pub access: Arc<Access>,
+    pub enroller: Arc<Enroller>,
     /// Room for bodies, shared by all doors of the process.
     pub budget: Budget,
     pub mail: Arc<dyn Mail>,
@@ -71,6 +73,17 @@ pub struct Config {
     pub mta_sts: Option<String>,
     pub http: postrider_http::Config,
     pub smtp: SmtpConfig,
+    pub doors: Doors,
+}
+
+/// Where the doors are for clients out there, as an enrolled tenant is told.
+#[derive(Clone, Debug, Default)]
+pub struct Doors {
+    pub smtp_host: String,
+    /// In the order to try.
+    pub smtp_ports: Vec<u16>,
+    /// Without a slash at its end.
+    pub http_base: String,
 }
 
 impl Default for Config {
@@ -81,6 +94,7 @@ impl Default for Config {
             mta_sts: None,
             http: postrider_http::Config::default(),
             smtp: SmtpConfig::default(),
+            doors: Doors::default(),
         }
     }
 }

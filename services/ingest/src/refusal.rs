@@ -1,6 +1,8 @@
 //! What a client is told: one table for each kind of error. A new variant does not compile until
 //! it has an answer here.
 
+mod enrol;
+
 use postrider_gate::{
     AcceptError, BudgetBusy, Denied, QuotaExceeded, QuotaOf, RescheduleError, ResealError,
 };
@@ -8,6 +10,8 @@ use postrider_http::Problem;
 use postrider_message::{ComposeError, ComposeReason, MessageError};
 use postrider_model::{Domain, KeyError, RecipientState};
 use postrider_store::{Period, StoreError, StoredEmail};
+
+pub(crate) use enrol::of_enrol;
 
 use crate::catalogue::{Entry, limit_words, moment};
 

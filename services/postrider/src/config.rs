@@ -11,12 +11,14 @@ use serde::Deserialize;
 
 mod check;
 mod defaults;
+mod enrolment;
 mod identity;
 mod outside;
 mod simulator;
 mod smtp;
 mod warmup;
 
+pub use enrolment::{AdminConfig, EnrolmentConfig};
 pub use identity::{NameWord, NamesConfig, NoticesConfig, RampConfig, RepliesConfig};
 pub use outside::{DoctorConfig, InboundConfig, OperatorConfig};
 pub use simulator::SimulatorConfig;
@@ -40,6 +42,8 @@ pub struct Config {
     pub http: HttpConfig,
     pub smtp: SmtpConfig,
     pub inbound: InboundConfig,
+    pub admin: AdminConfig,
+    pub enrolment: EnrolmentConfig,
     pub metrics: MetricsConfig,
     pub dns: DnsConfig,
     pub delivery: DeliveryConfig,

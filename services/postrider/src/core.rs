@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use postrider_gate::{
-    Access, Gate, GateConfig, GatePorts, IdentityConfig, NameConfig, NamePolicy, NoticeConfig,
-    Provision, RampConfig, ReplyConfig,
+    Access, EnrolConfig, EnrolPorts, Enroller, Gate, GateConfig, GatePorts, IdentityConfig,
+    NameConfig, NamePolicy, NoticeConfig, Provision, RampConfig, ReplyConfig,
 };
 use postrider_runtime::Shutdown;
 use postrider_store::Roster;
@@ -24,6 +24,7 @@ pub(crate) struct Core {
     pub(crate) roster: Roster,
     pub(crate) access: Arc<Access>,
     pub(crate) gate: Arc<Gate>,
+    pub(crate) enroller: Arc<Enroller>,
     pub(crate) office: Arc<Office>,
     pub(crate) metrics: Registry,
 }
@@ -103,6 +104,13 @@ impl Core {
             clock: machine.clock.clone(),
             rng: machine.rng.clone(),
         };
+        let enrol = EnrolPorts {
+            provision: provision.clone(),
+            vendors: Arc::clone(&database.vendors),
+            enrolments: Arc::clone(&database.enrolments),
+            audit: Arc::clone(&database.audit),
+            roster: roster.clone(),
+        };
         let office = Arc::new(Office {
             database: database.clone(),
             provision,
@@ -119,6 +127,7 @@ impl Core {
             roster,
             access,
             gate,
+            enroller: Arc::new(Enroller::new(enrol, enrol_config(config))),
             office,
             metrics,
         })
@@ -141,6 +150,13 @@ fn newcomers(config: &Config) -> Newcomers {
         limits: config.tenant_limits(),
         vouched: config.tenants.vouched,
         ramp: identity(config).ramp,
+    }
+}
+
+fn enrol_config(config: &Config) -> EnrolConfig {
+    EnrolConfig {
+        ramp: identity(config).ramp,
+        overlap: Duration::from_hours(24 * config.enrolment.overlap_days),
     }
 }
 

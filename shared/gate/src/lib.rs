@@ -12,6 +12,7 @@
 //! Gate::unsubscribe    the answer to a link in bulk mail
 //! Gate::reseal         the same message, signed anew
 //! Gate::reschedule     and with another time
+//! Enroller             what a vendor's program calls: a signed licence becomes a tenant
 //! Provision            tenants, keys and signing keys: what the directory is filled with
 //! ```
 //!
@@ -26,6 +27,7 @@ mod base32;
 mod budget;
 mod claim;
 mod config;
+mod enrol;
 mod first;
 mod group;
 mod identity;
@@ -67,6 +69,10 @@ pub use admit::{ClaimRequest, Submission};
 pub use asking::{AskError, AskOutcome};
 pub use budget::{Budget, BudgetBusy, Reservation};
 pub use config::{IdentityConfig, NoticeConfig, ReplyConfig};
+pub use enrol::token::TokenFault;
+pub use enrol::{
+    EnrolConfig, EnrolError, EnrolPorts, EnrolWish, Enrolled, Enroller, Secrets, VendorSigner,
+};
 pub use group::{AcceptedGroup, Group, GroupError};
 pub use identity::Service;
 pub use instruments::Door;

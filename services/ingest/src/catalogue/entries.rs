@@ -277,6 +277,47 @@ entries! {
         "This account cannot be confirmed: the mail with the link came back from its reply address {address}. Have the service's operator correct the address."
         "The address is misspelled, or took no mail then: `postrider reply ask` writes to it once more.";
 
+    // ---- enrolment: what a vendor's program is told
+    "PR-701" TOKEN_MALFORMED (422 "validation_error")
+        "The licence token cannot be read ({why}): send it as the vendor's server issued it."
+        "A token is a compact JWS (RFC 7515): three parts of base64url without padding, with dots between them.";
+    "PR-702" TOKEN_ALGORITHM (403 "invalid_api_key")
+        "The licence token is signed with {alg}: sign it with EdDSA, by an Ed25519 key."
+        "No other algorithm is taken, none least of all (RFC 8037 section 3.1).";
+    "PR-703" TOKEN_KEY (403 "invalid_api_key")
+        "No vendor has the key {kid} that the licence token names as its kid: have the operator add it, or sign with one that is there."
+        "A kid is the key's thumbprint by RFC 7638, as vendor key list shows it. Revoked keys are like unknown ones.";
+    "PR-704" TOKEN_SIGNATURE (403 "invalid_api_key")
+        "The licence token was not signed by the key it names, or was changed since: have the vendor's server issue a new one."
+        "The signature covers header and payload exactly as they stand in the token.";
+    "PR-705" TOKEN_CLAIM (422 "validation_error")
+        "The licence token's claim {claim} {reason}: have the vendor's server issue one that has it right."
+        "sub, exp and iat are needed, and iss where the header has no kid; plan, reply_to and attested may stand beside them.";
+    "PR-706" TOKEN_EXPIRED (403 "invalid_api_key")
+        "The licence token ended at {at}: have the vendor's server issue a new one."
+        "Its claim exp. If that is in the future there, the clock of one of the two machines is wrong.";
+    "PR-707" TOKEN_TOO_EARLY (403 "invalid_api_key")
+        "The licence token begins at {at}, which is in the future: set the clock of the vendor's server."
+        "Its claim iat or nbf; five minutes are passed over.";
+    "PR-708" TOKEN_OTHER_VENDOR (403 "invalid_api_key")
+        "The licence token says it is of vendor {issuer}, and its key is another's: put the vendor's own name into iss."
+        "iss is the vendor's slug or id, as vendor list shows it.";
+    "PR-709" TOKEN_OTHER_REPLY_TO (409 "invalid_idempotent_request")
+        "The licence token is for {bound}, not for {given}: have the vendor's server issue one for this reply address."
+        "Its claims reply_to or attested name the only reply address that it may be used with.";
+    "PR-710" TOKEN_REPLAYED (409 "invalid_idempotent_request")
+        "The licence token was used with another reply address before: have the vendor's server issue a new one to change it."
+        "A change needs a token whose iat is later than that of the last one used. With the same reply address a token may be used again.";
+    "PR-711" NOT_ENROLLED (404 "not_found")
+        "The licence {licence} was never enrolled: call POST /enroll first."
+        "Status and rotation are about a tenant that is there.";
+    "PR-712" DISOWNED (422 "validation_error")
+        "Who has {address} told us that the account is not theirs: give another reply address."
+        "They pressed the button in the letter that asked them.";
+    "PR-713" ROTATED_TOO_OFTEN (429 "rate_limit_exceeded")
+        "Five pairs of keys open the doors already: wait until the older ones end, or revoke them."
+        "Keys that were rotated live on for the overlap, seven days by default.";
+
     // ---- ours
     "PR-901" UNAVAILABLE [451 4 3 0] (503 "application_error")
         "The service cannot take mail for the moment: send it again in a minute."

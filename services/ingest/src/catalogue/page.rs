@@ -25,6 +25,7 @@ pub const MATTERS: &[(&str, &str)] = &[
     ("PR-4", "Content, size and options"),
     ("PR-5", "Limits and pace"),
     ("PR-6", "Identity and policy"),
+    ("PR-7", "Enrolment"),
     ("PR-9", "Ours"),
 ];
 

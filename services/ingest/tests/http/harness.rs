@@ -5,11 +5,11 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use postrider_gate::{
-    Access, Budget, Gate, GateConfig, GatePorts, IdentityConfig, MasterKey, Provision, Service,
-    TenantDefaults,
+    Access, Budget, EnrolConfig, EnrolPorts, Enroller, Gate, GateConfig, GatePorts, IdentityConfig,
+    MasterKey, Provision, RampConfig, Service, TenantDefaults,
 };
 use postrider_http::oracle::{Exchange, Oracle};
-use postrider_ingest::{Config, Listener, Listeners, Ports, Suspension, Suspensions, run};
+use postrider_ingest::{Config, Doors, Listener, Listeners, Ports, Suspension, Suspensions, run};
 use postrider_model::{
     Domain, EmailAddress, Language, Limits, MessageId, Ramp, Tenant, TenantId, TenantStatus,
     Timestamp,
@@ -44,7 +44,21 @@ pub(crate) struct Answer {
     pub(crate) json: Value,
 }
 
+/// How long keys live after they were rotated.
+pub(crate) const OVERLAP: Duration = Duration::from_hours(24);
+
 pub(crate) const NOW: &str = "2026-01-31T08:00:00Z";
+
+fn config() -> Config {
+    Config {
+        doors: Doors {
+            smtp_host: "relay.example".to_owned(),
+            smtp_ports: vec![465, 587],
+            http_base: "https://relay.example".to_owned(),
+        },
+        ..Config::default()
+    }
+}
 
 impl Relay {
     pub(crate) async fn start() -> Self {
@@ -77,7 +91,7 @@ impl Relay {
             metrics: Registry::new(),
         };
         let gate = Arc::new(Gate::new(gate, gate_config()));
-        let ports = ports(&gate, &store, &roster, (clock.clone(), rng));
+        let ports = ports(&gate, &store, &roster, &provision);
         let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = tcp.local_addr().unwrap();
         let mut tasks = JoinSet::new();
@@ -86,7 +100,7 @@ impl Relay {
             http: vec![Listener { tcp, tls: None }],
             smtp: Vec::new(),
         };
-        tasks.spawn(run(ports, Config::default(), listeners, shutdown));
+        tasks.spawn(run(ports, config(), listeners, shutdown));
         let (tenant, key) = add_tenant(&provision, &roster, "Joe's Garage", 10_000).await;
         Self {
             address,
@@ -222,11 +236,12 @@ impl Relay {
     }
 }
 
-fn ports(gate: &Arc<Gate>, store: &SqliteStore, roster: &Roster, of: (Clock, Rng)) -> Ports {
-    let (clock, rng) = of;
+fn ports(gate: &Arc<Gate>, store: &SqliteStore, roster: &Roster, provision: &Provision) -> Ports {
+    let (clock, rng) = (provision.clock.clone(), provision.rng.clone());
     Ports {
         gate: Arc::clone(gate),
         access: Arc::new(Access::new(roster.clone(), clock.clone())),
+        enroller: Arc::new(enroller(store, roster, provision)),
         budget: Budget::new(256 * 1024 * 1024, Duration::from_secs(30)),
         mail: Arc::new(store.clone()),
         suspensions: Arc::new(NothingSuspended),
@@ -237,6 +252,21 @@ fn ports(gate: &Arc<Gate>, store: &SqliteStore, roster: &Roster, of: (Clock, Rng
         rng,
         metrics: Registry::new(),
     }
+}
+
+fn enroller(store: &SqliteStore, roster: &Roster, provision: &Provision) -> Enroller {
+    let ports = EnrolPorts {
+        provision: provision.clone(),
+        vendors: Arc::new(store.clone()),
+        enrolments: Arc::new(store.clone()),
+        audit: Arc::new(store.clone()),
+        roster: roster.clone(),
+    };
+    let config = EnrolConfig {
+        ramp: RampConfig::default(),
+        overlap: OVERLAP,
+    };
+    Enroller::new(ports, config)
 }
 
 /// The contract itself.

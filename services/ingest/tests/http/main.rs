@@ -11,6 +11,7 @@ mod batches;
 mod cancelling;
 mod contract;
 mod crowds;
+mod enrolling;
 mod harness;
 mod judge;
 mod listing;

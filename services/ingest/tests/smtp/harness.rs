@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use postrider_gate::{
-    Access, Budget, Gate, GateConfig, GatePorts, IdentityConfig, KeyWishes, MasterKey, Provision,
-    Service, TenantDefaults,
+    Access, Budget, EnrolConfig, EnrolPorts, Enroller, Gate, GateConfig, GatePorts, IdentityConfig,
+    KeyWishes, MasterKey, Provision, RampConfig, Service, TenantDefaults,
 };
 use postrider_ingest::{
     Config, Listener, Listeners, Ports, SmtpConfig, SmtpListener, Suspension, Suspensions, run,
@@ -253,6 +253,19 @@ fn ports(store: &SqliteStore, provision: &Provision, roster: &Roster, budget: u6
     Ports {
         gate: Arc::new(Gate::new(gate, config)),
         access: Arc::new(Access::new(roster.clone(), clock.clone())),
+        enroller: Arc::new(Enroller::new(
+            EnrolPorts {
+                provision: provision.clone(),
+                vendors: Arc::new(store.clone()),
+                enrolments: Arc::new(store.clone()),
+                audit: Arc::new(store.clone()),
+                roster: roster.clone(),
+            },
+            EnrolConfig {
+                ramp: RampConfig::default(),
+                overlap: Duration::from_hours(24),
+            },
+        )),
         budget: Budget::new(budget, Duration::from_secs(2)),
         mail: Arc::new(store.clone()),
         suspensions: Arc::new(NothingSuspended),

@@ -35,6 +35,8 @@ impl Config {
         self.smtp.check()?;
         self.inbound.check()?;
         self.doctor.check()?;
+        self.admin.check()?;
+        self.enrolment.check()?;
         self.replies.check()?;
         self.ramp.check()?;
         self.notices.check()?;

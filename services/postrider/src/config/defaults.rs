@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use postrider_model::Domain;
 
 use super::{
-    DatabaseConfig, DeliveryConfig, Dial, DnsConfig, DoctorConfig, HttpConfig, InboundConfig,
-    LimitsConfig, LogConfig, LogWord, MetricsConfig, NameWord, NamesConfig, NoticesConfig,
-    RampConfig, RepliesConfig, RetentionConfig, ServiceConfig, ShutdownConfig, SmtpConfig,
-    SmtpPort, TenantsConfig,
+    AdminConfig, DatabaseConfig, DeliveryConfig, Dial, DnsConfig, DoctorConfig, EnrolmentConfig,
+    HttpConfig, InboundConfig, LimitsConfig, LogConfig, LogWord, MetricsConfig, NameWord,
+    NamesConfig, NoticesConfig, RampConfig, RepliesConfig, RetentionConfig, ServiceConfig,
+    ShutdownConfig, SmtpConfig, SmtpPort, TenantsConfig,
 };
 
 impl Default for ServiceConfig {
@@ -94,6 +94,17 @@ impl Default for InboundConfig {
     }
 }
 
+impl Default for AdminConfig {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            listen: loopback(8026),
+            tls_certificate: PathBuf::new(),
+            tls_key: PathBuf::new(),
+        }
+    }
+}
+
 impl Default for DoctorConfig {
     fn default() -> Self {
         Self {
@@ -103,6 +114,16 @@ impl Default for DoctorConfig {
             time_servers: vec!["pool.ntp.org:123".to_owned()],
             clock_seconds: 60,
             certificate_days: 14,
+        }
+    }
+}
+
+impl Default for EnrolmentConfig {
+    fn default() -> Self {
+        Self {
+            smtp_host: String::new(),
+            smtp_ports: Vec::new(),
+            overlap_days: 7,
         }
     }
 }

@@ -41,6 +41,7 @@ impl Relay {
         let ports = postrider_ingest::Ports {
             gate: Arc::clone(&core.gate),
             access: Arc::clone(&core.access),
+            enroller: Arc::clone(&core.enroller),
             budget,
             mail: Arc::clone(&core.database.mail),
             suspensions: Arc::new(Suspended(Arc::clone(&core.database.controls))),
@@ -172,6 +173,11 @@ fn door_config(config: &Config) -> postrider_ingest::Config {
             tarpit: Duration::from_millis(smtp.wrong_password_ms),
             documentation: Some(refusals_url(config)),
             ..Default::default()
+        },
+        doors: postrider_ingest::Doors {
+            smtp_host: config.public_smtp_host(),
+            smtp_ports: config.public_smtp_ports(),
+            http_base: config.public_url(),
         },
     }
 }
