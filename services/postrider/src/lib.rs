@@ -9,6 +9,7 @@
 //! No mail is handled here.
 
 pub mod admin;
+pub mod admin_api;
 mod caretaker;
 mod certificates;
 pub mod cli;

@@ -1,5 +1,6 @@
 //! The relay put together: from a configuration to running services, and to their end.
 
+mod admin_door;
 mod doors;
 mod outside;
 
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use postrider_delivery::{Dialer, RunError, Simulated};
+use postrider_delivery::{Dialer, Families, RunError, Simulated};
 use postrider_dns::{DnsConfig, Resolver};
 use postrider_fakenet::Simulator;
 use postrider_model::Domain;
@@ -58,6 +59,8 @@ pub struct Relay {
     pub metrics: SocketAddr,
     /// The domain whose mail stays on this machine.
     pub simulator: Option<Domain>,
+    /// Where the admin API listens, where it is on.
+    pub admin: Option<SocketAddr>,
     pub office: Arc<Office>,
     pub shutdown: Shutdown,
     database: Database,
@@ -87,6 +90,7 @@ impl Relay {
             smtp: Vec::new(),
             metrics: config.metrics.listen,
             simulator: config.simulator()?,
+            admin: None,
             office: Arc::clone(&core.office),
             shutdown,
             database: core.database.clone(),
@@ -103,6 +107,7 @@ impl Relay {
             relay.start_commands(config, &core);
         }
         relay.start_metrics(config, &core, &machine)?;
+        relay.start_admin(config, &core, &machine)?;
         if roles.contains(&Role::Ingest) {
             relay.start_ingest(config, &core, &machine)?;
             relay.start_inbound(config, &machine)?;
@@ -307,6 +312,13 @@ pub(crate) fn delivery_config(config: &Config) -> anyhow::Result<postrider_deliv
         node: config.node(),
         rows_in_memory: given.rows_in_memory,
         site_connections: given.site_connections,
+        families: Families::of(
+            &config
+                .egress
+                .iter()
+                .map(|one| one.address)
+                .collect::<Vec<_>>(),
+        ),
         clock_offset_most: Duration::from_millis(given.clock_offset_ms),
         ..postrider_delivery::Config::new(hello, config.path(&given.journal))
     })

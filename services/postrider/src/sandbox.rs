@@ -5,6 +5,7 @@
 mod announced;
 mod internet;
 mod once;
+mod people;
 mod ports;
 mod state;
 
@@ -12,12 +13,10 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use postrider_model::Language;
 use postrider_runtime::Shutdown;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::admin::{AddedTenant, Verb};
 use crate::cli::{DevArgs, FakenetArgs, Role};
 use crate::commands::start_logs_as;
 use crate::config::{Config, quoted};
@@ -64,7 +63,7 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<()> {
     let roles = [Role::Ingest, Role::Delivery];
     let relay = Relay::start(&config, &roles, machine, shutdown.clone()).await?;
     internet.publish(&config.dkim_records_path())?;
-    ensure_tenant(&relay, &mut state).await?;
+    people::ensure(&relay, &mut state, &Machine::real().rng).await?;
     state.write(&data)?;
     let address = Announced::new(&args, &data, &relay, &internet, &state)?;
     address.write(&data)?;
@@ -134,6 +133,27 @@ const fn greylist(fast: bool) -> Duration {
     }
 }
 
+/// Where the relay of the sandbox listens.
+struct Doors {
+    metrics: SocketAddr,
+    admin: SocketAddr,
+    http: SocketAddr,
+    smtp: SocketAddr,
+}
+
+impl Doors {
+    // The kept ones before those that any port is good for.
+    fn take(args: &DevArgs, state: &mut State, sockets: &Sockets) -> anyhow::Result<Self> {
+        let host = state.host.into();
+        Ok(Self {
+            metrics: sockets.hold(ports::kept_or_any(&mut state.metrics_port, host)?)?,
+            admin: sockets.hold(ports::kept_or_any(&mut state.admin_port, host)?)?,
+            http: sockets.hold(socket(args, "--http", args.http, HTTP_PORT)?)?,
+            smtp: sockets.hold(socket(args, "--smtp", args.smtp, SMTP_PORT)?)?,
+        })
+    }
+}
+
 fn write_config(
     data: &Path,
     args: &DevArgs,
@@ -141,19 +161,14 @@ fn write_config(
     internet: &Internet,
     sockets: &Sockets,
 ) -> anyhow::Result<Config> {
-    // The kept one before those that any port is good for.
-    let metrics = sockets.hold(ports::kept_or_any(
-        &mut state.metrics_port,
-        state.host.into(),
-    )?)?;
-    let http = sockets.hold(socket(args, "--http", args.http, HTTP_PORT)?)?;
-    let smtp = sockets.hold(socket(args, "--smtp", args.smtp, SMTP_PORT)?)?;
+    let Doors {
+        metrics,
+        admin,
+        http,
+        smtp,
+    } = Doors::take(args, state, sockets)?;
     let certificates = smtp_certificates(data, args, internet)?;
-    let tls = match &args.public {
-        Some(name) => Some(internet.write_certificate(data, name.as_str())?),
-        None => None,
-    };
-    let (certificate, key) = tls.unwrap_or_default();
+    let (certificate, key) = http_certificate(data, args, internet)?;
     let public_url = url(args, http);
     let text = format!(
         r#"# Written by `postrider dev` at each start.
@@ -178,6 +193,13 @@ public_url = "{public_url}"
 enabled = true
 listen = [{{ address = "{smtp}", banner_after_ms = 150 }}]
 certificates = [{certificates}]
+
+[admin]
+enabled = true
+listen = "{admin}"
+
+[enrolment]
+smtp_host = "{smtp_host}"
 
 [metrics]
 listen = "{metrics}"
@@ -205,11 +227,23 @@ drain_seconds = {DRAIN_SECONDS}
         database = quoted(&state.database),
         dns = internet.dns(),
         smtp_port = internet.smtp_port(),
+        smtp_host = smtp_host(args, smtp),
         divisor = if args.fast { 60 } else { 1 },
     );
     let path = data.join("postrider.toml");
     folder::write_atomically(&path, text.as_bytes())?;
     Config::read(&path)
+}
+
+/// The files of the HTTP door's certificate and key; empty where it speaks in the clear.
+fn http_certificate(
+    data: &Path,
+    args: &DevArgs,
+    internet: &Internet,
+) -> anyhow::Result<(String, String)> {
+    let name = args.public.as_ref();
+    let written = name.map(|name| internet.write_certificate(data, name.as_str()));
+    Ok(written.transpose()?.unwrap_or_default())
 }
 
 const HTTP_PORT: u16 = 8025;
@@ -249,6 +283,14 @@ fn url(args: &DevArgs, http: SocketAddr) -> String {
     }
 }
 
+/// The host that programs are told for SMTP: `relay.test` has no address out here.
+fn smtp_host(args: &DevArgs, smtp: SocketAddr) -> String {
+    match &args.public {
+        Some(name) => name.to_string(),
+        None => smtp.ip().to_string(),
+    }
+}
+
 // As the file has them: one of ECDSA, one of RSA.
 fn smtp_certificates(data: &Path, args: &DevArgs, internet: &Internet) -> anyhow::Result<String> {
     let host = host(args).to_string();
@@ -268,27 +310,4 @@ fn smtp_certificates(data: &Path, args: &DevArgs, internet: &Internet) -> anyhow
         )
     });
     Ok(pairs.collect::<Vec<_>>().join(", "))
-}
-
-async fn ensure_tenant(relay: &Relay, state: &mut State) -> anyhow::Result<()> {
-    if state.api_key.is_some() {
-        return Ok(());
-    }
-    let reply_to = "owner@sandbox.test".parse()?;
-    let made = relay
-        .office
-        .execute(Verb::TenantAdd(AddedTenant {
-            name: "Sandbox".to_owned(),
-            reply_to,
-            language: Some(Language::En),
-            vouched: true,
-            vendor: None,
-            licence: None,
-            plan: None,
-        }))
-        .await?;
-    let word = |name| made.get(name).and_then(Value::as_str).map(str::to_owned);
-    state.api_key = word("api_key");
-    state.tenant = word("slug");
-    Ok(())
 }

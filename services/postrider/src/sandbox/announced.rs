@@ -20,6 +20,10 @@ pub(super) struct Announced {
     api_key: String,
     tenant: String,
     metrics: String,
+    admin: String,
+    admin_token: String,
+    /// PKCS#8, PEM: licence tokens of the vendor `sandbox` are signed with it.
+    vendor_key: String,
     mailbox: String,
     ca: PathBuf,
     /// The domain whose mail stays in the relay.
@@ -46,6 +50,18 @@ impl Announced {
             api_key: state.api_key.clone().context("the sandbox has no key")?,
             tenant: state.tenant.clone().context("the sandbox has no tenant")?,
             metrics: format!("http://{}", relay.metrics),
+            admin: format!(
+                "http://{}",
+                relay.admin.context("the admin API has no address")?
+            ),
+            admin_token: state
+                .admin_token
+                .clone()
+                .context("the sandbox has no token")?,
+            vendor_key: state
+                .vendor_key
+                .clone()
+                .context("the sandbox has no vendor")?,
             mailbox: internet.mailbox_url(),
             ca: data.join("ca.pem"),
             simulator: relay.simulator.clone(),
@@ -58,6 +74,9 @@ impl Announced {
             "smtp": self.smtp,
             "api_key": self.api_key,
             "metrics": self.metrics,
+            "admin": self.admin,
+            "admin_token": self.admin_token,
+            "vendor_key": self.vendor_key,
             "mailbox": self.mailbox,
             "ca": self.ca,
             "simulator": self.simulator,
@@ -91,6 +110,7 @@ impl Announced {
   key      {key}
   mailbox  {page}   (what the fake exchangers received)
   metrics  {metrics}/metrics
+  admin    {admin}/admin/v1   (its token, and a vendor's key, in dev.json)
 
 Send a message by HTTP, and by SMTP:
 
@@ -104,6 +124,7 @@ A password that fits any form: postrider key create {tenant} --smtp{place}
             tenant = self.tenant,
             key = self.api_key,
             metrics = self.metrics,
+            admin = self.admin,
         ))
     }
 }

@@ -26,7 +26,11 @@ pub(super) struct State {
     pub(super) tenant: Option<String>,
     /// Where on the loopback it stands, its internet around it.
     pub(super) host: Ipv4Addr,
+    /// The sandbox's vendor: its private key (PKCS#8, PEM), and an operator's token.
+    pub(super) vendor_key: Option<String>,
+    pub(super) admin_token: Option<String>,
     pub(super) metrics_port: Option<u16>,
+    pub(super) admin_port: Option<u16>,
     pub(super) mailbox_port: Option<u16>,
 }
 
@@ -38,7 +42,10 @@ impl Default for State {
             api_key: None,
             tenant: None,
             host: Ipv4Addr::LOCALHOST,
+            vendor_key: None,
+            admin_token: None,
             metrics_port: None,
+            admin_port: None,
             mailbox_port: None,
         }
     }
@@ -52,6 +59,7 @@ impl State {
                 database: url.to_owned(),
                 host: self.host,
                 metrics_port: self.metrics_port,
+                admin_port: self.admin_port,
                 mailbox_port: self.mailbox_port,
                 ..Self::default()
             };

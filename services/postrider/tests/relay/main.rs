@@ -30,11 +30,13 @@ macro_rules! in_both_arrangements {
     };
 }
 
+mod admin_api;
 mod bad_input;
 mod batches;
 mod certificates;
 mod commands;
 mod delivered;
+mod enrolment;
 mod habits;
 mod idempotency;
 mod identity;

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::harness::process::run;
 use crate::harness::sandbox::start_dev;
-use crate::harness::{Database, Place, Sandbox, unique, until};
+use crate::harness::{Database, Door, Place, Sandbox, unique, until};
 
 in_both_arrangements!(
     the_mailbox_is_listed_for_programs_and_shown_to_people,
@@ -84,8 +84,26 @@ async fn what_is_announced_is_whole_and_everything_in_it_answers() {
     let names: Vec<_> = said.as_object().unwrap().keys().collect();
     assert_eq!(
         names,
-        ["http", "smtp", "api_key", "metrics", "mailbox", "ca"]
+        [
+            "http",
+            "smtp",
+            "api_key",
+            "metrics",
+            "admin",
+            "admin_token",
+            "vendor_key",
+            "mailbox",
+            "ca",
+            "simulator"
+        ]
     );
+    let word = |name: &str| said[name].as_str().unwrap();
+    let bearer = format!("Bearer {}", word("admin_token"));
+    let fields = [("authorization", bearer.as_str())];
+    let admin = Door::plain(word("admin"));
+    let tenants = admin.ask("GET", "/admin/v1/tenants", &fields, b"").await;
+    assert_eq!(tenants.json()["data"][0]["vendor"], "sandbox");
+    assert!(word("vendor_key").starts_with("-----BEGIN PRIVATE KEY-----"));
     // Without a scheme: it is what a settings form takes apart into server and port.
     let smtp: std::net::SocketAddr = said["smtp"].as_str().unwrap().parse().unwrap();
     assert!(tokio::net::TcpStream::connect(smtp).await.is_ok());

@@ -1,0 +1,108 @@
+//! A request's JSON object, taken apart field by field: all that is wrong is told at once.
+
+use postrider_http::{FieldError, Problem, Request};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+/// Characters of a value that a complaint repeats.
+const SHOWN: usize = 60;
+
+/// The members that were not taken yet, and what was wrong with those that were.
+#[derive(Default)]
+pub(super) struct Fields {
+    left: Map<String, Value>,
+    wrong: Vec<FieldError>,
+    is_missing: bool,
+}
+
+impl Fields {
+    pub(super) async fn read(request: &mut Request, most: u64) -> Result<Self, Problem> {
+        let bytes = request.body.read(most).await?;
+        match serde_json::from_slice(&bytes) {
+            Ok(Value::Object(left)) => Ok(Self {
+                left,
+                ..Self::default()
+            }),
+            Ok(_) => {
+                let message = "The body is no JSON object; send the fields as {…}.";
+                Err(Problem::new(422, "validation_error", message))
+            }
+            Err(error) => {
+                let message = format!("The body is not valid JSON: {error}.");
+                Err(Problem::new(400, "validation_error", message))
+            }
+        }
+    }
+
+    /// A field that may be missing or null.
+    pub(super) fn take<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        let value = self.left.remove(name).filter(|value| !value.is_null())?;
+        let shown = shown(&value);
+        match serde_json::from_value(value) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.complain(name, format!("{shown} cannot be taken: {error}."));
+                None
+            }
+        }
+    }
+
+    /// A field that must be there.
+    pub(super) fn need<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        let is_there = self.left.get(name).is_some_and(|value| !value.is_null());
+        if !is_there {
+            self.is_missing = true;
+            self.left.remove(name);
+            self.complain(name, "is missing; give it.".to_owned());
+            return None;
+        }
+        self.take(name)
+    }
+
+    pub(super) fn complain(&mut self, name: &str, message: String) {
+        self.wrong.push(FieldError {
+            field: name.to_owned(),
+            message,
+        });
+    }
+
+    /// Nothing is left, and nothing was wrong.
+    pub(super) fn done(mut self) -> Result<(), Problem> {
+        let unknown: Vec<String> = self.left.keys().cloned().collect();
+        for name in unknown {
+            let name: String = name.chars().take(SHOWN).collect();
+            let message = "is no field of this request; see /admin/v1/openapi.json.".to_owned();
+            self.complain(&name, message);
+        }
+        let Some(first) = self.wrong.first() else {
+            return Ok(());
+        };
+        let name = if self.is_missing {
+            "missing_required_field"
+        } else {
+            "validation_error"
+        };
+        let more = match self.wrong.len() - 1 {
+            0 => String::new(),
+            more => format!(" (and {more} more, see errors)"),
+        };
+        let message = format!("{}: {}{more}", first.field, first.message);
+        let mut problem = Problem::new(422, name, message);
+        problem.errors = self.wrong;
+        Err(problem)
+    }
+}
+
+/// What a field that is there cannot be without.
+pub(super) fn given<T>(value: Option<T>) -> Result<T, Problem> {
+    // Whatever is missing was complained about in `done`.
+    value.ok_or_else(Problem::internal)
+}
+
+fn shown(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}

@@ -1,0 +1,241 @@
+//! `/admin/v1/messages` and sessions: what became of mail, by what a person has in hand.
+
+use postrider_http::{Answer, Problem, Query};
+use postrider_model::{EmailAddress, MessageId, SessionCode, Tenant, TenantId};
+use postrider_store::{
+    ListedEmail, MailFilter, MailPage, PageStart, StoredEmail, StoredEvent, StoredRecipient,
+};
+use serde_json::{Value, json};
+
+use super::caller::Caller;
+use super::lists::{Page, cursor, list, page, parameter};
+use super::{AdminDoor, Fault, Outcome};
+use crate::admin::Verb;
+
+impl AdminDoor {
+    /// `GET /tenants/{tenant}/messages`, newest first.
+    pub(super) async fn list_messages(&self, tenant: &Tenant, query: &Query) -> Outcome {
+        let page = page(query, &["recipient"])?;
+        let recipient = parameter(query, "recipient", "ann@example.org")?;
+        let after = cursor::<MessageId>(&page)?;
+        let wanted = MailPage {
+            limit: limit(&page),
+            start: after.map_or(PageStart::Newest, PageStart::After),
+        };
+        let filter = MailFilter {
+            recipient,
+            ..MailFilter::default()
+        };
+        let mail = &self.office.database.mail;
+        let found = mail.list(tenant.id, &filter, wanted).await?;
+        let found = found.ok_or_else(|| {
+            let message = "is not a message of this tenant; begin again without it.";
+            Problem::field(422, "invalid_parameter", "after", message)
+        })?;
+        let data = found.emails.iter().map(|email| head(tenant, email));
+        Ok(list(data, found.more))
+    }
+
+    /// `GET /messages?recipient=`, `?message_id=` or `?session=`: over all tenants that the caller
+    /// sees, newest first.
+    pub(super) async fn find_messages(&self, caller: &Caller, query: &Query) -> Outcome {
+        let page = page(query, &["recipient", "message_id", "session"])?;
+        let recipient = parameter(query, "recipient", "ann@example.org")?;
+        let session = query.one("session").map(SessionCode::parse).transpose();
+        let session = session.map_err(|error| {
+            Problem::field(422, "invalid_parameter", "session", format!("is {error}."))
+        })?;
+        let message_id = query.one("message_id").map(bare);
+        let found = match (recipient, session, message_id) {
+            (Some(recipient), None, message_id) => {
+                self.by_recipient(caller, &page, (recipient, message_id))
+                    .await?
+            }
+            (None, Some(code), None) => self.by_session(caller, code).await?,
+            (None, None, Some(text)) => self.by_message_id(caller, text).await?,
+            (None, None, None) => {
+                let message = "is missing; give recipient, message_id or session.";
+                return Err(
+                    Problem::field(422, "missing_required_field", "recipient", message).into(),
+                );
+            }
+            _ => {
+                let message = "stands beside another one; give one of them.";
+                return Err(Problem::field(422, "invalid_parameter", "session", message).into());
+            }
+        };
+        Ok(list(found, false))
+    }
+
+    /// `GET /messages/{id}`, with its recipients and all that happened.
+    pub(super) async fn message(&self, caller: &Caller, id: MessageId) -> Outcome {
+        let tenant = self.owner(caller, id).await?;
+        let tenant = tenant.ok_or_else(Problem::not_found)?;
+        let mail = &self.office.database.mail;
+        let email = mail.email(tenant.id, id).await?;
+        let email = email.ok_or_else(Problem::not_found)?;
+        let events = mail.events(tenant.id, id).await?.unwrap_or_default();
+        Ok(Answer::json(200, &in_full(&tenant, &email, &events)))
+    }
+
+    /// `GET /sessions/{code}`.
+    pub(super) async fn session(&self, caller: &Caller, code: SessionCode) -> Outcome {
+        let found = self.office.database.sessions.any_session(code).await?;
+        let found = found.ok_or_else(Problem::not_found)?;
+        // One in which nobody signed in is the operator's to see.
+        match found.tenant {
+            Some(tenant) => drop(self.tenant(caller, &tenant.to_string())?),
+            None if caller.vendor.is_none() => {}
+            None => return Err(Problem::not_found().into()),
+        }
+        let shown = self.execute(caller, Verb::Session { code }).await?;
+        Ok(Answer::json(200, &shown))
+    }
+
+    async fn by_recipient(
+        &self,
+        caller: &Caller,
+        page: &Page,
+        (recipient, message_id): (EmailAddress, Option<&str>),
+    ) -> Result<Vec<Value>, Fault> {
+        let database = &self.office.database;
+        let filter = MailFilter {
+            recipient: Some(recipient.clone()),
+            ..MailFilter::default()
+        };
+        let wanted = MailPage {
+            limit: limit(page),
+            start: PageStart::Newest,
+        };
+        let mut found = Vec::new();
+        for tenant in database.vendors.writing_to(&recipient).await? {
+            let Ok(tenant) = self.tenant(caller, &tenant.to_string()) else {
+                continue;
+            };
+            let listed = database.mail.list(tenant.id, &filter, wanted).await?;
+            for email in listed.map(|listed| listed.emails).unwrap_or_default() {
+                if message_id.is_none_or(|text| email.summary.message_id == text) {
+                    found.push((email.accepted_at, head(&tenant, &email)));
+                }
+            }
+        }
+        found.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        found.truncate(page.limit as usize);
+        Ok(found.into_iter().map(|(_, shown)| shown).collect())
+    }
+
+    async fn by_session(&self, caller: &Caller, code: SessionCode) -> Result<Vec<Value>, Fault> {
+        let session = self.office.database.sessions.any_session(code).await?;
+        let mut found = Vec::new();
+        for id in session.map(|session| session.emails).unwrap_or_default() {
+            found.extend(self.shown(caller, id).await?);
+        }
+        Ok(found)
+    }
+
+    /// One that we made has the message's id in it; another's is found beside its recipient.
+    async fn by_message_id(&self, caller: &Caller, text: &str) -> Result<Vec<Value>, Fault> {
+        let local = text.split('@').next().unwrap_or(text);
+        let Ok(id) = local.parse() else {
+            let message = "was not made by this service: give recipient beside it.";
+            return Err(Problem::field(422, "invalid_parameter", "message_id", message).into());
+        };
+        let found = self.shown(caller, id).await?;
+        Ok(found.into_iter().collect())
+    }
+
+    async fn shown(&self, caller: &Caller, id: MessageId) -> Result<Option<Value>, Fault> {
+        let Some(tenant) = self.owner(caller, id).await? else {
+            return Ok(None);
+        };
+        let email = self.office.database.mail.email(tenant.id, id).await?;
+        Ok(email.map(|email| of_stored(&tenant, &email)))
+    }
+
+    async fn owner(
+        &self,
+        caller: &Caller,
+        id: MessageId,
+    ) -> Result<Option<std::sync::Arc<Tenant>>, Fault> {
+        let owner: Option<TenantId> = self.office.database.vendors.sender_of(id).await?;
+        Ok(owner.and_then(|tenant| self.tenant(caller, &tenant.to_string()).ok()))
+    }
+}
+
+// A page has at most a hundred.
+fn limit(page: &Page) -> u8 {
+    u8::try_from(page.limit).unwrap_or(u8::MAX)
+}
+
+/// Without its angle brackets.
+fn bare(text: &str) -> &str {
+    text.trim().trim_start_matches('<').trim_end_matches('>')
+}
+
+fn head(tenant: &Tenant, email: &ListedEmail) -> Value {
+    let summary = &email.summary;
+    json!({
+        "object": "message",
+        "id": email.id,
+        "tenant": tenant.slug,
+        "accepted_at": email.accepted_at,
+        "expires_at": email.expires_at,
+        "size": email.size,
+        "from": summary.from,
+        "to": summary.to,
+        "subject": summary.subject,
+        "message_id": format!("<{}>", summary.message_id),
+        "session": summary.session,
+        "stream": summary.stream,
+        "last_event": email.last_event,
+    })
+}
+
+fn of_stored(tenant: &Tenant, email: &StoredEmail) -> Value {
+    let listed = ListedEmail {
+        id: email.id,
+        accepted_at: email.accepted_at,
+        expires_at: email.expires_at,
+        size: email.size,
+        summary: email.summary.clone(),
+        last_event: email.last_event,
+    };
+    head(tenant, &listed)
+}
+
+fn in_full(tenant: &Tenant, email: &StoredEmail, events: &[StoredEvent]) -> Value {
+    let mut shown = of_stored(tenant, email);
+    if let Value::Object(fields) = &mut shown {
+        let recipients: Vec<_> = email.recipients.iter().map(recipient).collect();
+        let events: Vec<_> = events.iter().map(event).collect();
+        fields.insert("key".to_owned(), json!(email.credential));
+        fields.insert("recipients".to_owned(), recipients.into());
+        fields.insert("events".to_owned(), events.into());
+    }
+    shown
+}
+
+fn recipient(one: &StoredRecipient) -> Value {
+    json!({
+        "address": one.address,
+        "state": one.state,
+        "attempts": one.attempts,
+        "next_attempt_at": one.due_at,
+        "cause": one.cause,
+        "reply": one.last_reply.as_ref().map(ToString::to_string),
+        "updated_at": one.updated_at,
+    })
+}
+
+fn event(one: &StoredEvent) -> Value {
+    let event = &one.event;
+    json!({
+        "address": one.address,
+        "at": event.at,
+        "type": event.kind,
+        "attempt": event.attempt,
+        "reply": event.reply.as_ref().map(ToString::to_string),
+        "mx": event.mx.as_ref().map(|mx| &mx.host),
+        "note": event.note,
+    })
+}
