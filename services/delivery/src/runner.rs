@@ -5,6 +5,7 @@
 
 mod holdings;
 mod jobs;
+mod suspended;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,6 +19,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use self::jobs::{Done, Jobs};
+use self::suspended::Known;
 use crate::attempt::{self, Ended, Left, Order};
 use crate::controls::Verbs;
 use crate::flights::{Flight, Flights};
@@ -56,8 +58,8 @@ pub(crate) struct Runner {
     jobs: Jobs,
     /// When the last row comes back that found its destination's connections in use.
     capped_until: Timestamp,
-    /// The roster's generation that the schedule has been told of.
-    generation: u64,
+    /// What of the roster the schedule has been told of.
+    known: Known,
     began: Instant,
     /// How often the gauges were set.
     counted: u32,
@@ -99,7 +101,7 @@ impl Runner {
             attempts: JoinSet::new(),
             jobs: Jobs::default(),
             capped_until: now,
-            generation: shared.roster.generation(),
+            known: Known::of(&shared.roster),
             began: Instant::now(),
             counted: 0,
             shared,
@@ -188,28 +190,6 @@ impl Runner {
         in_flight.count(self.attempts.len());
     }
 
-    // Whoever waits under an old limit is asked again under the new one.
-    fn look_at_limits(&mut self, now: Timestamp) {
-        let generation = self.shared.roster.generation();
-        if std::mem::replace(&mut self.generation, generation) != generation {
-            self.memory.schedule.limits_changed(now);
-            self.stop_suspended();
-        }
-    }
-
-    // What is under way of a tenant that is suspended, or whose vendor is, ends before its final
-    // dot, and waits.
-    fn stop_suspended(&self) {
-        let roster = &self.shared.roster;
-        let is_stopped = |id: TenantId| {
-            let tenant = roster.tenant(id);
-            !tenant.is_some_and(|tenant| roster.is_active(&tenant))
-        };
-        for flight in self.memory.flights.of_tenants(is_stopped) {
-            flight.halt.call();
-        }
-    }
-
     fn begin(&mut self, group: Group, now: Timestamp) {
         let Group { rows, ticket } = group;
         let tenant = rows.first().map(|due| due.row.tenant);
@@ -251,6 +231,11 @@ impl Runner {
             schedule.learn(&row.domain, &site.name, site.cap, now);
         }
         let lane = first.map(QueueRow::lane);
+        if let (Some(key), Some(row)) = (ended.key, first)
+            && self.known.waits_for(key, row.message)
+        {
+            self.memory.schedule.suspend_of_key(row.message, now);
+        }
         for due in &flight.rows {
             self.loader.has_ended(due.row.recipient);
         }
@@ -317,6 +302,7 @@ impl Runner {
                 left: again.map(|row| Left::Back(Box::new(row))).collect(),
                 health: Health::Nothing,
                 site: None,
+                key: None,
             }
         });
         // Whoever was past a dot is settled now.

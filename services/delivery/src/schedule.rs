@@ -129,6 +129,8 @@ struct Suspended {
     tenants: HashSet<TenantId>,
     domains: HashSet<Domain>,
     messages: HashSet<MessageId>,
+    /// They came in by a key that is suspended.
+    of_keys: HashSet<MessageId>,
 }
 
 /// How many rows stand outside of lines.

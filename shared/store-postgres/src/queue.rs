@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use postrider_model::{MessageId, RecipientId, Timestamp};
+use postrider_model::{CredentialId, MessageId, RecipientId, Timestamp};
 use postrider_store::{
     Changes, Cursor, LaneKey, LanePage, News, OpenMessage, OpenRecipient, Outcome, Place as Spot,
     Queue, QueueRow, Settled, Settlement, Shard, StoreError,
@@ -125,6 +125,7 @@ fn check(settlement: &Settlement) -> Result<(), Fault> {
 #[derive(sqlx::FromRow)]
 struct MessageRow {
     tenant: Uuid,
+    credential: Option<Uuid>,
     smtputf8: bool,
     accepted_at: i64,
     expires_at: i64,
@@ -146,7 +147,7 @@ impl PostgresStore {
         let mut connection = self.lend().await?;
         // Indexes messages and bodies (primary keys), in the part of its day.
         let found: Option<MessageRow> = sqlx::query_as(
-            "SELECT m.tenant, m.smtputf8, m.accepted_at, m.expires_at, m.selectors, m.sealed_until,
+            "SELECT m.tenant, m.credential, m.smtputf8, m.accepted_at, m.expires_at, m.selectors, m.sealed_until,
                  m.size, CASE WHEN m.size <= $2 THEN b.bytes END AS bytes
              FROM messages AS m JOIN bodies AS b ON b.message = m.id
              WHERE m.id = $1 AND b.message = $1",
@@ -168,6 +169,7 @@ impl PostgresStore {
         Ok(Some(OpenMessage {
             id: message,
             tenant: postrider_model::TenantId::of(row.tenant),
+            credential: row.credential.map(CredentialId::of),
             size: place.number("size", row.size)?,
             body: row.bytes.map(Bytes::from),
             smtputf8: row.smtputf8,

@@ -125,6 +125,7 @@ fn check(settlement: &Settlement) -> Result<(), Fault> {
 #[derive(sqlx::FromRow)]
 struct MessageRow {
     tenant: Vec<u8>,
+    credential: Option<Vec<u8>>,
     smtputf8: bool,
     accepted_at: i64,
     expires_at: i64,
@@ -147,7 +148,7 @@ impl SqliteStore {
         let id = message.as_bytes().as_slice();
         // Indexes messages and bodies (primary keys).
         let found: Option<MessageRow> = sqlx::query_as(
-            "SELECT m.tenant, m.smtputf8, m.accepted_at, m.expires_at, m.selectors, m.sealed_until,
+            "SELECT m.tenant, m.credential, m.smtputf8, m.accepted_at, m.expires_at, m.selectors, m.sealed_until,
                  m.size, CASE WHEN m.size <= ?2 THEN b.bytes ELSE x'' END AS bytes,
                  b.segment, b.start, b.length
              FROM messages AS m JOIN bodies AS b ON b.message = m.id WHERE m.id = ?1",
@@ -164,6 +165,8 @@ impl SqliteStore {
             id,
         };
         let size: u64 = place.number("size", row.size)?;
+        let credential = row.credential.as_deref();
+        let credential = credential.map(|id| place.id("credential", id));
         let body = if size <= OpenMessage::SMALL_MOST {
             let Some(body) = self.resolve(message, row.body).await? else {
                 return Ok(None);
@@ -175,6 +178,7 @@ impl SqliteStore {
         Ok(Some(OpenMessage {
             id: message,
             tenant: place.id("tenant", &row.tenant)?,
+            credential: credential.transpose()?,
             size,
             body,
             smtputf8: row.smtputf8,

@@ -150,6 +150,7 @@ fn opened(message: &NewMessage) -> OpenMessage {
     OpenMessage {
         id: message.id,
         tenant: message.tenant,
+        credential: message.credential,
         size: u64::try_from(message.body.len()).unwrap_or(u64::MAX),
         body: Some(message.body.clone()),
         smtputf8: message.smtputf8,
@@ -199,6 +200,7 @@ mod tests {
         OpenMessage {
             id: MessageId::from_bytes(id()),
             tenant: TenantId::from_bytes([1; 16]),
+            credential: None,
             size: size as u64,
             body: Some(Bytes::from(vec![b'x'; size])),
             smtputf8: false,

@@ -6,8 +6,8 @@ use std::ops::Range;
 use async_trait::async_trait;
 use bytes::Bytes;
 use postrider_model::{
-    Domain, EmailAddress, Event, MessageId, Provider, RecipientId, RecipientState, Reply, Stream,
-    TenantId, Timestamp, WaitCause, Waits,
+    CredentialId, Domain, EmailAddress, Event, MessageId, Provider, RecipientId, RecipientState,
+    Reply, Stream, TenantId, Timestamp, WaitCause, Waits,
 };
 
 use crate::{Lease, Shard, StoreError};
@@ -188,6 +188,9 @@ impl QueueRow {
 pub struct OpenMessage {
     pub id: MessageId,
     pub tenant: TenantId,
+    /// By whose password it came in; `None` of the service's own mail, and of mail from before
+    /// that was kept.
+    pub credential: Option<CredentialId>,
     /// Bytes on the wire.
     pub size: u64,
     /// There where it has `SMALL_MOST` bytes at most or lies in memory anyway; else `Queue::large_body`

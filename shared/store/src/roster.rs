@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use postrider_model::{
-    AdminToken, Credential, DkimKey, Domain, EmailAddress, KeyStatus, ReplyAddress, ReplySource,
-    ReplyStatus, Tenant, TenantId, TenantStatus, Vendor, VendorId, VendorKey,
+    AdminToken, Credential, CredentialId, CredentialStatus, DkimKey, Domain, EmailAddress,
+    KeyStatus, ReplyAddress, ReplySource, ReplyStatus, Tenant, TenantId, TenantStatus, Vendor,
+    VendorId, VendorKey,
 };
 
 use tokio::sync::Mutex;
@@ -31,6 +32,7 @@ struct Index {
     tenants: HashMap<TenantId, Arc<Tenant>>,
     slugs: HashMap<String, TenantId>,
     credentials: HashMap<[u8; 32], Arc<Credential>>,
+    suspended_keys: Arc<HashMap<CredentialId, TenantId>>,
     house: Option<Arc<Tenant>>,
     reply_addresses: HashMap<(TenantId, String), Arc<ReplyAddress>>,
     /// How many a tenant's mail has brought in on a UTC day.
@@ -132,6 +134,13 @@ impl Roster {
         all.filter(|key| key.tenant == tenant).cloned().collect()
     }
 
+    /// A key by its id, whatever its status. Looks at all there are.
+    pub fn credential_of_id(&self, id: CredentialId) -> Option<Arc<Credential>> {
+        let index = self.index.load();
+        let mut all = index.credentials.values();
+        all.find(|key| key.id == id).cloned()
+    }
+
     /// The tenant that Postrider writes its own mail as.
     pub fn house(&self) -> Option<Arc<Tenant>> {
         self.index.load().house.clone()
@@ -157,6 +166,11 @@ impl Roster {
     pub fn is_confirmed_at(&self, tenant: TenantId, domain: &Domain) -> bool {
         let key = (tenant, domain.clone());
         self.index.load().confirmed_at.contains(&key)
+    }
+
+    /// The keys that are suspended, and whose they are: what came in by them waits.
+    pub fn suspended_keys(&self) -> Arc<HashMap<CredentialId, TenantId>> {
+        Arc::clone(&self.index.load().suspended_keys)
     }
 
     /// How many reply addresses a tenant's mail has brought in on a UTC day.
@@ -187,6 +201,9 @@ impl Index {
             }
         }
         let tenants: Vec<_> = snapshot.tenants.into_iter().map(Arc::new).collect();
+        let suspended = snapshot.credentials.iter();
+        let suspended = suspended.filter(|key| key.status == CredentialStatus::Suspended);
+        let suspended_keys = suspended.map(|key| (key.id, key.tenant)).collect();
         let mut dkim_keys = snapshot.dkim_keys;
         dkim_keys.retain(|key| key.status == KeyStatus::Active);
         dkim_keys.sort_by_key(|key| key.id);
@@ -198,6 +215,7 @@ impl Index {
             house: tenants.iter().find(|tenant| tenant.is_house).cloned(),
             slugs: tenants.iter().map(|t| (t.slug.clone(), t.id)).collect(),
             tenants: tenants.into_iter().map(|t| (t.id, t)).collect(),
+            suspended_keys: Arc::new(suspended_keys),
             credentials: keyed(snapshot.credentials, |credential| credential.hash),
             brought_in,
             // What stands by its domain alone confirms nothing of others there.

@@ -4,10 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use postrider_model::{Provider, RecipientId, Timestamp, WaitCause};
+use postrider_model::{CredentialId, Provider, RecipientId, Timestamp, WaitCause};
 use postrider_store::{Lease, OpenMessage, QueueRow, StoreError};
 
-use super::{Left, rest};
+use super::{Left, rest, untouched};
 use crate::bodies::Content;
 use crate::schedule::Due;
 use crate::settle::Party;
@@ -28,6 +28,8 @@ pub(super) struct Opened {
     /// Rows that are not attempted.
     pub(super) left: Vec<Left>,
     pub(super) ready: Option<(Content, Vec<Party>)>,
+    /// The message came in by this key, which is suspended.
+    pub(super) key: Option<CredentialId>,
 }
 
 /// Opens the message of these rows for an attempt.
@@ -46,6 +48,12 @@ pub(super) async fn open(
         Ok(None) => return nothing(Vec::new()),
         Err(Rest(span)) => return nothing(rest(plain(rows), begun.after(span), None)),
     };
+    if let Some(key) = suspended_key(shared, &message).filter(|_| live) {
+        return Opened {
+            key: Some(key),
+            ..nothing(untouched(plain(rows)))
+        };
+    }
     if live && reseal::is_due(&message, &shared.roster, shared.clock.now()) {
         message = match seal(shared, message, &ids).await {
             Ok(Some(message)) => message,
@@ -74,7 +82,14 @@ pub(super) async fn open(
     Opened {
         left,
         ready: Some((content, parties)),
+        key: None,
     }
+}
+
+/// By which key the message came in, where that is suspended.
+fn suspended_key(shared: &Shared, message: &OpenMessage) -> Option<CredentialId> {
+    let keys = shared.roster.suspended_keys();
+    message.credential.filter(|key| keys.contains_key(key))
 }
 
 async fn body(shared: &Shared, message: &mut OpenMessage) -> Result<Option<Bytes>, Rest> {
@@ -144,7 +159,11 @@ async fn seal(
 }
 
 fn nothing(left: Vec<Left>) -> Opened {
-    Opened { left, ready: None }
+    Opened {
+        left,
+        ready: None,
+        key: None,
+    }
 }
 
 fn plain(rows: Vec<Due>) -> impl Iterator<Item = QueueRow> {

@@ -87,6 +87,22 @@ impl Schedule {
         self.place_again(&rows);
     }
 
+    /// This message came in by a key that is suspended: its rows wait until `resume_of_key`.
+    pub(crate) fn suspend_of_key(&mut self, message: MessageId, now: Timestamp) {
+        self.tick(now);
+        self.suspended.of_keys.insert(message);
+        let rows = self.within(&Scope::Message(message));
+        self.place_again(&rows);
+    }
+
+    /// Its key was resumed.
+    pub(crate) fn resume_of_key(&mut self, message: MessageId, now: Timestamp) {
+        self.tick(now);
+        self.suspended.of_keys.remove(&message);
+        let rows = self.within(&Scope::Message(message));
+        self.place_again(&rows);
+    }
+
     /// An operator says that what kept these rows waiting is mended: the rests of their sites are
     /// over, and each site takes a probe at once. Sites that do not rest stay as they are, so
     /// that this may be called again as more rows come.

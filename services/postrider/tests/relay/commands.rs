@@ -39,6 +39,7 @@ async fn a_new_tenant_is_shown_with_its_first_key_and_can_send_at_once(place: &P
             "from",
             "reply_to",
             "reply_to_status",
+            "vendor",
             "api_key"
         ]
     );
@@ -211,7 +212,7 @@ async fn a_key_of_the_configuration_that_is_not_known_is_refused_with_its_line()
     assert_eq!(output.status.code(), Some(1));
     let fault = String::from_utf8(output.stderr).unwrap();
     assert!(
-        fault.contains("hots") && fault.contains("line 3"),
+        fault.contains("hots") && fault.contains("line 6"),
         "{fault}"
     );
 }

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use postrider_model::Timestamp;
+use postrider_model::{CredentialId, Timestamp};
 
 use super::Ports;
 use super::fixture::{DAY, add_tenant, at, commit, deliver, email, message, message_id};
@@ -33,7 +33,8 @@ async fn open(ports: &Ports, message: &NewMessage) -> OpenMessage {
 
 pub async fn a_message_sealed_again_has_its_new_bytes_everywhere(ports: &Ports) {
     let (tenant, other) = (add_tenant(ports).await, add_tenant(ports).await);
-    let (given, untouched) = (message(tenant), message(other));
+    let (mut given, untouched) = (message(tenant), message(other));
+    given.credential = Some(CredentialId::from_bytes([9; 16]));
     commit(ports, &given).await;
     commit(ports, &untouched).await;
     // What was just committed may lie in memory; it must not be given out any more.
@@ -50,6 +51,7 @@ pub async fn a_message_sealed_again_has_its_new_bytes_everywhere(ports: &Ports) 
         assert_eq!(opened.selectors, new.selectors);
         assert_eq!(opened.sealed_until, new.sealed_until);
         assert_eq!(opened.recipients.len(), 1);
+        assert_eq!(opened.credential, given.credential);
         let body = ports.mail.body(tenant, given.id).await;
         assert_eq!(body.expect("a body"), Some(new.body.clone()));
         let stored = email(ports, &given).await.expect("the message");

@@ -108,7 +108,7 @@ async fn more_than_a_whole_quota_in_one_message_is_told_so() {
     let relay = Inside::start().await;
     let tenant = tenant_with(&relay, &["--per-day", "3"]).await;
     let answer = post(&tenant, 4).await;
-    assert_eq!(answer.refusal().0, 429);
+    assert_eq!(answer.refusal().0, 422);
     let (_, _, message) = answer.refusal();
     assert!(message.contains('4') && message.contains('3'), "{message}");
     assert_eq!(usage(&tenant).await["daily"]["used"], 0);
