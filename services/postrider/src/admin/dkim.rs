@@ -63,6 +63,19 @@ impl Office {
     /// Writes the DNS records to publish beside the configuration, for tools that read files.
     async fn write_records(&self) -> anyhow::Result<()> {
         let records = serde_json::to_vec_pretty(&self.show_dkim().await?)?;
+        if std::fs::read(&self.records_path).is_ok_and(|there| there == records) {
+            return Ok(());
+        }
         crate::folder::write_atomically(&self.records_path, &records)
+    }
+
+    /// The same where another process changed the keys: what looks at this folder's file looks for
+    /// them.
+    pub(crate) async fn keep_records(&self) {
+        if let Err(fault) = self.write_records().await {
+            let path = self.records_path.display();
+            let fault = format!("{fault:#}");
+            tracing::warn!(%path, fault, "the records to publish cannot be written down");
+        }
     }
 }

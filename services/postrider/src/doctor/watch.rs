@@ -89,6 +89,7 @@ impl Watch {
 pub(crate) async fn keep_examining(mut watch: Watch, shutdown: Shutdown) {
     let mut state = State::default();
     loop {
+        watch.office.keep_records().await;
         let report = tokio::select! {
             biased;
             () = shutdown.begun() => return,
