@@ -65,9 +65,11 @@ fn next_steps(args: &InitArgs, zone: &Zone) -> Vec<String> {
     }
     next.push(format!("postrider doctor --wait --data {dir}"));
     next.push(format!("postrider serve --data {dir}"));
+    // Who brings the shops; `tenant add` is for those that nobody brings.
     next.push(format!(
-        "postrider tenant add --name NAME --reply-to ADDRESS --data {dir}"
+        "postrider vendor add SLUG --name NAME --contact ADDRESS --data {dir}"
     ));
+    next.push(format!("postrider vendor key add SLUG FILE --data {dir}"));
     next
 }
 
