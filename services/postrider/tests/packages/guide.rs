@@ -1,6 +1,7 @@
 //! The guide's commands work as they are written: each page's blocks marked `run` are run in their order, as one
 //! script, beside a relay of their own. `run sqlite` and `run postgres` are for that database alone,
-//! `run fresh` where there is no relay yet.
+//! `run fresh` where there is no relay yet. `walk`, and `walk shop`, is for the rehearsal, which has
+//! several machines.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -34,7 +35,8 @@ fn blocks(page: &str) -> Vec<Block> {
     // What stands between fences is every second part.
     for part in page.split("```").skip(1).step_by(2) {
         let (head, text) = part.split_once('\n').unwrap();
-        let mut words = head.split(' ').map(str::to_owned);
+        let ours = head.split_once(" walk").map_or(head, |(ours, _)| ours);
+        let mut words = ours.split(' ').map(str::to_owned);
         found.push(Block {
             language: words.next().unwrap(),
             words: words.collect(),
@@ -105,6 +107,8 @@ fn walk(page: &str, database: &str, before: &str, after: &str) {
         .arg(&path);
     bash.env("W", folder.path()).env("POSTRIDER", BINARY);
     bash.env("DATABASE", database).env("DATABASE_URL", url);
+    // Where a page makes files of its own.
+    bash.current_dir(folder.path());
     let output = bash.stdin(std::process::Stdio::null()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(

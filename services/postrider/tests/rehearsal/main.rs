@@ -1,8 +1,14 @@
 //! From a bare server to the first real mail, as the guide's first page has it: every step by the
 //! command line, no file edited by hand, between machines that have nothing in common but a wire.
 //!
-//! Each machine is a network namespace: the relay, a name server (NSD) that loads `zone.txt` as it
-//! is, and a shop with Postfix, opendkim and opendmarc, which judge what arrives.
+//! ```text
+//! walk       the guide's first page, from its first command to its last
+//! barrier    the same server, impatient: mail is handed in before the records are there
+//! guide      the page's commands, typed at the machine that each is for
+//! scene      what stands before the first step, and what an operator asks
+//! network    machines as network namespaces
+//! shop       the servers of others: NSD, and Postfix with opendkim and opendmarc as judges
+//! ```
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -15,6 +21,9 @@
 #[expect(dead_code, unused_imports, reason = "other test programs use the rest")]
 mod harness;
 
+mod barrier;
+mod guide;
 mod network;
+mod scene;
 mod shop;
 mod walk;

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
+use super::scene::POSTRIDER;
 use crate::harness::unique;
 
 /// One machine.
@@ -25,6 +26,14 @@ fn ip(words: &[&str]) {
     let done = Command::new("ip").args(words).output().unwrap();
     let said = String::from_utf8_lossy(&done.stderr);
     assert!(done.status.success(), "ip {words:?}: {said}");
+}
+
+/// Whether machines can be made here: root in a container may not be allowed to.
+pub(crate) fn may_build() -> bool {
+    let name = unique();
+    let done = |verb| Command::new("ip").args(["netns", verb, &name]).output();
+    let is_good = |output: std::io::Result<Output>| output.is_ok_and(|done| done.status.success());
+    is_good(done("add")) && is_good(done("del"))
 }
 
 impl Network {
@@ -87,6 +96,8 @@ impl Machine {
     fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new("ip");
         command.args(["netns", "exec", &self.namespace]).args(words);
+        let installed = Path::new(POSTRIDER).parent().unwrap().display();
+        command.env("PATH", format!("{installed}:/usr/sbin:/usr/bin:/sbin:/bin"));
         command.stdin(Stdio::null());
         command
     }
@@ -94,6 +105,13 @@ impl Machine {
     /// Runs a command on it to its end.
     pub(crate) fn run(&self, words: &[&str]) -> Output {
         self.command(words).output().unwrap()
+    }
+
+    /// Types these lines into a shell on it, in this folder, where `postrider` is installed. The
+    /// first that fails ends it.
+    pub(crate) fn typed(&self, lines: &str, at: &Path) -> Output {
+        let mut command = self.command(&["bash", "-euo", "pipefail", "-c", lines]);
+        command.current_dir(at).output().unwrap()
     }
 
     /// Starts a program on it; what it says goes to this file.
@@ -110,6 +128,11 @@ impl Machine {
 pub(crate) struct Running(Child);
 
 impl Running {
+    /// `Some` once it has.
+    pub(crate) fn has_ended(&mut self) -> Option<()> {
+        self.0.try_wait().unwrap().map(|_| ())
+    }
+
     /// Waits for its end; whether that was a good one.
     pub(crate) fn ended(&mut self) -> bool {
         self.0.wait().unwrap().success()

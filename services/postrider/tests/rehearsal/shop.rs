@@ -129,10 +129,11 @@ impl Shop {
         self.machine.start(&words, &log).ended()
     }
 
-    /// The first message that arrived, as it lies in the mailbox.
-    pub(crate) fn arrived(&self) -> Option<String> {
-        let mut mail = fs::read_dir(self.folder.join("mail/box/new")).ok()?;
-        fs::read_to_string(mail.next()?.ok()?.path()).ok()
+    /// A message that arrived and has this in it, as it lies in the mailbox.
+    pub(crate) fn arrived(&self, with: &str) -> Option<String> {
+        let mail = fs::read_dir(self.folder.join("mail/box/new")).ok()?;
+        let mut mail = mail.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
+        mail.find(|text| text.contains(with))
     }
 }
 
