@@ -11,6 +11,7 @@ mod keys;
 mod lists;
 mod messages;
 mod replies;
+mod report;
 mod suppressions;
 mod tenants;
 mod vendors;
@@ -113,6 +114,7 @@ impl AdminDoor {
             (Act::Message(id), _) => self.message(&caller, id).await,
             (Act::Session(code), _) => self.session(&caller, code).await,
             (Act::Audit, _) => self.audit(&caller, &request.query).await,
+            (Act::Report, _) => self.report(&caller, &request.query).await,
             (Act::Contract | Act::Tenant(..), _) => Err(Problem::not_found().into()),
         }
     }

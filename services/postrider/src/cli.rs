@@ -16,6 +16,7 @@ mod token;
 mod vendor;
 
 pub use key::KeyCommand;
+pub(crate) use key::span;
 pub use queue::QueueCommand;
 pub use reply::{ReplyCommand, WhichAddress};
 pub use seeing::{FindArgs, ReportArgs};

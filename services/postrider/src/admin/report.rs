@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use postrider_model::{Tenant, TenantId, Timestamp};
-use postrider_store::{HOURLY_LIFE, Refused, Traffic, Whose, hour};
+use postrider_model::{Tenant, TenantId, Timestamp, VendorId};
+use postrider_store::{DAILY_LIFE, HOURLY_LIFE, Refused, Traffic, Whose, hour};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -37,11 +37,31 @@ impl Office {
         self.report_of(request, &Whose::All).await
     }
 
+    /// The same as the admin API answers it: of a vendor's tenants, or of all.
+    pub(crate) async fn report_for(
+        &self,
+        request: ReportRequest,
+        vendor: Option<VendorId>,
+    ) -> anyhow::Result<Value> {
+        let whose = match vendor {
+            None => Whose::All,
+            Some(_) => {
+                let vendors = &self.database.vendors;
+                let tenants = vendors.tenants(vendor, None, u32::MAX).await?;
+                Whose::Of(tenants.into_iter().map(|tenant| tenant.id).collect())
+            }
+        };
+        let report = self.report_of(request, &whose).await?;
+        Ok(joined(json!({"object": "report"}), report))
+    }
+
     /// The same of some tenants: nothing in it is another's. Their mail is not told apart by provider:
     /// there are no such lines then.
     async fn report_of(&self, request: ReportRequest, whose: &Whose) -> anyhow::Result<Value> {
         let until = self.provision.clock.now();
-        let from = until.before(Duration::from_secs(request.since));
+        // Nothing is kept for longer, and no period is asked about that holds nothing.
+        let since = Duration::from_secs(request.since).min(DAILY_LIFE);
+        let from = until.before(since);
         let span = from..until;
         let reports = &self.database.reports;
         let total = reports.total(&span, whose).await?;

@@ -17,6 +17,7 @@ pub(super) enum Act {
     Message(MessageId),
     Session(SessionCode),
     Audit,
+    Report,
 }
 
 /// Of vendors, by their slug or id.
@@ -79,7 +80,7 @@ impl Act {
     pub(super) fn role(&self) -> AdminRole {
         match self {
             Self::Contract | Self::Tenants | Self::Messages | Self::Message(_) => AdminRole::Read,
-            Self::Session(_) | Self::Audit => AdminRole::Read,
+            Self::Session(_) | Self::Audit | Self::Report => AdminRole::Read,
             Self::AddTenant => AdminRole::Admin,
             Self::Vendor(act) => match act {
                 VendorAct::List | VendorAct::Show(_) | VendorAct::Keys(_) => AdminRole::Read,
@@ -121,7 +122,7 @@ impl Act {
                     | TenantAct::Suppress
             ),
             Self::Contract | Self::Tenants | Self::Messages | Self::Message(_) => false,
-            Self::Session(_) | Self::Audit => false,
+            Self::Session(_) | Self::Audit | Self::Report => false,
         }
     }
 }
@@ -140,6 +141,7 @@ pub(super) fn of(request: &Request) -> Result<Act, Problem> {
     match below {
         ["openapi.json"] => one(method, &Method::GET, Act::Contract),
         ["audit"] => one(method, &Method::GET, Act::Audit),
+        ["report"] => one(method, &Method::GET, Act::Report),
         ["messages"] => one(method, &Method::GET, Act::Messages),
         ["messages", id] => {
             let id = id.parse().map_err(|_| nothing())?;

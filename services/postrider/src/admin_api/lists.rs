@@ -19,26 +19,35 @@ pub(super) struct Page {
 
 /// Reads the page's part of a query, and refuses what is neither of it nor among `others`.
 pub(super) fn page(query: &Query, others: &[&str]) -> Result<Page, Problem> {
-    let known = |name: &str| matches!(name, "limit" | "after") || others.contains(&name);
-    if let Some(name) = query.names().find(|name| !known(name)) {
-        let name: String = name.chars().take(60).collect();
-        let mut all = vec!["limit", "after"];
-        all.extend(others);
-        let message = format!("is no parameter of this list; {} are.", all.join(", "));
-        return Err(Problem::field(422, "invalid_parameter", name, message));
-    }
-    let limit = match query.one("limit") {
-        None => LIMIT_DEFAULT,
-        Some(text) => {
-            let Ok(limit @ 1..=LIMIT_MOST) = text.parse() else {
-                let message = format!("{text:?} is not a number from 1 to {LIMIT_MOST}.");
-                return Err(Problem::field(422, "invalid_parameter", "limit", message));
-            };
-            limit
-        }
-    };
+    only(query, &[&["limit", "after"], others].concat())?;
     let after = query.one("after").map(str::to_owned);
-    Ok(Page { limit, after })
+    Ok(Page {
+        limit: limit(query)?,
+        after,
+    })
+}
+
+/// Refuses what is not among these.
+pub(super) fn only(query: &Query, all: &[&str]) -> Result<(), Problem> {
+    let Some(name) = query.names().find(|name| !all.contains(name)) else {
+        return Ok(());
+    };
+    let name: String = name.chars().take(60).collect();
+    let message = format!("is no parameter of this list; {} are.", all.join(", "));
+    Err(Problem::field(422, "invalid_parameter", name, message))
+}
+
+/// How many lines at most.
+pub(super) fn limit(query: &Query) -> Result<u32, Problem> {
+    let Some(text) = query.one("limit") else {
+        return Ok(LIMIT_DEFAULT);
+    };
+    if let Ok(limit @ 1..=LIMIT_MOST) = text.parse() {
+        return Ok(limit);
+    }
+    let text: String = text.chars().take(60).collect();
+    let message = format!("{text:?} is not a number from 1 to {LIMIT_MOST}.");
+    Err(Problem::field(422, "invalid_parameter", "limit", message))
 }
 
 /// A parameter that is there, read.

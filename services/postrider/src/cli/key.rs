@@ -175,7 +175,7 @@ fn tag(text: &str) -> Result<Tag, String> {
 }
 
 /// A time as people write it.
-pub(super) fn span(text: &str) -> Result<Duration, String> {
+pub(crate) fn span(text: &str) -> Result<Duration, String> {
     let wrong = || "give a time such as 30m, 4h or 2d".to_owned();
     let unit = text.chars().next_back().ok_or_else(wrong)?;
     let seconds = match unit {

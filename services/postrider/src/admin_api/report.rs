@@ -1,0 +1,50 @@
+//! `/admin/v1/report`: what became of mail, in counts.
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+use postrider_http::{Answer, Problem, Query};
+
+use super::caller::Caller;
+use super::lists::{limit, only};
+use super::{AdminDoor, Outcome};
+use crate::admin::{ReportBy, ReportRequest};
+use crate::cli::span;
+
+/// How far back, where it is not said.
+const SINCE: Duration = Duration::from_hours(24);
+
+impl AdminDoor {
+    /// `GET /report?since=&by=&limit=`: of a vendor's tenants, or of all.
+    pub(super) async fn report(&self, caller: &Caller, query: &Query) -> Outcome {
+        only(query, &["since", "by", "limit"])?;
+        let since = query.one("since").map(span).transpose();
+        let since = since.map_err(|why| wrong("since", query, &why))?;
+        let by = query.one("by").map(|text| ReportBy::from_str(text, false));
+        let by = by.transpose().map_err(|_| {
+            let all = ReportBy::value_variants().iter();
+            let words = all.filter_map(ValueEnum::to_possible_value);
+            let words: Vec<_> = words.map(|word| word.get_name().to_owned()).collect();
+            wrong("by", query, &format!("give one of {}", words.join(", ")))
+        })?;
+        if by == Some(ReportBy::Provider) && caller.vendor.is_some() {
+            let remedy =
+                "a vendor's mail is not told apart by provider: leave it out, or give another";
+            return Err(wrong("by", query, remedy).into());
+        }
+        let request = ReportRequest {
+            since: since.unwrap_or(SINCE).as_secs(),
+            by,
+            most: limit(query)?,
+        };
+        let vendor = caller.vendor.as_ref().map(|vendor| vendor.id);
+        let report = self.office.report_for(request, vendor).await?;
+        Ok(Answer::json(200, &report))
+    }
+}
+
+fn wrong(name: &'static str, query: &Query, remedy: &str) -> Problem {
+    let text: String = query.one(name).unwrap_or("").chars().take(60).collect();
+    let message = format!("{text:?} is not taken: {remedy}.");
+    Problem::field(422, "invalid_parameter", name, message)
+}
