@@ -234,6 +234,7 @@ impl Inner {
             address: EmailAddress::parse(&to)?,
             return_path: EmailAddress::new(format!("b+n{number}"), self.bounce_domain.clone())?,
             suppressed: false,
+            simulated: false,
         };
         Ok(NewMessage {
             id,

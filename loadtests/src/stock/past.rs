@@ -112,6 +112,7 @@ fn ended(message: &NewMessage, turn: u64) -> anyhow::Result<Settlement> {
         suppress_until: None,
         tell_tenant: false,
         provider: providers.get(place).copied().unwrap_or(Provider::Other),
+        simulated: false,
     })
 }
 

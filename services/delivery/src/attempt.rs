@@ -168,6 +168,7 @@ impl Attempt<'_> {
                 suppress_until: None,
                 tell_tenant: false,
                 provider: party.provider,
+                simulated: false,
             };
             // Worth showing, not worth waiting for.
             if let Err(fault) = self.shared.queue.settle(settlement).await {

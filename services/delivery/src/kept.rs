@@ -26,6 +26,8 @@ struct Kept {
     #[serde(default)]
     tell_tenant: bool,
     provider: Option<Provider>,
+    #[serde(default)]
+    simulated: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -86,6 +88,7 @@ pub(crate) fn to_value(settlement: &Settlement) -> Value {
         suppress_until: settlement.suppress_until,
         tell_tenant: settlement.tell_tenant,
         provider: Some(settlement.provider),
+        simulated: settlement.simulated,
     };
     // Structs of strings and numbers: there is nothing in them that JSON has not.
     serde_json::to_value(kept).unwrap_or_default()
@@ -130,6 +133,7 @@ pub(crate) fn from_value(
         suppress_until: kept.suppress_until,
         tell_tenant: kept.tell_tenant,
         provider: kept.provider.unwrap_or(Provider::None),
+        simulated: kept.simulated,
     })
 }
 
@@ -228,6 +232,7 @@ mod tests {
                 suppress_until: Some(at),
                 tell_tenant: true,
                 provider: Provider::Orange,
+                simulated: true,
             };
             let back = from_value(message, recipient, to_value(&given)).unwrap();
             assert_eq!(back.outcome, given.outcome);
@@ -240,6 +245,7 @@ mod tests {
                 (back.suppress_until, back.tell_tenant, back.provider),
                 (given.suppress_until, given.tell_tenant, given.provider)
             );
+            assert!(back.simulated);
         }
         assert!(from_value(message, recipient, Value::Null).is_none());
     }

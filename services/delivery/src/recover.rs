@@ -144,5 +144,6 @@ fn settlement(shared: &Shared, entry: &OpenEntry) -> Settlement {
         suppress_until: None,
         tell_tenant: false,
         provider: Provider::None,
+        simulated: false,
     }
 }

@@ -127,6 +127,7 @@ pub(crate) async fn settle(shared: &Shared, party: &Party, fate: Fate, report: R
         suppress_until,
         tell_tenant: is_real && is_told(shared, party, &decided.outcome),
         provider: party.provider,
+        simulated: !is_real,
     };
     let offered = Instant::now();
     let settled = record(shared, settlement).await;

@@ -33,6 +33,8 @@ pub(crate) struct Seal<'a> {
     pub(crate) now: Timestamp,
     /// Bytes that a message may have on the wire.
     pub(crate) size_most: usize,
+    /// The domain whose mail stays on this machine.
+    pub(crate) simulator: Option<&'a Domain>,
 }
 
 /// Stamps and signs. CPU work of a fraction of a millisecond for small mail; large mail belongs
@@ -168,6 +170,7 @@ fn recipients(
         Ok(NewRecipient {
             id,
             suppressed: admitted.suppressed.contains(&address.folded()),
+            simulated: with.simulator == Some(address.domain()),
             address: address.clone(),
             return_path,
         })

@@ -72,6 +72,7 @@ impl Sealing {
             rng: &self.rng,
             now,
             size_most: self.size_most,
+            simulator: self.rules.simulator.as_ref(),
         };
         let message = seal(admitted, &with)?;
         self.seconds.span(begun.elapsed());

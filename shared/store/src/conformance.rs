@@ -290,6 +290,7 @@ macro_rules! conformance_tests {
                 a_session_is_kept_anew_as_it_goes_on,
                 another_session_of_the_same_code_is_left_out_and_told;
             reports: a_report_tells_what_was_sent,
+                what_the_simulator_says_is_in_no_report,
                 times_to_delivery_are_told_within_their_class,
                 equal_refusals_are_counted_together,
                 a_settlement_that_is_told_twice_counts_once,

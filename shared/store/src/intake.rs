@@ -289,4 +289,6 @@ pub struct NewRecipient {
     /// It is on the suppression list: its state is `suppressed` from the start, and it is never
     /// attempted. Its first events say so.
     pub suppressed: bool,
+    /// It is the simulator's: its mail stays on this machine, and no report counts it.
+    pub simulated: bool,
 }

@@ -243,6 +243,8 @@ pub struct Settlement {
     pub tell_tenant: bool,
     /// Whose exchangers were asked: reports are by it.
     pub provider: Provider,
+    /// It is the simulator's, and no report counts it.
+    pub simulated: bool,
 }
 
 /// Where a recipient goes from here.

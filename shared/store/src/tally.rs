@@ -135,12 +135,14 @@ impl Tally {
     }
 
     fn accept(&mut self, message: &NewMessage) {
-        let suppressed = message.recipients.iter().filter(|r| r.suppressed).count();
-        let new = Counts {
-            accepted: message.recipients.len() as u64,
-            suppressed: suppressed as u64,
-            ..Counts::default()
-        };
+        let mut new = Counts::default();
+        for recipient in message.recipients.iter().filter(|one| !one.simulated) {
+            new.accepted += 1;
+            new.suppressed += u64::from(recipient.suppressed);
+        }
+        if new == Counts::default() {
+            return;
+        }
         self.add(message.tenant, Provider::None, message.accepted_at, &new);
     }
 
@@ -152,6 +154,9 @@ impl Tally {
         waits: &Waits,
         texts: &RefusalTexts,
     ) {
+        if settlement.simulated {
+            return;
+        }
         let mut new = Counts::default();
         match settlement.outcome {
             Outcome::Retry { .. } => new.deferred = 1,

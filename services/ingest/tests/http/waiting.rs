@@ -39,6 +39,7 @@ async fn settled(relay: &Relay, id: &str, outcome: Outcome) {
         suppress_until: None,
         tell_tenant: false,
         provider: Provider::None,
+        simulated: false,
     };
     relay.store.settle(settlement).await.unwrap();
 }

@@ -1,9 +1,9 @@
-//! What became of mail: counted by the hour, over all tenants, by tenant or by provider.
+//! What became of mail: counted by the hour, over all tenants, by tenant, by vendor or by provider.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use postrider_model::{Tenant, TenantId, Timestamp, VendorId};
+use postrider_model::{Tenant, TenantId, Timestamp, Vendor, VendorId};
 use postrider_store::{DAILY_LIFE, HOURLY_LIFE, Refused, Traffic, Whose, hour};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ pub struct ReportRequest {
     /// How far back, in seconds.
     pub since: u64,
     pub by: Option<ReportBy>,
-    /// Of how many tenants at most.
+    /// Of how many tenants or vendors at most.
     pub most: u32,
 }
 
@@ -29,6 +29,7 @@ pub struct ReportRequest {
 pub enum ReportBy {
     Tenant,
     Provider,
+    Vendor,
 }
 
 impl Office {
@@ -43,13 +44,12 @@ impl Office {
         request: ReportRequest,
         vendor: Option<VendorId>,
     ) -> anyhow::Result<Value> {
-        let whose = match vendor {
-            None => Whose::All,
-            Some(_) => {
-                let vendors = &self.database.vendors;
-                let tenants = vendors.tenants(vendor, None, u32::MAX).await?;
-                Whose::Of(tenants.into_iter().map(|tenant| tenant.id).collect())
-            }
+        let whose = if vendor.is_none() {
+            Whose::All
+        } else {
+            let vendors = &self.database.vendors;
+            let tenants = vendors.tenants(vendor, None, u32::MAX).await?;
+            Whose::Of(tenants.into_iter().map(|tenant| tenant.id).collect())
         };
         let report = self.report_of(request, &whose).await?;
         Ok(joined(json!({"object": "report"}), report))
@@ -78,6 +78,10 @@ impl Office {
             (Some(ReportBy::Tenant), _) => {
                 let (lines, left_out) = reports.by_tenant(&span, whose, request.most).await?;
                 (self.named(lines).await?, left_out)
+            }
+            (Some(ReportBy::Vendor), _) => {
+                let (lines, _) = reports.by_tenant(&span, whose, u32::MAX).await?;
+                self.of_vendors(lines, request.most).await?
             }
         };
         Ok(json!({
@@ -109,6 +113,37 @@ impl Office {
             joined(who, line(&traffic))
         });
         Ok(named.collect())
+    }
+
+    /// Sums of the tenants of each vendor, the busiest first, at most `most`; and how many there are
+    /// beside them. What tenants sent that were erased meanwhile is nobody's, with a line of its own.
+    async fn of_vendors(
+        &self,
+        lines: Vec<(TenantId, Traffic)>,
+        most: u32,
+    ) -> anyhow::Result<(Vec<Value>, u64)> {
+        let snapshot = self.database.directory.snapshot().await?;
+        let tenants = snapshot.tenants.iter();
+        let owners: HashMap<TenantId, VendorId> = tenants.map(|one| (one.id, one.vendor)).collect();
+        let mut sums: BTreeMap<Option<VendorId>, Traffic> = BTreeMap::new();
+        for (tenant, traffic) in lines {
+            let owner = owners.get(&tenant).copied();
+            sums.entry(owner).or_default().merge(&traffic);
+        }
+        let mut sums: Vec<_> = sums.into_iter().collect();
+        sums.sort_by_key(|(_, traffic)| std::cmp::Reverse(traffic.counts.weight()));
+        let left_out = sums.len().saturating_sub(most as usize) as u64;
+        let named = sums.iter().take(most as usize).map(|(owner, traffic)| {
+            let is_it = |vendor: &&Vendor| Some(vendor.id) == *owner;
+            let vendor = snapshot.vendors.iter().find(is_it);
+            let who = json!({
+                "vendor": vendor.map(|vendor| vendor.slug.as_str()),
+                "id": owner,
+                "name": vendor.map(|vendor| vendor.name.as_str()),
+            });
+            joined(who, line(traffic))
+        });
+        Ok((named.collect(), left_out))
     }
 }
 

@@ -17,7 +17,7 @@ pub struct ReportArgs {
     /// One line for each
     #[arg(long)]
     pub by: Option<ReportBy>,
-    /// Show so many tenants, the busiest first
+    /// Show so many tenants or vendors, the busiest first
     #[arg(long, value_name = "COUNT", default_value_t = 20)]
     pub limit: u32,
     #[command(flatten)]

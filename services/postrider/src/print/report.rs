@@ -12,8 +12,9 @@ pub(crate) fn report(report: &Value) -> String {
     let total = report.get("total").unwrap_or(&Value::Null);
     rows.push(row("all".to_owned(), total));
     for line in list(report, "lines") {
-        let name = line.get("tenant").or_else(|| line.get("provider"));
-        let name = name.and_then(Value::as_str).unwrap_or("");
+        let names = ["tenant", "provider", "vendor"];
+        let name = names.iter().find_map(|name| line.get(name));
+        let name = name.and_then(Value::as_str).unwrap_or("(erased tenants)");
         rows.push(row(name.to_owned(), line));
     }
     let mut text = vec![
@@ -27,8 +28,8 @@ pub(crate) fn report(report: &Value) -> String {
     text.extend(aligned(&rows));
     match report.get("left_out").and_then(Value::as_u64) {
         None | Some(0) => {}
-        Some(1) => text.push("and 1 tenant more: --limit shows it".to_owned()),
-        Some(n) => text.push(format!("and {n} tenants more: --limit shows them")),
+        Some(1) => text.push(format!("and 1 {} more: --limit shows it", word("by"))),
+        Some(n) => text.push(format!("and {n} {}s more: --limit shows them", word("by"))),
     }
     text.extend(refusals(report));
     text.join("\n")
@@ -146,6 +147,24 @@ Refusals, the most frequent first
       12  google           550 5.1.1 no such user
        2  other            (other words: too many to be told apart)";
         assert_eq!(report(&given), want);
+    }
+
+    #[test]
+    fn vendors_stand_in_a_report_by_their_slugs() {
+        let sum = |vendor: Option<&str>, accepted: u64| {
+            json!({"vendor": vendor, "accepted": accepted, "delivered": 2, "deferred": 0, "bounced": 0,
+                "expired": 0, "suppressed": 0, "p50_seconds": 1, "p95_seconds": 1})
+        };
+        let given = json!({
+            "from": "2026-11-20T14:00:00.000000Z", "until": "2026-11-21T14:23:11.123456Z", "by": "vendor",
+            "total": sum(None, 4), "lines": [sum(Some("acme"), 3), sum(None, 1)], "left_out": 1,
+            "refusals": [],
+        });
+        let printed = report(&given);
+        let lines: Vec<_> = printed.lines().skip(4).collect();
+        assert!(lines[0].starts_with("acme              "), "{printed}");
+        assert!(lines[1].starts_with("(erased tenants)  "), "{printed}");
+        assert_eq!(lines[2], "and 1 vendor more: --limit shows it");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::harness::{Place, unique, until};
 
 in_both_arrangements!(
     a_report_counts_what_was_sent,
+    a_vendors_line_is_the_sum_of_its_tenants_without_the_simulator,
     why_it_did_not_arrive_is_told_from_the_address_alone,
     what_nobody_sent_is_not_found,
 );
@@ -59,6 +60,53 @@ async fn a_report_counts_what_was_sent(place: &Place) {
         let sum: u64 = lines.iter().map(|line| line[name].as_u64().unwrap()).sum();
         assert_eq!(sum, total[name], "{name}");
     }
+}
+
+async fn a_vendors_line_is_the_sum_of_its_tenants_without_the_simulator(place: &Place) {
+    let word = unique();
+    let vendor = format!("seen-{word}");
+    let contact = ["--name", "Seen", "--contact", "help@vendor.test"];
+    place.command(&[&["vendor", "add", &vendor], &contact[..]].concat());
+    let mut shops = Vec::new();
+    for name in ["One", "Two"] {
+        let words = [
+            "tenant",
+            "add",
+            "--name",
+            name,
+            "--reply-to",
+            "owner@shop.test",
+        ];
+        let made = place.command(&[&words[..], &["--vendor", &vendor]].concat());
+        let said = |name: &str| made[name].as_str().unwrap();
+        shops.push(place.as_tenant(said("api_key"), said("slug")));
+    }
+    for (shop, to) in [
+        (&shops[0], format!("ann-{word}@example.org")),
+        (&shops[1], format!("bob-{word}@example.org")),
+        (&shops[0], "delivered@simulator.relay.test".to_owned()),
+        (&shops[1], "bounced@simulator.relay.test".to_owned()),
+    ] {
+        let id = shop.send_to(&to).await;
+        shop.settled(&id).await;
+    }
+    let line = until("both are counted", async || {
+        let report = place.command(&["report", "--by", "vendor", "--limit", "100000"]);
+        let lines = report["lines"].as_array().unwrap().iter();
+        let mut its_own = lines.filter(|line| line["vendor"] == vendor.as_str());
+        its_own
+            .next()
+            .filter(|line| line["delivered"] == 2)
+            .cloned()
+    })
+    .await;
+    // What the simulator said was counted no later than what came after it: it is not there.
+    assert_eq!(
+        (&line["accepted"], &line["bounced"]),
+        (&json!(2), &json!(0)),
+        "{line}"
+    );
+    assert_eq!(line["name"], "Seen");
 }
 
 async fn why_it_did_not_arrive_is_told_from_the_address_alone(place: &Place) {

@@ -144,6 +144,7 @@ pub fn message_to(tenant: TenantId, to: &[&str]) -> NewMessage {
             address: address(to),
             return_path: address(&format!("b+{}@bounce.relay.example", number())),
             suppressed: false,
+            simulated: false,
         })
         .collect();
     NewMessage {
@@ -386,6 +387,7 @@ pub fn settlement(
         suppress_until: None,
         tell_tenant: false,
         provider: Provider::None,
+        simulated: false,
     }
 }
 

@@ -127,6 +127,39 @@ pub async fn a_report_tells_what_was_sent(ports: &Ports) {
     assert_eq!(counts.collect::<Vec<_>>(), want);
 }
 
+pub async fn what_the_simulator_says_is_in_no_report(ports: &Ports) {
+    let tenant = add_tenant(ports).await;
+    let mut mixed = message_to(tenant, &["ann@example.org", "bounced@simulator.test"]);
+    mixed.recipients[1].simulated = true;
+    mixed.recipients[1].suppressed = true;
+    let (mut taken, mut refusing, mut waiting) =
+        (message(tenant), message(tenant), message(tenant));
+    for one in [&mut taken, &mut refusing, &mut waiting] {
+        one.recipients[0].simulated = true;
+    }
+    for one in [&mixed, &taken, &refusing, &waiting] {
+        commit(ports, one).await;
+    }
+    let simulated = |settlement| Settlement {
+        simulated: true,
+        ..settlement
+    };
+    let delivered = settlement(&taken, 1, EventKind::Delivered, delivered());
+    settle(ports, simulated(delivered)).await;
+    settle(ports, simulated(refused(&refusing, 2, "no such user"))).await;
+    settle(ports, simulated(deferred(&waiting, 3))).await;
+    let want = Counts {
+        accepted: 1,
+        ..Counts::default()
+    };
+    let seen = total(ports, 10).await;
+    assert_eq!(seen.counts, want);
+    assert_eq!(seen.times, Times::default());
+    assert_eq!(of_tenant(ports, &span(10), tenant).await, seen);
+    let refusals = ports.reports.refusals(&span(10), &Whose::All, 10).await;
+    assert_eq!(refusals.expect("refusals"), []);
+}
+
 pub async fn times_to_delivery_are_told_within_their_class(ports: &Ports) {
     let tenant = add_tenant(ports).await;
     // What its client asked to wait for is not ours.

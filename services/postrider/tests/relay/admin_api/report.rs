@@ -68,7 +68,23 @@ async fn a_vendors_report_has_nothing_of_anothers() {
         let lines = ask(&scene, token, "?by=tenant").await["lines"].clone();
         assert_eq!(lines.as_array().unwrap().len(), 1, "{lines}");
         assert_eq!(lines[0]["tenant"], slug.as_str());
+        let lines = ask(&scene, token, "?by=vendor").await["lines"].clone();
+        assert_eq!(lines.as_array().unwrap().len(), 1, "{lines}");
+        assert_eq!(lines[0]["accepted"], 2 * count, "{lines}");
     }
+    let vendors = ask(&scene, &operator, "?by=vendor").await;
+    let lines = vendors["lines"].as_array().unwrap();
+    let seen: Vec<_> = lines
+        .iter()
+        .map(|one| (&one["vendor"], &one["bounced"]))
+        .collect();
+    let want = [(&json!("acme"), &json!(2)), (&json!("other"), &json!(1))];
+    assert_eq!(seen, want, "{vendors}");
+    let one = ask(&scene, &operator, "?by=vendor&limit=1").await;
+    assert_eq!(
+        (&one["lines"][0]["vendor"], &one["left_out"]),
+        (&json!("acme"), &json!(1))
+    );
 }
 
 #[tokio::test]
