@@ -29,6 +29,7 @@ use crate::schedule::{Due, Health};
 pub(crate) use crate::settle::Left;
 use crate::settle::{Fate, Party, Report, settle};
 use crate::stages::{Stage, Stages};
+use crate::trace;
 
 /// An attempt that lasts longer than this gets an event of its own while it lasts; the others
 /// have their result only.
@@ -113,7 +114,10 @@ pub(crate) async fn run(shared: Arc<Shared>, order: Order) -> Ended {
         served: AtomicBool::new(false),
         unreachable: AtomicBool::new(false),
     };
-    left.extend(attempt.with_event(&parties).await);
+    let followed = shared.config.traces.of(&parties, &shared.clock);
+    // On the heap: to hand it on is to move it.
+    let work = Box::pin(attempt.with_event(&parties));
+    left.extend(trace::within(followed, work).await);
     shared
         .instruments
         .attempt_seconds
@@ -208,7 +212,9 @@ impl Attempt<'_> {
         for party in &mut live {
             party.provider = provider_of(&route);
         }
-        match self.shared.config.way_out.filtered(route) {
+        let route = self.shared.config.way_out.filtered(route);
+        trace::noted(|| route.told());
+        match route {
             Route::Never(why) => left.extend(self.no_route(live, Fate::Bounced, &why).await),
             Route::NotNow(why) => left.extend(self.no_route(live, Fate::NoRoute, &why).await),
             Route::Hosts(hosts) => {

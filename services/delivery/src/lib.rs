@@ -15,6 +15,7 @@
 //!     settle  what became of a recipient → state, event; when again by `retry`   (pure)
 //! provider    whose exchangers it was, `refusal` what kind of «no», `stages` where the time went:
 //!             for metrics and logs (infra/metrics.md); nothing is decided by them    (pure)
+//! trace       the dialogues of messages that an operator follows
 //! journal     who is between the final dot and its record
 //! recover     what the last process left there
 //! ```
@@ -52,6 +53,7 @@ mod settle;
 mod shards;
 mod stages;
 mod standing;
+mod trace;
 mod visit;
 mod warmup;
 mod way_out;
@@ -77,6 +79,7 @@ pub use pool::PoolLimits;
 pub use probe::{Probe, probe};
 pub use reseal::{Reseal, ResealFault};
 pub use session::Timeouts;
+pub use trace::{TraceLine, TraceWay, Traces};
 pub use warmup::{Egress, WarmupClass, WarmupConfig, WarmupTable, WarmupTableError};
 pub use way_out::{Barrier, WayOut};
 
@@ -153,6 +156,8 @@ pub struct Config {
     pub journal: PathBuf,
     /// Whether mail may leave this machine.
     pub way_out: WayOut,
+    /// Whose dialogues are kept for an operator.
+    pub traces: Traces,
 }
 
 /// A domain whose mail goes to one address of this machine: no DNS is asked, the filter is not
@@ -194,6 +199,7 @@ impl Config {
             pool: PoolLimits::default(),
             journal,
             way_out: WayOut::open(),
+            traces: Traces::default(),
         }
     }
 }
@@ -301,6 +307,7 @@ async fn deliver(
 
 impl Shared {
     fn new(ports: Ports, config: Config, journal: Journal, standing: Standing) -> Self {
+        config.traces.serve();
         let own = OwnNames {
             hosts: vec![config.hello.to_ascii_lowercase()],
             addresses: config.own_addresses.clone(),

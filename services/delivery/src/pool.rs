@@ -22,6 +22,7 @@ pub(crate) use self::connection::{Connection, Opener, TlsMode};
 pub(crate) use self::plaintext_memory::PlaintextMemory;
 use crate::outcome::Phase;
 use crate::session::{Fault, OpenFailure, Peer, Spent};
+use crate::trace;
 
 /// How long connections are kept and how many.
 #[derive(Clone, Debug)]
@@ -130,7 +131,10 @@ impl Pool {
     where
         E: std::error::Error + Send + Sync + 'static,
     {
-        while let Some(mut connection) = self.0.take_idle(slot.peer.address, mode) {
+        // Who follows a message is shown all of its dialogue.
+        while !trace::is_on()
+            && let Some(mut connection) = self.0.take_idle(slot.peer.address, mode)
+        {
             if connection.freshen().await {
                 connection.reused_as(&slot.peer);
                 return Ok(Lease { connection, slot });
@@ -138,7 +142,11 @@ impl Pool {
         }
         self.0.make_room(slot.peer.address);
         let start = Instant::now();
+        trace::noted(|| format!("connecting to {} at {}", slot.peer.host, slot.peer.address));
         let dialled = dial.await;
+        if let Err(fault) = &dialled {
+            trace::noted(|| fault.to_string());
+        }
         let dialling = start.elapsed();
         let opened = match dialled {
             Ok(tcp) => self.0.opener.open(tcp, slot.peer.clone(), mode).await,

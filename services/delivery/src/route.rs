@@ -83,6 +83,31 @@ pub(crate) struct NoRoute {
     pub(crate) note: String,
 }
 
+impl Route {
+    /// Where it leads, for people.
+    pub(crate) fn told(&self) -> String {
+        match self {
+            Self::Hosts(hosts) => {
+                let host = |host: &Host| {
+                    let addresses: Vec<_> = host.addresses.iter().map(IpAddr::to_string).collect();
+                    format!(
+                        "{} {} ({})",
+                        host.preference,
+                        host.name,
+                        addresses.join(", ")
+                    )
+                };
+                let hosts: Vec<_> = hosts.iter().map(host).collect();
+                format!("MX: {}", hosts.join("; "))
+            }
+            Self::Simulated(simulated) => {
+                format!("the simulator of this relay, {}", simulated.address)
+            }
+            Self::Never(why) | Self::NotNow(why) => format!("no route: {}", why.note),
+        }
+    }
+}
+
 /// An exchanger before its addresses are known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Candidate {

@@ -29,6 +29,7 @@ pub use self::timeouts::Timeouts;
 pub(crate) use self::transaction::{Answer, BeforeDot, End, Mail, Transaction};
 use crate::outcome::{Context, OtherFamily, Phase, Verdict, closes, judge, proceeds};
 use crate::reply::{RawReply, ReplyReader};
+use crate::trace;
 
 /// The stream of a session without TLS.
 pub(crate) type Plain = TcpStream;
@@ -186,6 +187,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
     }
 
     async fn say(&mut self, bytes: &[u8], deadline: Instant) -> Result<(), Fault> {
+        trace::said(bytes);
         let written = timeout_at(deadline, async {
             self.smtp.stream.write_all(bytes).await?;
             self.smtp.stream.flush().await
@@ -201,6 +203,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
     async fn hear(&mut self, phase: Phase, deadline: Instant) -> Result<RawReply, Fault> {
         let heard = self.reader.hear(&mut self.smtp.stream, deadline).await;
         let reply = self.spoilt_if_failed(heard.map_err(Fault::from))?;
+        trace::heard(&reply);
         if closes(reply.code) {
             self.condition = Condition::Spoilt;
         }
@@ -209,7 +212,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
     }
 
     fn spoilt_if_failed<R>(&mut self, done: Result<R, Fault>) -> Result<R, Fault> {
-        if done.is_err() {
+        if let Err(fault) = &done {
+            trace::noted(|| fault.to_string());
             self.condition = Condition::Spoilt;
         }
         done
@@ -287,17 +291,27 @@ impl Session<Plain> {
         let secured = smtp.into_tls(connector, &peer.host).await;
         spent.add(Phase::Handshake, start.elapsed());
         match secured {
-            Ok(smtp) => Ok(Session {
-                spent,
-                ..Session::over(smtp.stream, peer, timeouts)
-            }),
-            Err(error) => Err(OpenFailure {
-                peer,
-                phase: Phase::Handshake,
-                reply: None,
-                cause: handshake_fault(error),
-                spent,
-            }),
+            Ok(smtp) => {
+                trace::noted(|| {
+                    let facts = postrider_tls::client_facts(&smtp.stream);
+                    format!("inside TLS from here: {}, {}", facts.version, facts.cipher)
+                });
+                Ok(Session {
+                    spent,
+                    ..Session::over(smtp.stream, peer, timeouts)
+                })
+            }
+            Err(error) => {
+                let cause = handshake_fault(error);
+                trace::noted(|| format!("no TLS: {cause}"));
+                Err(OpenFailure {
+                    peer,
+                    phase: Phase::Handshake,
+                    reply: None,
+                    cause,
+                    spent,
+                })
+            }
         }
     }
 }

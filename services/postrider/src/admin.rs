@@ -20,6 +20,7 @@ mod socket;
 mod suppression;
 mod tenant;
 mod token;
+mod trace;
 mod vendor;
 mod verb;
 
@@ -28,6 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
+use postrider_delivery::Traces;
 use postrider_gate::{Access, Gate, Provision, RampConfig};
 use postrider_model::{CredentialStatus, Limits, Tenant, TenantId, TenantStatus};
 use postrider_runtime::Shutdown;
@@ -42,6 +44,7 @@ pub use report::{ReportBy, ReportRequest};
 pub use socket::{ask, serve};
 pub use tenant::AddedTenant;
 pub use token::TokenAct;
+pub use trace::TraceAct;
 pub use vendor::{VendorAct, VendorChange};
 pub use verb::{About, NewLimits, QueueAct, SuppressionAct, Verb};
 
@@ -58,6 +61,8 @@ pub struct Office {
     pub(crate) newcomers: Newcomers,
     /// How long mail is tried at most, whatever its key says.
     pub(crate) lifetime: Duration,
+    /// Whose dialogues are kept where this process delivers.
+    pub(crate) traces: Traces,
     /// Where the DNS records to publish are written at each change.
     pub(crate) records_path: PathBuf,
     /// Verbs that take long end early from here on, and leave nothing open.
@@ -154,6 +159,7 @@ impl Office {
                 subject,
                 text,
             } => self.send(&tenant, to, (subject, text)).await,
+            Verb::Trace { act } => self.trace(act).await,
             Verb::Nodes => self.nodes().await,
             Verb::Queue { act, about } => self.queue(act, about).await,
             Verb::QueueList => self.suspensions().await,

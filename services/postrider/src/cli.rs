@@ -80,7 +80,7 @@ pub enum Command {
     /// The service's signing keys
     #[command(subcommand)]
     Dkim(DkimCommand),
-    /// Send a message as a tenant
+    /// Send a message as a tenant; or a test, and show how it goes
     Send(SendArgs),
     /// Show the delivery nodes, and how many of the queue's 1024 shards each owns
     Nodes(Place),
@@ -259,17 +259,21 @@ pub enum DkimCommand {
 
 #[derive(Debug, Args)]
 pub struct SendArgs {
-    /// The tenant's id or slug
-    #[arg(long)]
-    pub tenant: String,
-    /// A recipient; may be repeated
+    /// The tenant's id or slug [default with --trace: the service's own sender]
+    #[arg(long, required_unless_present = "trace")]
+    pub tenant: Option<String>,
+    /// A recipient; may be repeated, but for --trace
     #[arg(long, required = true, value_name = "ADDRESS")]
     pub to: Vec<EmailAddress>,
+    /// The subject [default with --trace: a test's]
+    #[arg(long, required_unless_present = "trace")]
+    pub subject: Option<String>,
+    /// The body [default with --trace: a test's]
+    #[arg(long, required_unless_present = "trace")]
+    pub text: Option<String>,
+    /// Show the dialogue with the recipient's server while it is led, and what came of it; ends with 0 where it was delivered, with 1 where it was refused for good, with 75 where it waits
     #[arg(long)]
-    pub subject: String,
-    /// The body
-    #[arg(long)]
-    pub text: String,
+    pub trace: bool,
     #[command(flatten)]
     pub place: Place,
 }

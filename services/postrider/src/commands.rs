@@ -1,6 +1,8 @@
 //! From a parsed command line to what it does.
 
+mod asked;
 mod examine;
+mod follow;
 mod import;
 mod make;
 mod table;
@@ -8,6 +10,7 @@ mod verbs;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use follow::NotDelivered;
 pub(crate) use import::Partly;
 
 use anyhow::{Context, bail};
@@ -49,6 +52,7 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
         Command::Report(args) => ask(args.parts()).await,
         Command::Find(args) => ask(args.parts()).await,
         Command::Dkim(command) => ask(verbs::dkim(command)).await,
+        Command::Send(args) if args.trace => follow::follow(verbs::trace(args)?).await,
         Command::Send(args) => ask(verbs::send(args)).await,
         Command::Nodes(place) => ask((place, Verb::Nodes)).await,
         Command::Token(command) => ask(command.parts()).await,

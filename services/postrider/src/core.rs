@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use postrider_delivery::Traces;
 use postrider_gate::{
     Access, EnrolConfig, EnrolPorts, Enroller, Gate, GateConfig, GatePorts, IdentityConfig,
     NameConfig, NamePolicy, NoticeConfig, Provision, RampConfig, ReplyConfig,
@@ -119,6 +120,7 @@ impl Core {
             gate: Arc::clone(&gate),
             newcomers: newcomers(config),
             lifetime: Duration::from_hours(config.limits.lifetime_hours),
+            traces: Traces::default(),
             records_path: config.dkim_records_path(),
             stopping: Shutdown::new(config.drain()),
         });

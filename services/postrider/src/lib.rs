@@ -38,7 +38,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 /// Runs one command, from the process's arguments to its exit code: 0 done, 1 refused or failed,
-/// 2 not a command, or done in part: what is bad of an import was left out.
+/// 2 not a command, or done in part: what is bad of an import was left out; 75 (`EX_TEMPFAIL`) a message
+/// that is followed waits.
 pub fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     arm_failpoint();
@@ -56,6 +57,10 @@ pub fn main() -> ExitCode {
 }
 
 fn failed(fault: &anyhow::Error) -> ExitCode {
+    if let Some(end) = fault.downcast_ref::<commands::NotDelivered>() {
+        // What it came to is printed already: it is the command's answer.
+        return ExitCode::from(end.exit_code());
+    }
     // Where nobody reads it, the exit code still tells.
     let _unread = writeln!(std::io::stderr(), "postrider: {}", print::fault(fault));
     match fault.downcast_ref::<commands::Partly>() {

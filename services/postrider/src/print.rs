@@ -3,6 +3,7 @@
 mod find;
 mod report;
 mod session;
+mod trace;
 
 use std::io::{ErrorKind, Write};
 
@@ -13,6 +14,7 @@ use crate::admin::QueueAct;
 pub(crate) use find::find;
 pub(crate) use report::report;
 pub(crate) use session::session;
+pub(crate) use trace::{trace_begin, trace_end, trace_line};
 
 /// Prints an answer to standard output.
 pub(crate) fn answer(value: &Value, json: bool) -> anyhow::Result<()> {

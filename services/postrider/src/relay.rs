@@ -233,6 +233,7 @@ impl Relay {
         let mut delivery = delivery_config(config)?;
         let simulator = start_simulator(config, machine)?;
         delivery.warmup = config.warmup()?;
+        delivery.traces = core.office.traces.clone();
         delivery.simulator = simulator.as_ref().map(|(simulated, _)| simulated.clone());
         let work = (ports, delivery, simulator.map(|(_, simulator)| simulator));
         self.start_attempts(config, core, machine, work);

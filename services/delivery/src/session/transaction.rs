@@ -17,6 +17,7 @@ use super::capabilities::SizeLimit;
 use super::progress::{Envelope, Progress, Step};
 use super::{Condition, Fault, Session, Spent, command};
 use crate::outcome::{Phase, proceeds, refuses};
+use crate::trace;
 
 /// So many commands go out before their replies are read (RFC 2920 §3.1): a flight fits the
 /// buffers of both sides, so that neither waits for the other to read.
@@ -249,6 +250,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
         progress.spent.add(Phase::Body, start.elapsed());
         let written = self.spoilt_if_failed(written);
         written.map_err(|cause| broken(Phase::Body, cause))?;
+        trace::noted(|| format!("the message was sent, {} bytes", mail.sent_size()));
         self.listen_before_dot(progress).await
     }
 
@@ -273,6 +275,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
         let cause = match heard {
             Ok(None) if !self.reader.buffered() => return Ok(Sent::ButTheDot),
             Ok(Some(reply)) if refuses(reply.code) => {
+                trace::heard(&reply);
                 self.condition = Condition::Spoilt;
                 progress.answer_all(Phase::Body, &reply);
                 return Ok(Sent::Refused);

@@ -4,7 +4,8 @@ use anyhow::Context;
 use postrider_gate::{Door, Submission, TenantDefaults};
 use postrider_message::{Draft, compose};
 use postrider_model::{
-    EmailAddress, Language, Licence, Mailbox, Plan, Ramp, ReplyStatus, Tenant, TenantStatus, Vendor,
+    EmailAddress, Language, Licence, Mailbox, Plan, Ramp, ReplyStatus, Tenant, TenantId,
+    TenantStatus, Vendor,
 };
 use postrider_store::TenantChange;
 use serde::{Deserialize, Serialize};
@@ -181,9 +182,19 @@ impl Office {
         &self,
         tenant: &str,
         to: Vec<EmailAddress>,
-        (subject, text): (String, String),
+        words: (String, String),
     ) -> anyhow::Result<Value> {
         let (_, tenant) = self.find(tenant).await?;
+        self.submit(tenant.id, to, words).await
+    }
+
+    /// A message of a subject and a text, by the gate that all mail passes.
+    pub(super) async fn submit(
+        &self,
+        tenant: TenantId,
+        to: Vec<EmailAddress>,
+        (subject, text): (String, String),
+    ) -> anyhow::Result<Value> {
         let draft = Draft {
             from: None,
             to: to.iter().cloned().map(Mailbox::from).collect(),
@@ -208,7 +219,7 @@ impl Office {
             claim: None,
             session: None,
         };
-        let caller = self.access.vouch(tenant.id)?;
+        let caller = self.access.vouch(tenant)?;
         let accepted = self.gate.accept(&caller, submission).await?;
         serde_json::from_str(&accepted.answer.body).context("the answer is JSON")
     }

@@ -6,7 +6,9 @@ use postrider_model::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{AddedTenant, FindRequest, ImportRow, NewKey, ReportRequest, TokenAct, VendorAct};
+use super::{
+    AddedTenant, FindRequest, ImportRow, NewKey, ReportRequest, TokenAct, TraceAct, VendorAct,
+};
 
 /// What can be asked of a relay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,6 +118,9 @@ pub enum Verb {
         subject: String,
         text: String,
     },
+    Trace {
+        act: TraceAct,
+    },
     Nodes,
     Queue {
         act: QueueAct,
@@ -148,14 +153,19 @@ impl Verb {
                 | Self::Nodes
                 | Self::QueueList
         );
-        reads || matches!(self, Self::Vendor { act } if act.only_reads())
+        let of_act = match self {
+            Self::Vendor { act } => act.only_reads(),
+            Self::Trace { act } => act.only_reads(),
+            _ => false,
+        };
+        reads || of_act
     }
 
     /// Whether the directory changes by it, which every process keeps a copy of.
     pub fn changes_directory(&self) -> bool {
         let beside = matches!(
             self,
-            Self::Queue { .. } | Self::Send { .. } | Self::Suppression { .. }
+            Self::Queue { .. } | Self::Send { .. } | Self::Trace { .. } | Self::Suppression { .. }
         );
         !self.only_reads() && !beside
     }

@@ -5,7 +5,7 @@ mod columns;
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context;
 use postrider_model::{EmailAddress, Licence};
@@ -13,14 +13,11 @@ use serde_json::{Value, json};
 
 use columns::{Bad, Columns, columns};
 
+use super::asked::Asked;
 use super::table::{Table, field};
-use crate::admin::{self, ImportRow, ROWS_MOST, RowOutcome, VendorAct, Verb};
-use crate::cli::{ImportArgs, Place};
-use crate::config::Config;
-use crate::core::Core;
-use crate::database::Location;
+use crate::admin::{ImportRow, ROWS_MOST, RowOutcome, VendorAct, Verb};
+use crate::cli::ImportArgs;
 use crate::print;
-use crate::relay::Machine;
 
 /// Some of what was asked was bad; the rest is done.
 #[derive(Debug, thiserror::Error)]
@@ -30,50 +27,6 @@ pub(crate) struct Partly {
 }
 
 const KEYS_HEAD: &str = "licence,tenant,from,user,key\n";
-
-/// Where verbs are carried out: asked hundreds of times, opened once.
-enum Asked {
-    Running(PathBuf),
-    Own(Box<Core>),
-}
-
-impl Asked {
-    async fn open(place: &Place, vendor: &str) -> anyhow::Result<Self> {
-        let config = Config::read(&super::config_path(place)?)?;
-        let show = Verb::Vendor {
-            act: VendorAct::Show {
-                vendor: vendor.to_owned(),
-            },
-        };
-        let socket = config.socket_path();
-        if !Location::of(&config)?.is_shared() && admin::ask(&socket, &show).await?.is_some() {
-            return Ok(Self::Running(socket));
-        }
-        let core = Core::open_when_free(&config, &Machine::real()).await?;
-        match core.office.execute(show).await {
-            Ok(_) => Ok(Self::Own(Box::new(core))),
-            Err(fault) => {
-                core.database.close().await;
-                Err(fault)
-            }
-        }
-    }
-
-    async fn ask(&self, verb: Verb) -> anyhow::Result<Value> {
-        match self {
-            Self::Running(socket) => admin::ask(socket, &verb)
-                .await?
-                .context("the relay was stopped meanwhile: repeat it"),
-            Self::Own(core) => core.office.execute(verb).await,
-        }
-    }
-
-    async fn close(self) {
-        if let Self::Own(core) = self {
-            core.database.close().await;
-        }
-    }
-}
 
 /// What was done so far.
 #[derive(Default)]
@@ -95,7 +48,11 @@ pub(super) async fn import(args: ImportArgs) -> anyhow::Result<()> {
     let (table, first) = Table::open(BufReader::new(file))?;
     let columns = columns(first)?;
     let mut keys = Keys::open(args.out.as_deref())?;
-    let asked = Asked::open(&args.place, &args.vendor).await?;
+    let act = VendorAct::Show {
+        vendor: args.vendor.clone(),
+    };
+    // Before a line is read: whether there is such a vendor.
+    let (asked, _) = Asked::first(&args.place, &Verb::Vendor { act }).await?;
     let mut work = Work {
         asked: &asked,
         vendor: &args.vendor,

@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 
-use crate::admin::{AddedTenant, Verb};
+use crate::admin::{AddedTenant, TraceAct, Verb};
 use crate::cli::{DkimCommand, Place, SendArgs, TenantCommand};
 
 /// A tenant's verbs.
@@ -66,12 +66,26 @@ pub(super) fn dkim(command: DkimCommand) -> (Place, Verb) {
 
 /// A message to send.
 pub(super) fn send(args: SendArgs) -> (Place, Verb) {
-    let (tenant, to, subject, text) = (args.tenant, args.to, args.subject, args.text);
+    // clap asks for all three where nothing is followed.
     let verb = Verb::Send {
-        tenant,
-        to,
-        subject,
-        text,
+        tenant: args.tenant.unwrap_or_default(),
+        to: args.to,
+        subject: args.subject.unwrap_or_default(),
+        text: args.text.unwrap_or_default(),
     };
     (args.place, verb)
+}
+
+/// A message to send and to follow.
+pub(super) fn trace(args: SendArgs) -> anyhow::Result<(Place, Verb)> {
+    let Ok([to]) = <[_; 1]>::try_from(args.to) else {
+        bail!("--trace follows a message to one recipient: give --to once");
+    };
+    let act = TraceAct::Send {
+        tenant: args.tenant,
+        to,
+        subject: args.subject,
+        text: args.text,
+    };
+    Ok((args.place, Verb::Trace { act }))
 }

@@ -55,6 +55,7 @@ mod scheduled;
 mod seeing;
 mod simulator;
 mod spilled;
+mod traces;
 mod verbs;
 mod waits;
 mod warming;
