@@ -62,7 +62,7 @@ impl Story {
     async fn of(place: &Place, own: Option<Sandbox>) -> Self {
         let place = place.another("Story").await;
         let word = unique();
-        let given = given(&place, &word).await;
+        let given = given(&place, &word, own.is_some()).await;
         Self {
             proxy: Proxy::before(&place).await,
             place,
@@ -130,7 +130,9 @@ impl Story {
     }
 }
 
-async fn given(place: &Place, word: &str) -> Value {
+/// In a stalled relay nothing is sent before the story, whose first message is to be the slow one.
+async fn given(place: &Place, word: &str, is_stalled: bool) -> Value {
+    let used = !is_stalled;
     let now = Clock::system().now();
     let after = |hours| now.after(Duration::from_hours(hours)).to_string();
     json!({
@@ -142,8 +144,8 @@ async fn given(place: &Place, word: &str) -> Value {
         "in_an_hour": after(1),
         "in_two_hours": after(2),
         "invalid_key": revoked(place),
-        "quota_key": limited(place, ["--per-day", "1"]).await,
-        "monthly_key": limited(place, ["--per-month", "1"]).await,
+        "quota_key": with_quota(place, "--per-day", used).await,
+        "monthly_key": with_quota(place, "--per-month", used).await,
         "limited_key": limited(place, ["--requests-per-second", "1"]).await,
     })
 }
@@ -155,9 +157,22 @@ fn revoked(place: &Place) -> String {
 }
 
 async fn limited(place: &Place, limit: [&str; 2]) -> String {
+    tenant(place, limit).await.key
+}
+
+/// Of two recipients one is left, where it is used.
+async fn with_quota(place: &Place, quota: &str, is_used: bool) -> String {
+    let tenant = tenant(place, [quota, "2"]).await;
+    if is_used {
+        tenant.send_to("first@example.org").await;
+    }
+    tenant.key
+}
+
+async fn tenant(place: &Place, limit: [&str; 2]) -> Place {
     let tenant = place.another("Limited").await;
     place.command(&["tenant", "limit", &tenant.tenant, limit[0], limit[1]]);
-    tenant.key
+    tenant
 }
 
 impl Told {

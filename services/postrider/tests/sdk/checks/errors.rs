@@ -105,12 +105,12 @@ pub(crate) fn too_many(told: &Told) {
         (
             "quota",
             "daily_quota_exceeded",
-            &["2 recipients", "daily quota of 1"][..],
+            &["daily quota is 2", "has 2"][..],
         ),
         (
             "monthly",
             "monthly_quota_exceeded",
-            &["2 recipients", "monthly quota of 1"],
+            &["monthly quota is 2", "has 2"],
         ),
         ("rate", "rate_limit_exceeded", &["in one second", "wait"]),
     ] {
