@@ -177,6 +177,8 @@ pub(crate) async fn set_status(
     status: ReplyStatus,
     at: Timestamp,
 ) -> Result<(), Fault> {
+    // First the tenant: its default may become another one.
+    tenants::lock(connection, tenant).await?;
     let known = find(connection, tenant, folded).await?;
     let was = known.ok_or(Fault::NotFound("reply address"))?.status;
     // Index reply_addresses_tenant.
@@ -205,6 +207,8 @@ pub(crate) async fn answer(
     status: ReplyStatus,
     at: Timestamp,
 ) -> Result<ReplyStatus, Fault> {
+    // First the tenant: its default may become another one.
+    tenants::lock(connection, tenant).await?;
     let known = find(connection, tenant, folded).await?;
     let was = known.ok_or(Fault::NotFound("reply address"))?.status;
     if was == status || was == ReplyStatus::Refused {
@@ -265,6 +269,8 @@ pub(crate) async fn remove(
     tenant: TenantId,
     folded: &str,
 ) -> Result<(), Fault> {
+    // First the tenant: it is asked for its default.
+    tenants::lock(connection, tenant).await?;
     // Index tenants (primary key).
     let default: Option<String> = sqlx::query_scalar("SELECT reply_to FROM tenants WHERE id = $1")
         .bind(tenant.uuid())

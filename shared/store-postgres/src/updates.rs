@@ -57,6 +57,9 @@ pub(crate) async fn update_tenant(
     connection: &mut PgConnection,
     update: &TenantUpdate,
 ) -> Result<(), Fault> {
+    // First, as wherever a tenant and its addresses are written: in another order two would wait
+    // for each other.
+    tenants::lock(connection, update.tenant).await?;
     let current = default_of(connection, update.tenant).await?;
     if let Some(wished) = &update.reply_to {
         reply_to(connection, &current, wished).await?;
@@ -159,6 +162,7 @@ pub(crate) async fn attest(
     by: &str,
     at: Timestamp,
 ) -> Result<(), Fault> {
+    tenants::lock(connection, tenant).await?;
     let known = reply_addresses::find(connection, tenant, folded).await?;
     let known = known.ok_or(Fault::NotFound("reply address"))?;
     if known.status == ReplyStatus::Refused {
