@@ -356,6 +356,7 @@ async fn erase_directory(connection: &mut PgConnection, tenant: TenantId) -> Res
         "DELETE FROM controls WHERE tenant = $1",
         "DELETE FROM failures WHERE tenant = $1",
         "DELETE FROM told WHERE tenant = $1",
+        "DELETE FROM enrolments WHERE tenant = $1",
         "DELETE FROM credentials WHERE tenant = $1",
         "DELETE FROM reply_addresses WHERE tenant = $1",
     ] {
