@@ -31,7 +31,7 @@ use std::time::Duration;
 use anyhow::bail;
 use postrider_delivery::Traces;
 use postrider_gate::{Access, Gate, Provision, RampConfig};
-use postrider_model::{CredentialStatus, Limits, Tenant, TenantId, TenantStatus};
+use postrider_model::{Limits, Tenant, TenantId};
 use postrider_runtime::Shutdown;
 use postrider_store::{DirectorySnapshot, Roster, TenantChange};
 use serde_json::Value;
@@ -117,10 +117,8 @@ impl Office {
             Verb::Audit { since, vendor } => self.audit(since, vendor).await,
             Verb::TenantList { vendor } => self.list_tenants(vendor).await,
             Verb::TenantShow { tenant } => self.show_tenant(&tenant).await,
-            Verb::TenantSuspend { tenant } => {
-                self.set_status(&tenant, TenantStatus::Suspended).await
-            }
-            Verb::TenantResume { tenant } => self.set_status(&tenant, TenantStatus::Active).await,
+            Verb::TenantSuspend { tenant, by } => self.suspend_tenant(&tenant, by).await,
+            Verb::TenantResume { tenant, by } => self.resume_tenant(&tenant, by).await,
             Verb::TenantLimit { tenant, limits } => self.limit(&tenant, limits).await,
             Verb::TenantSet {
                 tenant,
@@ -144,8 +142,8 @@ impl Office {
             Verb::KeyCreate { tenant, key } => self.create_key(&tenant, key).await,
             Verb::KeyList { tenant } => self.list_keys(&tenant).await,
             Verb::KeyRevoke { id } => self.revoke_key(&id).await,
-            Verb::KeySuspend { id } => self.set_key_status(&id, CredentialStatus::Suspended).await,
-            Verb::KeyResume { id } => self.set_key_status(&id, CredentialStatus::Active).await,
+            Verb::KeySuspend { id, by } => self.suspend_key(&id, by).await,
+            Verb::KeyResume { id, by } => self.resume_key(&id, by).await,
             Verb::Suppression { tenant, act } => self.suppression(&tenant, act).await,
             Verb::Session { code } => self.session(code).await,
             Verb::Report { report } => self.report(report).await,

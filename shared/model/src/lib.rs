@@ -46,6 +46,7 @@ pub use state::{RecipientState, UnknownWord, WaitCause};
 pub use suppression::{Suppression, SuppressionReason};
 pub use time::{Timestamp, TimestampError};
 pub use vendor::{
-    AdminRole, AdminToken, AuditEntry, LabelError, Licence, Plan, Vendor, VendorKey, VendorStatus,
+    AdminRole, AdminToken, AuditEntry, Authority, LabelError, Licence, Plan, Vendor, VendorKey,
+    VendorStatus,
 };
 pub use waits::Waits;

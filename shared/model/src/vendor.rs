@@ -28,6 +28,16 @@ words!(
     }
 );
 
+words!(
+    /// In whose name a tenant or a key is stopped for a while, or goes on.
+    Authority {
+        /// By command, or with a token that is no vendor's.
+        Operator = "operator",
+        /// What the operator stopped it does not let go on.
+        Vendor = "vendor",
+    }
+);
+
 /// Who brings tenants and answers for them: the maker of the program they send with, or the
 /// operator itself.
 #[derive(Clone, Debug, PartialEq, Eq)]

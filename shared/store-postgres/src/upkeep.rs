@@ -316,7 +316,8 @@ async fn erase(
 ) -> Result<Removed, Fault> {
     // Index tenants (primary key).
     let closed = sqlx::query(
-        "UPDATE tenants SET status = 'suspended' WHERE id = $1 AND status <> 'suspended'",
+        "UPDATE tenants SET status = 'suspended', stopped_by = 'operator'
+         WHERE id = $1 AND (status <> 'suspended' OR stopped_by = 'vendor')",
     )
     .bind(tenant.uuid())
     .execute(&mut *connection)
@@ -355,8 +356,8 @@ async fn erase_directory(connection: &mut PgConnection, tenant: TenantId) -> Res
         "DELETE FROM bucket_levels WHERE tenant = $1",
         "DELETE FROM controls WHERE tenant = $1",
         "DELETE FROM failures WHERE tenant = $1",
-        "DELETE FROM told WHERE tenant = $1",
         "DELETE FROM enrolments WHERE tenant = $1",
+        "DELETE FROM told WHERE tenant = $1",
         "DELETE FROM credentials WHERE tenant = $1",
         "DELETE FROM reply_addresses WHERE tenant = $1",
     ] {

@@ -1,6 +1,7 @@
 //! Keys, written inside a verb's transaction.
 
-use postrider_model::{Credential, CredentialId, CredentialStatus, TenantId, Timestamp};
+use postrider_model::{Authority, Credential, CredentialId, CredentialStatus, TenantId, Timestamp};
+use postrider_store::Stands;
 use sqlx::SqliteConnection;
 
 use crate::directory::{found, taken};
@@ -64,30 +65,43 @@ pub(crate) async fn change(
     found(changed.rows_affected(), "key")
 }
 
-/// Closes a key for a while, or opens it again; a revoked one stays closed.
+/// Closes a key for a while, or opens it again; a revoked one stays closed, and what the operator
+/// closed is not a vendor's to open.
 pub(crate) async fn set_status(
     connection: &mut SqliteConnection,
     (tenant, id): (TenantId, CredentialId),
     status: CredentialStatus,
+    by: Authority,
 ) -> Result<(), Fault> {
     // Index credentials (primary key).
-    let was: Option<String> =
-        sqlx::query_scalar("SELECT status FROM credentials WHERE tenant = ?1 AND id = ?2")
+    let was: Option<(String, Option<String>)> =
+        sqlx::query_as("SELECT status, stopped_by FROM credentials WHERE tenant = ?1 AND id = ?2")
             .bind(tenant.as_bytes().as_slice())
             .bind(id.as_bytes().as_slice())
             .fetch_optional(&mut *connection)
             .await?;
-    let was = was.ok_or(Fault::NotFound("key"))?;
+    let (was, stopped_by) = was.ok_or(Fault::NotFound("key"))?;
     if was == CredentialStatus::Revoked.as_str() {
         return Err(Fault::Rejected("the key is revoked, for good".to_owned()));
     }
+    let is_stopped = was == CredentialStatus::Suspended.as_str();
+    let stops = status == CredentialStatus::Suspended;
+    let stands = Stands {
+        is_stopped,
+        stopped_by,
+    };
+    let Some(stopped_by) = stands.becomes(stops, by, "key").map_err(Fault::Rejected)? else {
+        return Ok(());
+    };
     // Index credentials (primary key).
     let changed = sqlx::query(
-        "UPDATE credentials SET status = ?3 WHERE tenant = ?1 AND id = ?2 AND status <> 'revoked'",
+        "UPDATE credentials SET status = ?3, stopped_by = ?4
+         WHERE tenant = ?1 AND id = ?2 AND status <> 'revoked'",
     )
     .bind(tenant.as_bytes().as_slice())
     .bind(id.as_bytes().as_slice())
     .bind(status.as_str())
+    .bind(stopped_by.map(Authority::as_str))
     .execute(connection)
     .await?;
     found(changed.rows_affected(), "key")

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use postrider_model::{
-    Credential, CredentialId, CredentialStatus, DkimKey, DkimKeyId, EmailAddress, Limits, Ramp,
-    ReplyAddress, ReplyStatus, TenantId, TenantStatus, Timestamp,
+    Authority, Credential, CredentialId, CredentialStatus, DkimKey, DkimKeyId, EmailAddress,
+    Limits, Ramp, ReplyAddress, ReplyStatus, TenantId, TenantStatus, Timestamp,
 };
 use postrider_store::{
     AskCaps, Directory, DirectorySnapshot, Imported, NewTenant, Observed, StoreError, TenantChange,
@@ -51,17 +51,14 @@ impl Directory for SqliteStore {
         .await
     }
 
-    async fn set_status(&self, tenant: TenantId, status: TenantStatus) -> Result<(), StoreError> {
+    async fn set_status(
+        &self,
+        tenant: TenantId,
+        status: TenantStatus,
+        by: Authority,
+    ) -> Result<(), StoreError> {
         self.change(move |connection| {
-            Box::pin(async move {
-                // Index tenants (primary key).
-                let changed = sqlx::query("UPDATE tenants SET status = ?2 WHERE id = ?1")
-                    .bind(tenant.as_bytes().as_slice())
-                    .bind(status.as_str())
-                    .execute(connection)
-                    .await?;
-                found(changed.rows_affected(), "tenant")
-            })
+            Box::pin(async move { tenants::set_status(connection, tenant, status, by).await })
         })
         .await
     }
@@ -227,9 +224,12 @@ impl Directory for SqliteStore {
         tenant: TenantId,
         id: CredentialId,
         status: CredentialStatus,
+        by: Authority,
     ) -> Result<(), StoreError> {
         self.change(move |connection| {
-            Box::pin(async move { credentials::set_status(connection, (tenant, id), status).await })
+            Box::pin(
+                async move { credentials::set_status(connection, (tenant, id), status, by).await },
+            )
         })
         .await
     }

@@ -1,7 +1,9 @@
 //! Tenants, written inside a verb's transaction.
 
-use postrider_model::{EmailAddress, Language, Licence, Limits, Plan, Ramp, Tenant, TenantId};
-use postrider_store::{LICENCE, NewTenant, TenantChange};
+use postrider_model::{
+    Authority, EmailAddress, Language, Licence, Limits, Plan, Ramp, Tenant, TenantId, TenantStatus,
+};
+use postrider_store::{LICENCE, NewTenant, Stands, TenantChange};
 use sqlx::SqliteConnection;
 
 use crate::directory::{found, raise_generation, taken};
@@ -99,6 +101,42 @@ fn taken_tenant(error: sqlx::Error) -> Fault {
 pub(crate) async fn set_limits(
     connection: &mut SqliteConnection,
     tenant: TenantId,
+/// Opens or closes the doors and the queue. What the operator closed is not a vendor's to open.
+pub(crate) async fn set_status(
+    connection: &mut SqliteConnection,
+    tenant: TenantId,
+    status: TenantStatus,
+    by: Authority,
+) -> Result<(), Fault> {
+    // Index tenants (primary key).
+    let was: Option<(String, Option<String>)> =
+        sqlx::query_as("SELECT status, stopped_by FROM tenants WHERE id = ?1")
+            .bind(tenant.as_bytes().as_slice())
+            .fetch_optional(&mut *connection)
+            .await?;
+    let (was, stopped_by) = was.ok_or(Fault::NotFound("tenant"))?;
+    let is_stopped = was == TenantStatus::Suspended.as_str();
+    let stops = status == TenantStatus::Suspended;
+    let stands = Stands {
+        is_stopped,
+        stopped_by,
+    };
+    let Some(stopped_by) = stands
+        .becomes(stops, by, "tenant")
+        .map_err(Fault::Rejected)?
+    else {
+        return Ok(());
+    };
+    // Index tenants (primary key).
+    let changed = sqlx::query("UPDATE tenants SET status = ?2, stopped_by = ?3 WHERE id = ?1")
+        .bind(tenant.as_bytes().as_slice())
+        .bind(status.as_str())
+        .bind(stopped_by.map(Authority::as_str))
+        .execute(connection)
+        .await?;
+    found(changed.rows_affected(), "tenant")
+}
+
     limits: Limits,
 ) -> Result<(), Fault> {
     // Index tenants (primary key).

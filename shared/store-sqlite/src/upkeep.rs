@@ -255,7 +255,8 @@ async fn erase(
     let id = tenant.as_bytes().as_slice();
     // Index tenants (primary key).
     let closed = sqlx::query(
-        "UPDATE tenants SET status = 'suspended' WHERE id = ?1 AND status <> 'suspended'",
+        "UPDATE tenants SET status = 'suspended', stopped_by = 'operator'
+         WHERE id = ?1 AND (status <> 'suspended' OR stopped_by = 'vendor')",
     )
     .bind(id)
     .execute(&mut *connection)
@@ -294,8 +295,8 @@ async fn erase_directory(connection: &mut SqliteConnection, tenant: &[u8]) -> Re
         "DELETE FROM bucket_levels WHERE tenant = ?1",
         "DELETE FROM controls WHERE tenant = ?1",
         "DELETE FROM failures WHERE tenant = ?1",
-        "DELETE FROM told WHERE tenant = ?1",
         "DELETE FROM enrolments WHERE tenant = ?1",
+        "DELETE FROM told WHERE tenant = ?1",
         "DELETE FROM credentials WHERE tenant = ?1",
         "DELETE FROM reply_addresses WHERE tenant = ?1",
     ] {

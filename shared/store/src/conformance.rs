@@ -259,6 +259,7 @@ macro_rules! conformance_tests {
                 a_message_knows_the_key_it_came_with,
                 the_quota_of_a_key_is_exact_and_its_own,
                 a_group_over_the_quota_of_its_key_is_refused_whole;
+                what_the_operator_stopped_no_vendor_lets_go_on,
             ramps: a_tenant_gets_another_language_and_way_with_its_domain,
                 a_day_of_a_ramp_is_decided_once,
                 there_is_one_house,

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use postrider_model::{
-    AdminToken, Credential, CredentialId, CredentialStatus, DkimKey, DkimKeyId, EmailAddress,
-    Language, Limits, Plan, Ramp, ReplyAddress, ReplyStatus, Tenant, TenantId, TenantStatus,
-    Timestamp, Vendor, VendorKey,
+    AdminToken, Authority, Credential, CredentialId, CredentialStatus, DkimKey, DkimKeyId,
+    EmailAddress, Language, Limits, Plan, Ramp, ReplyAddress, ReplyStatus, Tenant, TenantId,
+    TenantStatus, Timestamp, Vendor, VendorKey,
 };
 
 use crate::StoreError;
@@ -33,8 +33,14 @@ pub trait Directory: Send + Sync {
     /// where the owner of the reply address said that it has nothing to do with the tenant.
     async fn update_tenant(&self, update: TenantUpdate) -> Result<(), StoreError>;
 
-    /// Opens or closes both doors and the queue for a tenant.
-    async fn set_status(&self, tenant: TenantId, status: TenantStatus) -> Result<(), StoreError>;
+    /// Opens or closes both doors and the queue for a tenant. `Rejected` where a vendor would open
+    /// what the operator closed, and nothing changes where it would close that.
+    async fn set_status(
+        &self,
+        tenant: TenantId,
+        status: TenantStatus,
+        by: Authority,
+    ) -> Result<(), StoreError>;
 
     /// Gives a tenant other limits.
     async fn set_limits(&self, tenant: TenantId, limits: Limits) -> Result<(), StoreError>;
@@ -126,12 +132,14 @@ pub trait Directory: Send + Sync {
     /// has its id and tenant; nothing else of it changes.
     async fn change_credential(&self, credential: Credential) -> Result<(), StoreError>;
 
-    /// Closes a key for a while, or opens it again. `Rejected` where it is revoked.
+    /// Closes a key for a while, or opens it again, as `set_status` does a tenant. `Rejected` where
+    /// it is revoked.
     async fn set_credential_status(
         &self,
         tenant: TenantId,
         id: CredentialId,
         status: CredentialStatus,
+        by: Authority,
     ) -> Result<(), StoreError>;
 
     /// Closes a key for good.

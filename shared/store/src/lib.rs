@@ -22,6 +22,7 @@ mod reports;
 mod roster;
 mod sessions;
 mod shard;
+mod stands;
 mod suppressions;
 mod tally;
 mod trace;
@@ -58,6 +59,7 @@ pub use reports::{Counts, DAILY_LIFE, HOURLY_LIFE, Refused, Reports, Times, Traf
 pub use roster::Roster;
 pub use sessions::Sessions;
 pub use shard::{Epoch, Lease, Shard};
+pub use stands::Stands;
 pub use suppressions::{
     Suppressed, SuppressionFilter, SuppressionList, SuppressionPage, SuppressionStart, Suppressions,
 };

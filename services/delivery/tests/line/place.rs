@@ -7,7 +7,9 @@ use std::time::Duration;
 use postrider_delivery::{Config, Dialer, Ports, Reseal, ResealFault, Timeouts};
 use postrider_dns::{DnsConfig, Resolver};
 use postrider_fakenet::{FakeInternet, Options};
-use postrider_model::{ControlId, EventKind, MessageId, TenantId, TenantStatus, Timestamp};
+use postrider_model::{
+    Authority, ControlId, EventKind, MessageId, TenantId, TenantStatus, Timestamp,
+};
 use postrider_runtime::{Clock, Rng, Shutdown};
 use postrider_store::conformance::fixture;
 use postrider_store::{
@@ -187,7 +189,11 @@ impl Place {
     }
 
     pub(crate) async fn set_status(&self, status: TenantStatus) {
-        self.store.set_status(self.tenant, status).await.unwrap();
+        let by = Authority::Operator;
+        self.store
+            .set_status(self.tenant, status, by)
+            .await
+            .unwrap();
         self.roster.refresh(&self.store).await.unwrap();
     }
 

@@ -11,8 +11,8 @@ use postrider_gate::{
 use postrider_http::oracle::{Exchange, Oracle};
 use postrider_ingest::{Config, Doors, Listener, Listeners, Ports, Suspension, Suspensions, run};
 use postrider_model::{
-    Domain, EmailAddress, Language, Limits, MessageId, Ramp, Tenant, TenantId, TenantStatus,
-    Timestamp,
+    Authority, Domain, EmailAddress, Language, Limits, MessageId, Ramp, Tenant, TenantId,
+    TenantStatus, Timestamp,
 };
 use postrider_runtime::{Clock, Rng, Shutdown};
 use postrider_store::{Roster, StoreError};
@@ -124,7 +124,7 @@ impl Relay {
     pub(crate) async fn suspend(&self, tenant: &Tenant) {
         let directory = &self.provision.directory;
         directory
-            .set_status(tenant.id, TenantStatus::Suspended)
+            .set_status(tenant.id, TenantStatus::Suspended, Authority::Operator)
             .await
             .unwrap();
         self.roster.refresh(&**directory).await.unwrap();

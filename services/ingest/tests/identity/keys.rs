@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use postrider_gate::{AcceptError, Denied, KeyWishes, QuotaOf};
 use postrider_model::{
-    ApiToken, EmailAddress, KeyDefaults, Network, Stream, Tag, TenantStatus, UnknownReplyTo,
+    ApiToken, Authority, EmailAddress, KeyDefaults, Network, Stream, Tag, TenantStatus,
+    UnknownReplyTo,
 };
 use postrider_store::Directory;
 
@@ -71,7 +72,11 @@ async fn a_suspension_bites_within_a_session() {
     let tenant = house.tenant("joe@joesgarage.example").await;
     let caller = house.caller(&tenant).await;
     assert!(house.send(&caller, TO, "Subject: x\n\ny\n").await.is_ok());
-    let set = |status| house.store.set_status(tenant.id, status);
+    let set = |status| {
+        house
+            .store
+            .set_status(tenant.id, status, Authority::Operator)
+    };
     set(TenantStatus::Suspended).await.unwrap();
     house.refresh().await;
     let refused = house.send(&caller, TO, "Subject: x\n\ny\n").await;

@@ -14,8 +14,8 @@ use postrider_ingest::{
     Config, Listener, Listeners, Ports, SmtpConfig, SmtpListener, Suspension, Suspensions, run,
 };
 use postrider_model::{
-    Domain, EmailAddress, Language, Limits, MessageId, Ramp, Session, SessionCode, Tenant,
-    TenantId, TenantStatus, Timestamp,
+    Authority, Domain, EmailAddress, Language, Limits, MessageId, Ramp, Session, SessionCode,
+    Tenant, TenantId, TenantStatus, Timestamp,
 };
 use postrider_runtime::{Clock, Rng, Shutdown};
 use postrider_store::{Mail, MailFilter, MailPage, PageStart, Roster, Sessions, StoreError};
@@ -188,7 +188,7 @@ impl Relay {
     pub(crate) async fn suspend(&self) {
         let directory = &self.provision.directory;
         directory
-            .set_status(self.tenant.id, TenantStatus::Suspended)
+            .set_status(self.tenant.id, TenantStatus::Suspended, Authority::Operator)
             .await
             .unwrap();
         self.roster.refresh(&**directory).await.unwrap();

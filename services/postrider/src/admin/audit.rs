@@ -177,3 +177,6 @@ mod tests {
         assert!(!format!("{:?}", letter.detail).contains("secret"));
     }
 }
+    use postrider_model::Authority;
+
+            by: Authority::Operator,

@@ -3,8 +3,8 @@
 use anyhow::bail;
 use postrider_gate::{KeyWishes, ProvisionError};
 use postrider_model::{
-    Credential, CredentialStatus, EmailAddress, KeyDefaults, KeyKind, Network, ReplyStatus, Tenant,
-    Timestamp, UnknownReplyTo,
+    Authority, Credential, CredentialStatus, EmailAddress, KeyDefaults, KeyKind, Network,
+    ReplyStatus, Tenant, Timestamp, UnknownReplyTo,
 };
 use postrider_store::DirectorySnapshot;
 use serde::{Deserialize, Serialize};
@@ -126,11 +126,22 @@ impl Office {
         Ok(json!({"id": key.id, "status": CredentialStatus::Revoked}))
     }
 
-    /// Closes a key for a while, or opens it again.
-    pub(super) async fn set_key_status(
+    /// Closes a key for a while.
+    pub(super) async fn suspend_key(&self, id: &str, by: Authority) -> anyhow::Result<Value> {
+        self.set_key_status(id, CredentialStatus::Suspended, by)
+            .await
+    }
+
+    /// Opens a suspended key again.
+    pub(super) async fn resume_key(&self, id: &str, by: Authority) -> anyhow::Result<Value> {
+        self.set_key_status(id, CredentialStatus::Active, by).await
+    }
+
+    async fn set_key_status(
         &self,
         id: &str,
         status: CredentialStatus,
+        by: Authority,
     ) -> anyhow::Result<Value> {
         let key = self.find_key(id).await?;
         let directory = &self.database.directory;
@@ -138,7 +149,7 @@ impl Office {
             bail!("the key {id} is revoked, for good: `postrider key create` makes another");
         }
         directory
-            .set_credential_status(key.tenant, key.id, status)
+            .set_credential_status(key.tenant, key.id, status, by)
             .await?;
         Ok(json!({"id": key.id, "status": status}))
     }

@@ -4,7 +4,7 @@ use anyhow::Context;
 use postrider_gate::{Door, Submission, TenantDefaults};
 use postrider_message::{Draft, compose};
 use postrider_model::{
-    EmailAddress, Language, Licence, Mailbox, Plan, Ramp, ReplyStatus, Tenant, TenantId,
+    Authority, EmailAddress, Language, Licence, Mailbox, Plan, Ramp, ReplyStatus, Tenant, TenantId,
     TenantStatus, Vendor,
 };
 use postrider_store::TenantChange;
@@ -115,16 +115,27 @@ impl Office {
         Ok(show::tenant_in_full(&tenant, &snapshot, &usage))
     }
 
-    pub(super) async fn set_status(
+    pub(super) async fn suspend_tenant(
+        &self,
+        tenant: &str,
+        by: Authority,
+    ) -> anyhow::Result<Value> {
+        self.set_status(tenant, TenantStatus::Suspended, by).await
+    }
+
+    pub(super) async fn resume_tenant(&self, tenant: &str, by: Authority) -> anyhow::Result<Value> {
+        self.set_status(tenant, TenantStatus::Active, by).await
+    }
+
+    async fn set_status(
         &self,
         tenant: &str,
         status: TenantStatus,
+        by: Authority,
     ) -> anyhow::Result<Value> {
         let (_, tenant) = self.find(tenant).await?;
-        self.database
-            .directory
-            .set_status(tenant.id, status)
-            .await?;
+        let directory = &self.database.directory;
+        directory.set_status(tenant.id, status, by).await?;
         Ok(show::tenant(&Tenant { status, ..tenant }))
     }
 

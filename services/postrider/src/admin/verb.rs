@@ -1,8 +1,8 @@
 //! What can be asked of a relay, as it goes over the socket.
 
 use postrider_model::{
-    Domain, EmailAddress, Language, Limits, MessageId, SessionCode, Stream, SuppressionId,
-    Timestamp,
+    Authority, Domain, EmailAddress, Language, Limits, MessageId, SessionCode, Stream,
+    SuppressionId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 
@@ -40,9 +40,13 @@ pub enum Verb {
     },
     TenantSuspend {
         tenant: String,
+        #[serde(default = "operator")]
+        by: Authority,
     },
     TenantResume {
         tenant: String,
+        #[serde(default = "operator")]
+        by: Authority,
     },
     TenantLimit {
         tenant: String,
@@ -88,9 +92,13 @@ pub enum Verb {
     },
     KeySuspend {
         id: String,
+        #[serde(default = "operator")]
+        by: Authority,
     },
     KeyResume {
         id: String,
+        #[serde(default = "operator")]
+        by: Authority,
     },
     Suppression {
         tenant: String,
@@ -238,6 +246,11 @@ pub struct NewLimits {
     pub connections: Option<u32>,
     pub per_day: Option<u32>,
     pub per_month: Option<u32>,
+}
+
+// A command's line says nothing of it.
+fn operator() -> Authority {
+    Authority::Operator
 }
 
 impl NewLimits {

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use http::{HeaderValue, header};
 use postrider_gate::AdminSecret;
 use postrider_http::{Problem, Request};
-use postrider_model::{AdminRole, AdminToken, Tenant, TenantId, Timestamp, Vendor, VendorId};
+use postrider_ingest::catalogue::Entry;
+use postrider_model::{
+    AdminRole, AdminToken, Authority, Tenant, TenantId, Timestamp, Vendor, VendorId,
+};
 use postrider_store::Roster;
 
 use super::AdminDoor;
@@ -23,10 +26,23 @@ impl Caller {
         format!("token {}", self.token.id)
     }
 
-    /// Refuses what its role does not reach.
+    /// In whose name it acts.
+    pub(super) fn authority(&self) -> Authority {
+        match self.vendor {
+            Some(_) => Authority::Vendor,
+            None => Authority::Operator,
+        }
+    }
+
+    /// Refuses what its role does not reach, and of a suspended vendor all but reading.
     pub(super) fn may(&self, needed: AdminRole) -> Result<(), Problem> {
         if rank(self.token.role) >= rank(needed) {
-            return Ok(());
+            return match &self.vendor {
+                Some(vendor) if needed != AdminRole::Read && !vendor.is_active() => {
+                    Err(suspended(vendor))
+                }
+                _ => Ok(()),
+            };
         }
         let message = format!(
             "This token's role is {}; this takes {}: use a token that has it.",
@@ -40,6 +56,15 @@ impl Caller {
     pub(super) fn sees(&self, vendor: VendorId) -> bool {
         self.vendor.as_ref().is_none_or(|own| own.id == vendor)
     }
+}
+
+// Its contact is who calls here: they ask the operator.
+fn suspended(vendor: &Vendor) -> Problem {
+    let message = format!(
+        "{} is suspended, and all its accounts: until it is resumed its tokens may only read; ask the service's operator.",
+        vendor.name
+    );
+    Problem::new(403, "validation_error", message).entry(Entry::VENDOR_SUSPENDED.id)
 }
 
 // Each role may do what those before it may.

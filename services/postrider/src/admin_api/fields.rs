@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 
 /// Characters of a value that a complaint repeats.
 const SHOWN: usize = 60;
+/// Characters of a note.
+const NOTE_MOST: usize = 200;
 
 /// The members that were not taken yet, and what was wrong with those that were.
 #[derive(Default)]
@@ -45,6 +47,20 @@ impl Fields {
                 None
             }
         }
+    }
+
+    /// What a person writes beside a thing, in a line of a list.
+    pub(super) fn take_note(&mut self) -> Option<String> {
+        let note: String = self.take("note")?;
+        let length = note.chars().count();
+        if length > NOTE_MOST {
+            let message = format!("has {length} characters; {NOTE_MOST} are the most.");
+            self.complain("note", message);
+        } else if note.chars().any(char::is_control) {
+            let message = "has a control character; write one line of text.";
+            self.complain("note", message.to_owned());
+        }
+        Some(note)
     }
 
     /// A field that must be there.

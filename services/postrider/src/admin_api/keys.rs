@@ -30,7 +30,7 @@ impl AdminDoor {
         let usual = NewKey::default();
         let key = NewKey {
             kind: fields.take("kind").unwrap_or(usual.kind),
-            note: fields.take("note").unwrap_or_default(),
+            note: fields.take_note().unwrap_or_default(),
             user: fields.take("user"),
             networks: fields.take("networks").unwrap_or_default(),
             per_day: fields.take("per_day").unwrap_or_default(),
@@ -65,15 +65,15 @@ impl AdminDoor {
         let Some(key) = keys.into_iter().find(|key| key.id == id) else {
             return Err(Problem::not_found().into());
         };
-        let id = id.to_string();
+        let (id, by) = (id.to_string(), caller.authority());
         let verb = match act {
             KeyAct::Change => {
                 return self
                     .change_key(caller, tenant, (*key).clone(), fields)
                     .await;
             }
-            KeyAct::Suspend => Verb::KeySuspend { id },
-            KeyAct::Resume => Verb::KeyResume { id },
+            KeyAct::Suspend => Verb::KeySuspend { id, by },
+            KeyAct::Resume => Verb::KeyResume { id, by },
             KeyAct::Revoke => Verb::KeyRevoke { id },
         };
         let done = self.execute(caller, verb).await?;
@@ -87,7 +87,7 @@ impl AdminDoor {
         was: Credential,
         mut fields: Fields,
     ) -> Outcome {
-        let note: Option<String> = fields.take("note");
+        let note = fields.take_note();
         let networks: Option<Vec<Network>> = fields.take("networks");
         let per_day: Option<u32> = fields.take("per_day");
         let expires_at: Option<Timestamp> = fields.take("expires_at");

@@ -40,7 +40,7 @@ impl AdminDoor {
     ) -> Outcome {
         let address: Option<EmailAddress> = fields.need("address");
         let stream: Option<Stream> = fields.take("stream");
-        let note: Option<String> = fields.take("note");
+        let note = fields.take_note();
         fields.done()?;
         let act = SuppressionAct::Add {
             address: given(address)?,

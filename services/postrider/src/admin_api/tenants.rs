@@ -105,7 +105,7 @@ impl AdminDoor {
             fields.complain("name", message);
         }
         if let Some(limits) = limits {
-            within(caller, limits.over(tenant.limits), &mut fields);
+            within(caller, limits, tenant.limits, &mut fields);
         }
         fields.done()?;
         if name.is_some() || plan.is_some() || reply_to.is_some() {
@@ -143,11 +143,11 @@ impl AdminDoor {
         tenant: &Tenant,
         stops: bool,
     ) -> Outcome {
-        let which = tenant.id.to_string();
+        let (which, by) = (tenant.id.to_string(), caller.authority());
         let verb = if stops {
-            Verb::TenantSuspend { tenant: which }
+            Verb::TenantSuspend { tenant: which, by }
         } else {
-            Verb::TenantResume { tenant: which }
+            Verb::TenantResume { tenant: which, by }
         };
         self.execute(caller, verb).await?;
         self.show_tenant(caller, tenant).await
@@ -214,34 +214,77 @@ impl AdminDoor {
     }
 }
 
-/// A vendor gives its tenants no more than it has been given for them; 0 is no limit.
-fn within(caller: &Caller, wished: Limits, fields: &mut Fields) {
+/// Reads one of the limits.
+type One = fn(Limits) -> u32;
+
+/// A vendor raises no limit of its tenants over what it has been given for them; 0 is no limit. What
+/// is not named, or not raised, is not looked at: the operator may have given more.
+fn within(caller: &Caller, wished: NewLimits, now: Limits, fields: &mut Fields) {
     let Some(vendor) = &caller.vendor else {
         return;
     };
-    let most = vendor.tenant_limits;
-    for (name, wished, most) in [
-        (
-            "requests_per_second",
-            wished.requests_per_second,
-            most.requests_per_second,
-        ),
-        ("per_minute", wished.per_minute, most.per_minute),
-        (
-            "bulk_per_minute",
-            wished.bulk_per_minute,
-            most.bulk_per_minute,
-        ),
-        ("connections", wished.connections, most.connections),
-        ("per_day", wished.per_day, most.per_day),
-        ("per_month", wished.per_month, most.per_month),
-    ] {
-        if most > 0 && (wished == 0 || wished > most) {
+    let (most, new) = (vendor.tenant_limits, wished.over(now));
+    let rate = |limits: Limits| limits.requests_per_second;
+    let all: [(&str, Option<u32>, One); 7] = [
+        ("requests_per_second", wished.requests_per_second, rate),
+        ("per_minute", wished.per_minute, |limits| limits.per_minute),
+        ("burst", wished.burst, burst),
+        ("bulk_per_minute", wished.bulk_per_minute, |limits| {
+            limits.bulk_per_minute
+        }),
+        ("connections", wished.connections, |limits| {
+            limits.connections
+        }),
+        ("per_day", wished.per_day, |limits| limits.per_day),
+        ("per_month", wished.per_month, |limits| limits.per_month),
+    ];
+    for (name, named, of) in all {
+        let (wished, was, most) = (of(new), of(now), of(most));
+        if named.is_some() && is_more(wished, was) && is_more(wished, most) {
             let message = format!(
                 "would be {wished}, and {most} is what {} may give: ask the service's operator for more.",
                 vendor.name
             );
             fields.complain(&format!("limits.{name}"), message);
+        }
+    }
+}
+
+// As `Limits` has it: without a pace all may start at once, and 0 is ten seconds' worth.
+fn burst(limits: Limits) -> u32 {
+    match (limits.per_minute, limits.burst) {
+        (0, _) => 0,
+        (pace, 0) => (pace / 6).max(1),
+        (_, burst) => burst,
+    }
+}
+
+/// 0 is no limit, and so more than any.
+fn is_more(one: u32, other: u32) -> bool {
+    other > 0 && (one == 0 || one > other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_limit_is_more_than_any_and_not_than_itself() {
+        for (one, other, want) in [(0, 5, true), (6, 5, true), (5, 5, false), (4, 5, false)] {
+            assert_eq!(is_more(one, other), want, "{one} {other}");
+        }
+        assert!(!is_more(0, 0) && !is_more(9, 0));
+    }
+
+    #[test]
+    fn a_burst_is_compared_as_it_works() {
+        for (per_minute, given, want) in [(0, 9, 0), (600, 0, 100), (1, 0, 1), (600, 7, 7)] {
+            let limits = Limits {
+                per_minute,
+                burst: given,
+                ..Limits::default()
+            };
+            assert_eq!(burst(limits), want, "{per_minute} {given}");
         }
     }
 }

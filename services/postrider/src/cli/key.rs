@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use postrider_model::{
-    EmailAddress, KeyDefaults, KeyKind, Network, Stream, Tag, Timestamp, UnknownReplyTo,
+    Authority, EmailAddress, KeyDefaults, KeyKind, Network, Stream, Tag, Timestamp, UnknownReplyTo,
 };
 
 use super::{Place, Which};
@@ -137,8 +137,20 @@ impl KeyCommand {
                 let tenant = which.tenant;
                 (which.place, Verb::KeyList { tenant })
             }
-            Self::Suspend(WhichKey { id, place }) => (place, Verb::KeySuspend { id }),
-            Self::Resume(WhichKey { id, place }) => (place, Verb::KeyResume { id }),
+            Self::Suspend(WhichKey { id, place }) => (
+                place,
+                Verb::KeySuspend {
+                    id,
+                    by: Authority::Operator,
+                },
+            ),
+            Self::Resume(WhichKey { id, place }) => (
+                place,
+                Verb::KeyResume {
+                    id,
+                    by: Authority::Operator,
+                },
+            ),
             Self::Revoke(WhichKey { id, place }) => (place, Verb::KeyRevoke { id }),
         }
     }

@@ -1,6 +1,7 @@
 //! From a parsed command to the verb that a relay is asked.
 
 use anyhow::bail;
+use postrider_model::Authority;
 
 use crate::admin::{AddedTenant, TraceAct, Verb};
 use crate::cli::{DkimCommand, Place, SendArgs, TenantCommand};
@@ -41,12 +42,14 @@ pub(super) fn tenant(command: TenantCommand) -> anyhow::Result<(Place, Verb)> {
             which.place,
             Verb::TenantSuspend {
                 tenant: which.tenant,
+                by: Authority::Operator,
             },
         ),
         TenantCommand::Resume { which } => (
             which.place,
             Verb::TenantResume {
                 tenant: which.tenant,
+                by: Authority::Operator,
             },
         ),
         TenantCommand::Limit(args) => args.parts(),

@@ -9,7 +9,7 @@ use postrider::cli::{Cli, Command, DkimCommand, Role, TenantCommand};
 use postrider::config::Config;
 use postrider::relay::{Machine, Relay};
 use postrider_fakenet::{FakeInternet, Options};
-use postrider_model::{Language, Timestamp};
+use postrider_model::{Authority, Language, Timestamp};
 use postrider_runtime::{Clock, Shutdown};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -271,9 +271,11 @@ fn verb(command: Command) -> Verb {
         },
         Command::Tenant(TenantCommand::Suspend { which }) => Verb::TenantSuspend {
             tenant: which.tenant,
+            by: Authority::Operator,
         },
         Command::Tenant(TenantCommand::Resume { which }) => Verb::TenantResume {
             tenant: which.tenant,
+            by: Authority::Operator,
         },
         Command::Dkim(DkimCommand::Show { .. }) => Verb::DkimShow,
         Command::Dkim(DkimCommand::Add { .. }) => Verb::DkimAdd,

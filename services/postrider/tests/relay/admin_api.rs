@@ -1,5 +1,6 @@
 //! The admin API: who may do what, whose things are there for whom, and what is written down.
 
+mod bounds;
 mod report;
 mod scene;
 

@@ -75,7 +75,11 @@ pub async fn the_generation_rises_on_every_verb(ports: &Ports) {
     for step in 0..10 {
         let done = match step {
             0 => directory.add_tenant(new.clone()).await,
-            1 => directory.set_status(tenant, TenantStatus::Suspended).await,
+            1 => {
+                directory
+                    .set_status(tenant, TenantStatus::Suspended, Authority::Operator)
+                    .await
+            }
             2 => directory.add_reply_address(second.clone()).await,
             3 => {
                 directory
@@ -196,7 +200,9 @@ pub async fn a_verb_about_nothing_is_told_so(ports: &Ports) {
     let key = credential(tenant, [9; 32]);
     let before = directory.generation().await.expect("a generation");
     for refused in [
-        directory.set_status(nobody, TenantStatus::Active).await,
+        directory
+            .set_status(nobody, TenantStatus::Active, Authority::Operator)
+            .await,
         directory.set_limits(nobody, Limits::default()).await,
         directory
             .add_reply_address(reply_address(nobody, "a@b.example"))

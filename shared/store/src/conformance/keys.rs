@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use postrider_model::{
-    Credential, CredentialStatus, KeyDefaults, KeyKind, Network, Stream, Tag, UnknownReplyTo,
+    Authority, Credential, CredentialStatus, KeyDefaults, KeyKind, Network, Stream, Tag,
+    TenantStatus, UnknownReplyTo,
 };
 
 use super::Ports;
@@ -91,13 +92,63 @@ pub async fn a_key_is_changed_and_keeps_its_secret(ports: &Ports) {
     assert!(keys(ports).await.contains(&changed));
 }
 
+pub async fn what_the_operator_stopped_no_vendor_lets_go_on(ports: &Ports) {
+    use Authority::{Operator, Vendor};
+    let tenant = add_tenant(ports).await;
+    let key = credential(tenant, [9; 32]);
+    let directory = &ports.directory;
+    directory.add_credential(key.clone()).await.expect("a key");
+    for (stops, by, is_done, is_stopped) in [
+        (true, Vendor, true, true),
+        (false, Vendor, true, false),
+        (true, Operator, true, true),
+        (false, Vendor, false, true),
+        (true, Vendor, true, true),
+        (false, Vendor, false, true),
+        (false, Operator, true, false),
+        (true, Vendor, true, true),
+        (true, Operator, true, true),
+        (false, Vendor, false, true),
+        (false, Operator, true, false),
+        (true, Vendor, true, true),
+        (false, Operator, true, false),
+    ] {
+        let (of_tenant, of_key) = if stops {
+            (TenantStatus::Suspended, CredentialStatus::Suspended)
+        } else {
+            (TenantStatus::Active, CredentialStatus::Active)
+        };
+        let set = directory.set_credential_status(tenant, key.id, of_key, by);
+        for done in [set.await, directory.set_status(tenant, of_tenant, by).await] {
+            let is_refused = matches!(done, Err(StoreError::Rejected { .. }));
+            assert_eq!((done.is_ok(), is_refused), (is_done, !is_done), "{done:?}");
+        }
+        let found = directory.snapshot().await.expect("a snapshot");
+        let mut keys = found.credentials.iter().filter(|one| one.id == key.id);
+        let mut tenants = found.tenants.iter().filter(|one| one.id == tenant);
+        let stand = (
+            keys.next()
+                .map(|key| key.status == CredentialStatus::Suspended),
+            tenants
+                .next()
+                .map(|one| one.status == TenantStatus::Suspended),
+        );
+        assert_eq!(stand, (Some(is_stopped), Some(is_stopped)), "{stops} {by}");
+    }
+}
+
 pub async fn a_suspended_key_is_resumed_and_a_revoked_one_stays(ports: &Ports) {
     use CredentialStatus::{Active, Revoked, Suspended};
     let (tenant, other) = (add_tenant(ports).await, add_tenant(ports).await);
     let key = credential(tenant, [9; 32]);
     let directory = &ports.directory;
     directory.add_credential(key.clone()).await.expect("a key");
-    let set = async |of, status| directory.set_credential_status(of, key.id, status).await;
+    let set = async |of, status| {
+        let by = Authority::Operator;
+        directory
+            .set_credential_status(of, key.id, status, by)
+            .await
+    };
     let status = async || {
         let keys = keys(ports).await.into_iter();
         let mut keys = keys.filter(|one| one.id == key.id);

@@ -1,0 +1,133 @@
+//! What a vendor's token does not get, whatever its role: the operator's word stands over it.
+
+use postrider::admin::{VendorAct, VendorChange, Verb};
+use serde_json::{Value, json};
+
+use super::scene::{Scene, body_of, operations};
+
+#[tokio::test]
+async fn a_suspended_vendors_token_only_reads() {
+    let scene = Scene::start().await;
+    let (token, _) = scene.token("admin", Some("acme")).await;
+    let vendor = || "acme".to_owned();
+    let act = VendorAct::Suspend { vendor: vendor() };
+    scene.execute(Verb::Vendor { act }).await;
+    for operation in operations() {
+        if operation.is_operators {
+            continue;
+        }
+        let path = Scene::about(&operation, &scene.acmes);
+        let body = body_of(&operation);
+        let answer = scene.ask(&token, &operation.method, &path, &body).await;
+        let which = format!("{} {path}: {}", operation.method, answer.text());
+        assert_eq!(answer.status == 403, operation.role != "read", "{which}");
+        if answer.status == 403 {
+            assert_eq!(answer.json()["refusal"], "PR-214", "{which}");
+            assert!(answer.text().contains("operator"), "{which}");
+        }
+    }
+    let act = VendorAct::Resume { vendor: vendor() };
+    scene.execute(Verb::Vendor { act }).await;
+    let path = format!("/tenants/{}", scene.acmes);
+    scene
+        .done(&token, "PATCH", &path, &json!({"language": "fr"}))
+        .await;
+}
+
+#[tokio::test]
+async fn what_the_operator_stopped_a_vendor_does_not_let_go_on() {
+    let scene = Scene::start().await;
+    let (vendors, _) = scene.token("admin", Some("acme")).await;
+    let (operators, _) = scene.token("operate", None).await;
+    let tenant = format!("/tenants/{}", scene.acmes);
+    let keys = format!("{tenant}/keys");
+    let made = scene.done(&vendors, "POST", &keys, &json!({})).await;
+    let key = format!("{keys}/{}", made["id"].as_str().unwrap());
+    for path in [&tenant, &key] {
+        let (suspend, resume) = (format!("{path}/suspend"), format!("{path}/resume"));
+        scene.done(&vendors, "POST", &suspend, &Value::Null).await;
+        scene.done(&vendors, "POST", &resume, &Value::Null).await;
+        scene.done(&operators, "POST", &suspend, &Value::Null).await;
+        scene.done(&vendors, "POST", &suspend, &Value::Null).await;
+        let refused = scene.ask(&vendors, "POST", &resume, &Value::Null).await;
+        assert_eq!(refused.status, 409, "{}", refused.text());
+        assert!(refused.text().contains("operator"), "{}", refused.text());
+        scene.done(&operators, "POST", &resume, &Value::Null).await;
+        scene.done(&vendors, "POST", &suspend, &Value::Null).await;
+        scene.done(&operators, "POST", &resume, &Value::Null).await;
+    }
+}
+
+#[tokio::test]
+async fn a_vendor_raises_no_limit_over_its_own_and_keeps_what_it_does_not_touch() {
+    let scene = Scene::start().await;
+    let (vendors, _) = scene.token("admin", Some("acme")).await;
+    let (operators, _) = scene.token("operate", None).await;
+    let limits = json!({"per_day": 100, "per_minute": 60, "burst": 5});
+    let act = VendorAct::Set {
+        vendor: "acme".to_owned(),
+        name: None,
+        contact: None,
+        change: VendorChange {
+            tenant_limits: serde_json::from_value(limits).unwrap(),
+            ..VendorChange::default()
+        },
+    };
+    scene.execute(Verb::Vendor { act }).await;
+    let tenant = format!("/tenants/{}", scene.acmes);
+    let wider = json!({"limits": {"per_day": 500, "per_minute": 60, "burst": 5}});
+    scene.done(&operators, "PATCH", &tenant, &wider).await;
+    for (limits, field) in [
+        (json!({"connections": 3}), None),
+        (json!({"per_day": 500}), None),
+        (json!({"per_day": 300}), None),
+        (json!({"per_day": 301}), Some("limits.per_day")),
+        (json!({"burst": 6}), Some("limits.burst")),
+        (json!({"burst": 0}), Some("limits.burst")),
+        (json!({"burst": 4}), None),
+    ] {
+        let body = json!({"limits": limits});
+        let answer = scene.ask(&vendors, "PATCH", &tenant, &body).await;
+        let got = answer.json()["errors"][0]["field"]
+            .as_str()
+            .map(str::to_owned);
+        assert_eq!(got.as_deref(), field, "{limits}: {}", answer.text());
+    }
+}
+
+#[tokio::test]
+async fn a_note_is_one_short_line() {
+    let scene = Scene::start().await;
+    let (token, _) = scene.token("admin", Some("acme")).await;
+    let tenant = format!("/tenants/{}", scene.acmes);
+    let (long, most) = ("x".repeat(201), "é".repeat(200));
+    for (path, body) in [
+        ("keys", json!({})),
+        ("suppressions", json!({"address": "a@x.test"})),
+    ] {
+        let path = format!("{tenant}/{path}");
+        for (note, status) in [(long.as_str(), 422), ("a\nb", 422), (&most, 201)] {
+            let mut body = body.clone();
+            body["note"] = json!(note);
+            let answer = scene.ask(&token, "POST", &path, &body).await;
+            assert_eq!(answer.status, status, "{path} {note}: {}", answer.text());
+            if status == 422 {
+                assert_eq!(answer.json()["errors"][0]["field"], "note");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_operator_as_a_vendor_is_not_suspended() {
+    let scene = Scene::start().await;
+    let (token, _) = scene.token("admin", None).await;
+    let path = "/vendors/operator/suspend";
+    let refused = scene.ask(&token, "POST", path, &Value::Null).await;
+    assert_eq!(refused.status, 422, "{}", refused.text());
+    assert!(
+        refused.text().contains("tenant suspend"),
+        "{}",
+        refused.text()
+    );
+}
