@@ -157,6 +157,7 @@ fn newcomers(config: &Config) -> Newcomers {
 
 fn enrol_config(config: &Config) -> EnrolConfig {
     EnrolConfig {
+        limits: config.tenant_limits(),
         ramp: identity(config).ramp,
         overlap: Duration::from_hours(24 * config.enrolment.overlap_days),
     }

@@ -47,6 +47,8 @@ pub struct EnrolPorts {
 #[derive(Clone, Copy, Debug)]
 pub struct EnrolConfig {
     pub ramp: RampConfig,
+    /// Of tenants that the operator itself brings; others begin with their vendor's.
+    pub limits: Limits,
     /// How long keys open the doors after they were rotated.
     pub overlap: Duration,
 }
@@ -256,7 +258,7 @@ impl Enroller {
         let provision = &self.ports.provision;
         let now = provision.clock.now();
         let defaults = TenantDefaults {
-            limits: spoken.vendor.tenant_limits,
+            limits: spoken.vendor.limits_of_new(self.config.limits),
             language: wish.language.unwrap_or_else(|| spoken.vendor.language()),
             ramp: self.config.ramp.begin(now),
             is_confirmed: spoken.claims.attested.is_some(),

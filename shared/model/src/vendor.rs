@@ -75,6 +75,16 @@ impl Vendor {
         }
     }
 
+    /// What a new tenant of it may do: as the vendor was given it, and with the operator's own
+    /// tenants as its configuration has it.
+    pub fn limits_of_new(&self, operators: Limits) -> Limits {
+        if self.id == Self::OPERATOR {
+            operators
+        } else {
+            self.tenant_limits
+        }
+    }
+
     /// What a new tenant speaks that says nothing of it.
     pub fn language(&self) -> Language {
         self.languages.first().copied().unwrap_or_default()

@@ -263,6 +263,7 @@ fn enroller(store: &SqliteStore, roster: &Roster, provision: &Provision) -> Enro
         roster: roster.clone(),
     };
     let config = EnrolConfig {
+        limits: postrider_model::Limits::default(),
         ramp: RampConfig::default(),
         overlap: OVERLAP,
     };

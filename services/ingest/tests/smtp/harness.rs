@@ -262,6 +262,7 @@ fn ports(store: &SqliteStore, provision: &Provision, roster: &Roster, budget: u6
                 roster: roster.clone(),
             },
             EnrolConfig {
+                limits: postrider_model::Limits::default(),
                 ramp: RampConfig::default(),
                 overlap: Duration::from_hours(24),
             },

@@ -76,11 +76,7 @@ impl Office {
     /// the configuration.
     pub(super) fn defaults_for(&self, vendor: &Vendor) -> TenantDefaults {
         TenantDefaults {
-            limits: if vendor.id == Vendor::OPERATOR {
-                self.newcomers.limits
-            } else {
-                vendor.tenant_limits
-            },
+            limits: vendor.limits_of_new(self.newcomers.limits),
             ramp: if self.newcomers.vouched {
                 Ramp::PAST
             } else {

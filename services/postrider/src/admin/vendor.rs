@@ -165,6 +165,12 @@ impl Office {
 
     async fn set_vendor_status(&self, vendor: &str, status: VendorStatus) -> anyhow::Result<Value> {
         let vendor = self.find_vendor(vendor).await?;
+        if vendor.id == Vendor::OPERATOR && status == VendorStatus::Suspended {
+            bail!(
+                "the service's own letters leave in the name of {:?}: suspending it would stop them for all; `postrider tenant suspend TENANT` stops one of its tenants, `postrider queue suspend` mail that waits",
+                vendor.slug
+            );
+        }
         let vendors = &self.database.vendors;
         vendors.set_vendor_status(vendor.id, status).await?;
         Ok(show::vendor(&Vendor { status, ..vendor }))
