@@ -95,8 +95,12 @@ impl Vendors for PostgresStore {
         Ok(bounded(self.read_sender(message)).await?)
     }
 
-    async fn writing_to(&self, address: &EmailAddress) -> Result<Vec<TenantId>, StoreError> {
-        Ok(bounded(self.read_writing_to(address)).await?)
+    async fn writing_to(
+        &self,
+        vendor: Option<VendorId>,
+        address: &EmailAddress,
+    ) -> Result<Vec<TenantId>, StoreError> {
+        Ok(bounded(self.read_writing_to(vendor, address)).await?)
     }
 }
 
@@ -192,13 +196,20 @@ impl PostgresStore {
         Ok(tenant.map(TenantId::of))
     }
 
-    async fn read_writing_to(&self, address: &EmailAddress) -> Result<Vec<TenantId>, Fault> {
+    async fn read_writing_to(
+        &self,
+        vendor: Option<VendorId>,
+        address: &EmailAddress,
+    ) -> Result<Vec<TenantId>, Fault> {
         let mut connection = self.lend().await?;
-        // Index recipients_address, in each partition.
+        // Indexes recipients_address, in each partition, tenants (primary key).
         let tenants: Vec<Uuid> = sqlx::query_scalar(
-            "SELECT DISTINCT tenant FROM recipients WHERE lower(address) = $1 LIMIT 100",
+            "SELECT DISTINCT r.tenant FROM recipients AS r
+             JOIN tenants AS t ON t.id = r.tenant
+             WHERE lower(r.address) = $1 AND ($2::uuid IS NULL OR t.vendor = $2) LIMIT 100",
         )
         .bind(address.to_string().to_ascii_lowercase())
+        .bind(vendor.map(VendorId::uuid))
         .fetch_all(&mut *connection)
         .await?;
         connection.back();

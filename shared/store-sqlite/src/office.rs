@@ -94,8 +94,12 @@ impl Vendors for SqliteStore {
         Ok(self.read_sender(message).await?)
     }
 
-    async fn writing_to(&self, address: &EmailAddress) -> Result<Vec<TenantId>, StoreError> {
-        Ok(self.read_writing_to(address).await?)
+    async fn writing_to(
+        &self,
+        vendor: Option<VendorId>,
+        address: &EmailAddress,
+    ) -> Result<Vec<TenantId>, StoreError> {
+        Ok(self.read_writing_to(vendor, address).await?)
     }
 }
 
@@ -194,12 +198,19 @@ impl SqliteStore {
         tenant.map(|id| place.id("tenant", &id)).transpose()
     }
 
-    async fn read_writing_to(&self, address: &EmailAddress) -> Result<Vec<TenantId>, Fault> {
-        // Index recipients_address, from one tenant to the next.
+    async fn read_writing_to(
+        &self,
+        vendor: Option<VendorId>,
+        address: &EmailAddress,
+    ) -> Result<Vec<TenantId>, Fault> {
+        // Indexes recipients_address, tenants (primary key).
         let tenants: Vec<Vec<u8>> = sqlx::query_scalar(
-            "SELECT DISTINCT tenant FROM recipients WHERE lower(address) = ?1 LIMIT 100",
+            "SELECT DISTINCT r.tenant FROM recipients AS r
+             JOIN tenants AS t ON t.id = r.tenant
+             WHERE lower(r.address) = ?1 AND (?2 IS NULL OR t.vendor = ?2) LIMIT 100",
         )
         .bind(address.to_string().to_ascii_lowercase())
+        .bind(vendor.as_ref().map(|vendor| vendor.as_bytes().as_slice()))
         .fetch_all(self.readers())
         .await?;
         let place = |id| Place {

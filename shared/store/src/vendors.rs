@@ -63,8 +63,13 @@ pub trait Vendors: Send + Sync {
     async fn sender_of(&self, message: MessageId) -> Result<Option<TenantId>, StoreError>;
 
     /// Whose mail went to an address, as far as it is kept, in no order; at most a hundred. Local
-    /// parts are compared without their case. For operators.
-    async fn writing_to(&self, address: &EmailAddress) -> Result<Vec<TenantId>, StoreError>;
+    /// parts are compared without their case. Of this vendor's tenants; without one, for operators,
+    /// of all.
+    async fn writing_to(
+        &self,
+        vendor: Option<VendorId>,
+        address: &EmailAddress,
+    ) -> Result<Vec<TenantId>, StoreError>;
 }
 
 /// What was done by operators and vendors: append-only.

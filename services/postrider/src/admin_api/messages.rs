@@ -12,6 +12,9 @@ use super::lists::{Page, cursor, list, page, parameter};
 use super::{AdminDoor, Fault, Outcome};
 use crate::admin::Verb;
 
+/// Messages that are looked through at a time.
+const PAGE_MOST: u8 = 100;
+
 impl AdminDoor {
     /// `GET /tenants/{tenant}/messages`, newest first.
     pub(super) async fn list_messages(&self, tenant: &Tenant, query: &Query) -> Outcome {
@@ -40,6 +43,10 @@ impl AdminDoor {
     /// sees, newest first.
     pub(super) async fn find_messages(&self, caller: &Caller, query: &Query) -> Outcome {
         let page = page(query, &["recipient", "message_id", "session"])?;
+        if page.after.is_some() {
+            let message = "is no parameter here, where the newest are told; go through /tenants/{tenant}/messages page by page.";
+            return Err(Problem::field(422, "invalid_parameter", "after", message).into());
+        }
         let recipient = parameter(query, "recipient", "ann@example.org")?;
         let session = query.one("session").map(SessionCode::parse).transpose();
         let session = session.map_err(|error| {
@@ -99,29 +106,55 @@ impl AdminDoor {
         (recipient, message_id): (EmailAddress, Option<&str>),
     ) -> Result<Vec<Value>, Fault> {
         let database = &self.office.database;
-        let filter = MailFilter {
-            recipient: Some(recipient.clone()),
-            ..MailFilter::default()
-        };
-        let wanted = MailPage {
-            limit: limit(page),
-            start: PageStart::Newest,
-        };
         let mut found = Vec::new();
-        for tenant in database.vendors.writing_to(&recipient).await? {
+        let vendor = caller.vendor.as_ref().map(|vendor| vendor.id);
+        for tenant in database.vendors.writing_to(vendor, &recipient).await? {
             let Ok(tenant) = self.tenant(caller, &tenant.to_string()) else {
                 continue;
             };
-            let listed = database.mail.list(tenant.id, &filter, wanted).await?;
-            for email in listed.map(|listed| listed.emails).unwrap_or_default() {
-                if message_id.is_none_or(|text| email.summary.message_id == text) {
-                    found.push((email.accepted_at, head(&tenant, &email)));
-                }
+            for email in self
+                .written(&tenant, &recipient, (page, message_id))
+                .await?
+            {
+                found.push((email.accepted_at, head(&tenant, &email)));
             }
         }
         found.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
         found.truncate(page.limit as usize);
         Ok(found.into_iter().map(|(_, shown)| shown).collect())
+    }
+
+    /// The newest that a tenant wrote to somebody; or, however old, those with one Message-ID.
+    async fn written(
+        &self,
+        tenant: &Tenant,
+        recipient: &EmailAddress,
+        (page, message_id): (&Page, Option<&str>),
+    ) -> Result<Vec<ListedEmail>, Fault> {
+        let mail = &self.office.database.mail;
+        let filter = MailFilter {
+            recipient: Some(recipient.clone()),
+            ..MailFilter::default()
+        };
+        let mut start = PageStart::Newest;
+        loop {
+            let limit = message_id.map_or(limit(page), |_| PAGE_MOST);
+            let listed = mail.list(tenant.id, &filter, MailPage { limit, start });
+            let Some(mut listed) = listed.await? else {
+                return Ok(Vec::new());
+            };
+            let last = listed.emails.last().map(|email| email.id);
+            let Some(text) = message_id else {
+                return Ok(listed.emails);
+            };
+            listed.emails.retain(|one| one.summary.message_id == text);
+            match last {
+                Some(last) if listed.more && listed.emails.is_empty() => {
+                    start = PageStart::After(last);
+                }
+                _ => return Ok(listed.emails),
+            }
+        }
     }
 
     async fn by_session(&self, caller: &Caller, code: SessionCode) -> Result<Vec<Value>, Fault> {

@@ -313,9 +313,36 @@ async fn bad_input_is_told_field_by_field() {
         },
     };
     scene.execute(Verb::Vendor { act }).await;
-    for (per_day, status) in [(101, 422), (0, 422), (100, 200)] {
+    for (per_day, status) in [(100, 200), (101, 422), (0, 422)] {
         let body = json!({"limits": {"per_day": per_day}});
         let answer = scene.ask(&vendors, "PATCH", &tenant, &body).await;
         assert_eq!(answer.status, status, "{per_day}: {}", answer.text());
     }
+}
+
+#[tokio::test]
+async fn a_message_id_is_found_however_much_was_sent_since() {
+    let scene = Scene::start().await;
+    let (token, _) = scene.token("read", Some("acme")).await;
+    let (operator, _) = scene.token("operate", None).await;
+    let keys = format!("/tenants/{}/keys", scene.acmes);
+    let key = scene.done(&operator, "POST", &keys, &json!({})).await;
+    let key = key["api_key"].as_str().unwrap();
+    let shop = scene.inside.place.as_tenant(key, &scene.acmes);
+    let to = format!("ann-{}@example.org", unique());
+    let first = shop.send_to(&to).await;
+    shop.send_to(&to).await;
+    shop.send_to(&to).await;
+    let shown = format!("/messages/{first}");
+    let shown = scene.done(&token, "GET", &shown, &Value::Null).await;
+    let message_id = shown["message_id"]
+        .as_str()
+        .unwrap()
+        .replace(['<', '>'], "");
+    let path = format!("/messages?recipient={to}&message_id={message_id}&limit=1");
+    let found = scene.done(&token, "GET", &path, &Value::Null).await;
+    assert_eq!(found["data"][0]["id"], first, "{found}");
+    let path = format!("/messages?recipient={to}&after={first}");
+    let refused = scene.ask(&token, "GET", &path, &Value::Null).await;
+    assert_eq!(refused.json()["errors"][0]["field"], "after");
 }

@@ -43,6 +43,6 @@ pub async fn an_operator_finds_whose_mail_it_is(ports: &Ports) {
     let nothing = vendors.sender_of(other.id).await;
     assert_eq!(nothing.expect("an answer"), None);
     let to = address("ann@FOUND.example");
-    let writing = vendors.writing_to(&to).await.expect("an answer");
+    let writing = vendors.writing_to(None, &to).await.expect("an answer");
     assert_eq!(writing, [a]);
 }
