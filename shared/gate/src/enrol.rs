@@ -2,6 +2,7 @@
 //! once; shown again it tells the same, without the secrets. Nobody comes in without a token.
 
 mod again;
+mod keys;
 mod rotate;
 mod signer;
 pub(crate) mod token;
@@ -12,16 +13,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_model::{
-    ApiToken, AuditEntry, AuditId, EmailAddress, Language, Licence, Tenant, TenantStatus, Vendor,
-    VendorKey,
+    ApiToken, AuditEntry, AuditId, EmailAddress, Language, Licence, Limits, Tenant, TenantStatus,
+    Vendor, VendorKey,
 };
-use postrider_store::{Audit, Enrolments, LICENCE, Roster, StoreError, Vendors};
+use postrider_store::{Audit, Enrolment, Enrolments, LICENCE, Roster, StoreError, Vendors};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::access::Denied;
 use crate::password::{self, SmtpPassword};
-use crate::provision::{KeyWishes, Provision, ProvisionError, TenantDefaults};
+use crate::provision::{Provision, ProvisionError, TenantDefaults};
 use crate::ramp::RampConfig;
 pub use signer::VendorSigner;
 use token::{Claims, KeyName, TokenFault};
@@ -46,9 +47,9 @@ pub struct EnrolPorts {
 /// How tenants that come by enrolment begin.
 #[derive(Clone, Copy, Debug)]
 pub struct EnrolConfig {
-    pub ramp: RampConfig,
     /// Of tenants that the operator itself brings; others begin with their vendor's.
     pub limits: Limits,
+    pub ramp: RampConfig,
     /// How long keys open the doors after they were rotated.
     pub overlap: Duration,
 }
@@ -146,7 +147,7 @@ impl Enroller {
     }
 
     /// Makes the tenant of a licence, or tells of the one there is. With a newer token than the
-    /// last one, what the wish says otherwise is changed.
+    /// last one, what the wish says otherwise is changed; with that one again nothing is.
     pub async fn enrol(&self, token: &str, wish: EnrolWish) -> Result<Enrolled, EnrolError> {
         let spoken = self.spoken(token)?;
         self.check_address(&spoken.claims, &wish.reply_to)?;
@@ -218,8 +219,7 @@ impl Enroller {
     }
 
     fn check_address(&self, claims: &Claims, given: &EmailAddress) -> Result<(), EnrolError> {
-        let bound = [&claims.reply_to, &claims.attested];
-        let mut bound = bound.into_iter().flatten();
+        let mut bound = claims.bound();
         if let Some(bound) = bound.find(|bound| bound.folded() != given.folded()) {
             return Err(EnrolError::OtherReplyTo {
                 bound: bound.clone(),
@@ -267,11 +267,8 @@ impl Enroller {
             plan: spoken.claims.plan.clone(),
             attested_by: spoken.claims.attested.as_ref().map(|_| spoken.by()),
         };
-        let (tenant, secrets) = self.added(wish, &defaults).await?;
-        self.ports
-            .enrolments
-            .use_token(tenant.id, spoken.claims.issued_at, &wish.reply_to)
-            .await?;
+        let enrolment = spoken.enrolment(&wish.reply_to);
+        let (tenant, secrets) = self.added(wish, &defaults, &enrolment).await?;
         let detail = json!({"licence": spoken.claims.licence, "reply_to": wish.reply_to});
         self.note(spoken, "enrol", &tenant, detail).await;
         let tenant = self.seen(tenant).await;
@@ -282,16 +279,18 @@ impl Enroller {
         &self,
         wish: &EnrolWish,
         defaults: &TenantDefaults,
+        enrolment: &Enrolment,
     ) -> Result<(Tenant, Secrets), EnrolError> {
         let provision = &self.ports.provision;
         let mut tries = 1;
         loop {
             let (mut new, key) = provision.draft(&wish.name, &wish.reply_to, defaults)?;
             new.tenant.own_domain = wish.own_domain.unwrap_or(false);
+            new.enrolment = Some(enrolment.clone());
             for first in &mut new.credentials {
                 NOTE.clone_into(&mut first.note);
             }
-            let (credential, password) = provision.new_password(&new.tenant, wishes())?;
+            let (credential, password) = provision.new_password(&new.tenant, keys::wishes(None))?;
             new.credentials.push(credential);
             let tenant = new.tenant.clone();
             match provision.directory.add_tenant(new).await {
@@ -350,15 +349,16 @@ impl Spoken {
     fn by(&self) -> String {
         format!("vendor {} by key {}", self.vendor.slug, self.key.kid)
     }
+
+    /// Its token, used with this reply address.
+    fn enrolment(&self, reply_to: &EmailAddress) -> Enrolment {
+        Enrolment {
+            issued_at: self.claims.issued_at,
+            reply_to: reply_to.clone(),
+        }
+    }
 }
 
 fn is_named(vendor: &Vendor, issuer: &str) -> bool {
     vendor.slug == issuer || vendor.id.to_string() == issuer
-}
-
-fn wishes() -> KeyWishes {
-    KeyWishes {
-        note: NOTE.to_owned(),
-        ..KeyWishes::default()
-    }
 }

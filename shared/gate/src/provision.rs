@@ -137,6 +137,7 @@ impl Provision {
             },
             tenant,
             credentials: vec![credential],
+            enrolment: None,
         };
         Ok((new, token))
     }
@@ -162,6 +163,7 @@ impl Provision {
             reply_address: self.default_reply_address(&tenant, true),
             tenant: tenant.clone(),
             credentials: Vec::new(),
+            enrolment: None,
         };
         self.directory.add_tenant(new).await?;
         Ok(tenant)

@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 use crate::directory::{found, raise_generation, taken};
 use crate::fault::Fault;
 use crate::rows::Id as _;
-use crate::{credentials, reply_addresses, vendors};
+use crate::{credentials, enrolments, reply_addresses, vendors};
 
 pub(crate) async fn is_there(connection: &mut PgConnection, tenant: TenantId) -> Result<(), Fault> {
     // Index tenants (primary key).
@@ -40,6 +40,9 @@ pub(crate) async fn add(connection: &mut PgConnection, new: &NewTenant) -> Resul
     reply_addresses::insert(connection, &new.reply_address).await?;
     for credential in &new.credentials {
         credentials::insert(connection, credential).await?;
+    }
+    if let Some(enrolment) = &new.enrolment {
+        enrolments::remember(connection, tenant.id, enrolment).await?;
     }
     Ok(())
 }
@@ -107,9 +110,6 @@ fn taken_tenant(error: sqlx::Error) -> Fault {
     taken(if is_licence { LICENCE } else { "tenant" })(error)
 }
 
-pub(crate) async fn set_limits(
-    connection: &mut PgConnection,
-    tenant: TenantId,
 /// Opens or closes the doors and the queue. What the operator closed is not a vendor's to open.
 pub(crate) async fn set_status(
     connection: &mut PgConnection,
@@ -146,6 +146,9 @@ pub(crate) async fn set_status(
     found(changed.rows_affected(), "tenant")
 }
 
+pub(crate) async fn set_limits(
+    connection: &mut PgConnection,
+    tenant: TenantId,
     limits: Limits,
 ) -> Result<(), Fault> {
     // Index tenants (primary key).

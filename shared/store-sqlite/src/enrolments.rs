@@ -1,49 +1,91 @@
 //! The port of enrolment.
 
 use async_trait::async_trait;
-use postrider_model::{EmailAddress, TenantId, Timestamp};
-use postrider_store::{Enrolments, StoreError};
+use postrider_model::{TenantId, Timestamp};
+use postrider_store::{Enrolment, Enrolments, StoreError, TenantChange, TokenStands, UsedToken};
 use sqlx::SqliteConnection;
 
 use crate::SqliteStore;
+use crate::directory::raise_generation;
 use crate::fault::Fault;
+use crate::{tenants, updates};
 
 #[async_trait]
 impl Enrolments for SqliteStore {
-    async fn use_token(
-        &self,
-        tenant: TenantId,
-        issued_at: Timestamp,
-        reply_to: &EmailAddress,
-    ) -> Result<bool, StoreError> {
-        let folded = reply_to.folded();
+    async fn use_token(&self, used: UsedToken) -> Result<TokenStands, StoreError> {
         self.writer()
-            .alone(move |connection| {
-                Box::pin(async move { used(connection, tenant, issued_at, &folded).await })
-            })
+            .alone(move |connection| Box::pin(async move { use_token(connection, &used).await }))
             .await
+    }
+
+    async fn last_token(&self, tenant: TenantId) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.read_last_token(tenant).await?)
     }
 }
 
-async fn used(
+impl SqliteStore {
+    async fn read_last_token(&self, tenant: TenantId) -> Result<Option<Timestamp>, Fault> {
+        // Index enrolments (primary key).
+        let at: Option<i64> =
+            sqlx::query_scalar("SELECT issued_at FROM enrolments WHERE tenant = ?1")
+                .bind(tenant.as_bytes().as_slice())
+                .fetch_optional(self.readers())
+                .await?;
+        Ok(at.map(Timestamp::from_micros))
+    }
+}
+
+async fn use_token(
+    connection: &mut SqliteConnection,
+    used: &UsedToken,
+) -> Result<TokenStands, Fault> {
+    let (tenant, enrolment) = (used.tenant, &used.enrolment);
+    match tenants::is_there(connection, tenant).await {
+        Err(Fault::NotFound(_)) => return Ok(TokenStands::Older),
+        there => there?,
+    }
+    // Index enrolments (primary key).
+    let last: Option<(i64, String)> =
+        sqlx::query_as("SELECT issued_at, reply_to FROM enrolments WHERE tenant = ?1")
+            .bind(tenant.as_bytes().as_slice())
+            .fetch_optional(&mut *connection)
+            .await?;
+    let last = last.as_ref();
+    let last = last.map(|(at, to)| (Timestamp::from_micros(*at), to.as_str()));
+    let stands = enrolment.stands(last);
+    if stands != TokenStands::Newer {
+        return Ok(stands);
+    }
+    remember(connection, tenant, enrolment).await?;
+    if let Some(update) = &used.update {
+        updates::update_tenant(connection, update).await?;
+    }
+    let is_changed = used.change != TenantChange::default();
+    if is_changed {
+        tenants::change(connection, tenant, used.change).await?;
+    }
+    if is_changed || used.update.is_some() {
+        raise_generation(connection).await?;
+    }
+    Ok(stands)
+}
+
+/// Writes down which token a tenant was enrolled with, in the place of the last one.
+pub(crate) async fn remember(
     connection: &mut SqliteConnection,
     tenant: TenantId,
-    issued_at: Timestamp,
-    folded: &str,
-) -> Result<bool, Fault> {
-    // Index enrolments (primary key). No tenant, no row.
-    let written = sqlx::query(
-        "INSERT INTO enrolments AS e (tenant, issued_at, reply_to)
-         SELECT id, ?2, ?3 FROM tenants WHERE id = ?1
+    enrolment: &Enrolment,
+) -> Result<(), Fault> {
+    // Index enrolments (primary key).
+    sqlx::query(
+        "INSERT INTO enrolments (tenant, issued_at, reply_to) VALUES (?1, ?2, ?3)
          ON CONFLICT (tenant) DO UPDATE
-         SET issued_at = excluded.issued_at, reply_to = excluded.reply_to
-         WHERE excluded.issued_at > e.issued_at
-            OR (excluded.issued_at = e.issued_at AND excluded.reply_to = e.reply_to)",
+         SET issued_at = excluded.issued_at, reply_to = excluded.reply_to",
     )
     .bind(tenant.as_bytes().as_slice())
-    .bind(issued_at.as_micros())
-    .bind(folded)
+    .bind(enrolment.issued_at.as_micros())
+    .bind(enrolment.reply_to.folded())
     .execute(connection)
     .await?;
-    Ok(written.rows_affected() == 1)
+    Ok(())
 }

@@ -163,6 +163,10 @@ macro_rules! conformance_tests {
                 what_is_held_before_its_time_waits_for_the_new_one;
             enrolments: of_a_tenants_tokens_the_newest_holds,
                 a_token_holds_for_one_tenant,
+                a_tenant_comes_with_the_token_that_brings_it,
+                only_a_newer_token_changes_a_tenant,
+                a_token_whose_change_is_refused_is_not_used,
+                an_enrolled_tenant_is_erased_like_any_other,
                 an_operator_finds_whose_mail_it_is;
             groups: a_group_is_stored_whole,
                 one_bad_message_leaves_nothing_of_its_group,
@@ -255,11 +259,11 @@ macro_rules! conformance_tests {
                 the_audit_is_kept_for_its_life;
             keys: a_key_comes_back_as_it_was_added,
                 a_suspended_key_is_resumed_and_a_revoked_one_stays,
+                what_the_operator_stopped_no_vendor_lets_go_on,
                 a_key_is_changed_and_keeps_its_secret,
                 a_message_knows_the_key_it_came_with,
                 the_quota_of_a_key_is_exact_and_its_own,
                 a_group_over_the_quota_of_its_key_is_refused_whole;
-                what_the_operator_stopped_no_vendor_lets_go_on,
             ramps: a_tenant_gets_another_language_and_way_with_its_domain,
                 a_day_of_a_ramp_is_decided_once,
                 there_is_one_house,

@@ -9,7 +9,7 @@ use postrider_model::{
     TenantStatus, Timestamp, Vendor, VendorKey,
 };
 
-use crate::StoreError;
+use crate::{Enrolment, StoreError};
 
 /// Tenants, keys, reply addresses, DKIM keys. Every change raises `generation`.
 #[async_trait]
@@ -20,7 +20,7 @@ pub trait Directory: Send + Sync {
     /// All of it, as of one moment.
     async fn snapshot(&self) -> Result<DirectorySnapshot, StoreError>;
 
-    /// Adds a tenant with its first reply address and key. `Taken` where its From address or
+    /// Adds a tenant with its first reply address and keys, and the token it comes with. `Taken` where its From address or
     /// slug was ever used, where its vendor has one with this licence (`LICENCE`), or where it is
     /// to be the house and there is one. `NotFound` without its vendor.
     async fn add_tenant(&self, new: NewTenant) -> Result<(), StoreError>;
@@ -161,6 +161,8 @@ pub struct NewTenant {
     pub reply_address: ReplyAddress,
     /// Its first keys; the house has none.
     pub credentials: Vec<Credential>,
+    /// The token that it comes with, where it is enrolled.
+    pub enrolment: Option<Enrolment>,
 }
 
 /// What `StoreError::Taken` says where a vendor has a tenant of this licence already.

@@ -1,5 +1,7 @@
 //! What a vendor's program meets that brings a shop.
 
+mod again;
+
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -359,7 +361,7 @@ async fn another_reply_address_needs_a_newer_token_and_keeps_the_from_address() 
 #[tokio::test]
 async fn new_keys_leave_the_old_ones_their_time() {
     let scene = Scene::start().await;
-    let token = scene.token("L-1", &json!({"exp": scene.seconds() + 90 * 86_400}));
+    let token = scene.token("L-1", &json!({"exp": scene.seconds() + 31 * 86_400}));
     let first = scene.enrol(&token, JOE).await.json;
     let second = scene.rotate(&token).await;
     assert_eq!(second.status, 200, "{}", second.json);

@@ -1,7 +1,7 @@
 //! A licence that has its tenant already: told again, or changed by a newer token.
 
 use postrider_model::{EmailAddress, ReplyAddress, ReplyStatus, Tenant, TenantStatus};
-use postrider_store::{StoreError, TenantChange, TenantUpdate};
+use postrider_store::{StoreError, TenantChange, TenantUpdate, TokenStands, UsedToken};
 use serde_json::json;
 
 use super::{EnrolError, EnrolWish, Enrolled, Enroller, Spoken};
@@ -18,64 +18,64 @@ impl Enroller {
         if tenant.status == TenantStatus::Suspended {
             return Err(Denied::Suspended.into());
         }
-        let (issued, reply_to) = (spoken.claims.issued_at, &wish.reply_to);
-        let enrolments = &self.ports.enrolments;
-        if enrolments.use_token(tenant.id, issued, reply_to).await? {
-            let tenant = self.changed(spoken, tenant, wish).await?;
-            return Ok(self.told(tenant, None));
+        let (update, change) = self.difference(spoken, &tenant, &wish)?;
+        let is_changed = update.is_some() || change != TenantChange::default();
+        let used = UsedToken {
+            tenant: tenant.id,
+            enrolment: spoken.enrolment(&wish.reply_to),
+            update,
+            change,
+        };
+        let stands = self.ports.enrolments.use_token(used).await;
+        let stands = stands.map_err(|fault| match fault {
+            StoreError::Rejected { .. } => EnrolError::Disowned {
+                address: wish.reply_to.clone(),
+            },
+            fault => fault.into(),
+        })?;
+        match stands {
+            TokenStands::Newer if is_changed => {
+                self.note_change(spoken, &tenant, (&wish, change)).await;
+            }
+            TokenStands::Older if !is_its(&tenant, &wish.reply_to) => {
+                return Err(EnrolError::Replayed);
+            }
+            TokenStands::Newer | TokenStands::Same | TokenStands::Older => {}
         }
-        let stands = |address: &EmailAddress| address.folded() == reply_to.folded();
-        if stands(&tenant.reply_to) || tenant.next_reply_to.as_ref().is_some_and(stands) {
-            return Ok(self.told(tenant, None));
-        }
-        Err(EnrolError::Replayed)
+        // One that came by an import or by hand has keys of its own, and none of enrolment's.
+        let has_keys = !self.keys_of(&tenant).await?.is_empty();
+        let secrets = if has_keys || stands == TokenStands::Older {
+            None
+        } else {
+            Some(self.pair(&tenant, &[]).await?)
+        };
+        let tenant = self.seen(tenant).await;
+        Ok(self.told(tenant, secrets))
     }
 
-    /// What a newer token says otherwise. The From address stays as it is.
-    async fn changed(
+    async fn note_change(
         &self,
         spoken: &Spoken,
-        was: Tenant,
-        wish: EnrolWish,
-    ) -> Result<Tenant, EnrolError> {
-        let directory = &self.ports.provision.directory;
-        let (update, own_domain) = self.difference(spoken, &was, &wish)?;
-        if let Some(update) = &update {
-            let updated = directory.update_tenant(update.clone()).await;
-            updated.map_err(|fault| match fault {
-                StoreError::Rejected { .. } => EnrolError::Disowned {
-                    address: wish.reply_to.clone(),
-                },
-                fault => fault.into(),
-            })?;
-        }
-        if own_domain.is_some() {
-            let change = TenantChange {
-                own_domain,
-                ..TenantChange::default()
-            };
-            directory.change_tenant(was.id, change).await?;
-        }
-        if update.is_none() && own_domain.is_none() {
-            return Ok(was);
-        }
+        tenant: &Tenant,
+        (wish, change): (&EnrolWish, TenantChange),
+    ) {
         let detail = json!({
             "name": wish.name,
             "reply_to": wish.reply_to,
             "language": wish.language,
             "plan": spoken.claims.plan,
-            "own_domain": own_domain,
+            "own_domain": change.own_domain,
         });
-        self.note(spoken, "enrol_change", &was, detail).await;
-        Ok(self.seen(was).await)
+        self.note(spoken, "enrol_change", tenant, detail).await;
     }
 
+    /// What a newer token says otherwise. The From address stays as it is.
     fn difference(
         &self,
         spoken: &Spoken,
         was: &Tenant,
         wish: &EnrolWish,
-    ) -> Result<(Option<TenantUpdate>, Option<bool>), EnrolError> {
+    ) -> Result<(Option<TenantUpdate>, TenantChange), EnrolError> {
         let name = wish.name.trim();
         if !crate::name::is_acceptable(name) {
             return Err(ProvisionError::BadName.into());
@@ -99,7 +99,11 @@ impl Enroller {
             || update.language.is_some()
             || update.plan.is_some()
             || update.reply_to.is_some();
-        Ok((is_other.then_some(update), own_domain))
+        let change = TenantChange {
+            own_domain,
+            ..TenantChange::default()
+        };
+        Ok((is_other.then_some(update), change))
     }
 
     fn entry(&self, spoken: &Spoken, tenant: &Tenant, address: &EmailAddress) -> ReplyAddress {
@@ -115,4 +119,11 @@ impl Enroller {
             ..entry
         }
     }
+}
+
+/// Whether a tenant's replies go there, or will once it is confirmed.
+pub(super) fn is_its(tenant: &Tenant, address: &EmailAddress) -> bool {
+    let its = [Some(&tenant.reply_to), tenant.next_reply_to.as_ref()];
+    let mut its = its.into_iter().flatten();
+    its.any(|one| one.folded() == address.folded())
 }

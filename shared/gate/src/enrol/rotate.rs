@@ -4,7 +4,9 @@ use postrider_model::{Credential, CredentialStatus, KeyKind, Tenant, Timestamp};
 use postrider_store::StoreError;
 use serde_json::json;
 
-use super::{EnrolError, Enrolled, Enroller, NOTE, Secrets, wishes};
+use super::again::is_its;
+use super::keys::lives;
+use super::{EnrolError, Enrolled, Enroller, Spoken};
 use crate::access::Denied;
 
 /// Pairs of keys that may open the doors at a time.
@@ -29,40 +31,49 @@ impl Enroller {
             return Err(Denied::Suspended.into());
         }
         let tenant = &*told.tenant;
-        let old = self.living(tenant).await?;
+        self.check_rotation(&spoken, tenant).await?;
+        let (keys, now) = (
+            self.keys_of(tenant).await?,
+            self.ports.provision.clock.now(),
+        );
+        // One that leaked was stopped: a new pair would let whoever has it and the token go on.
+        if keys
+            .iter()
+            .any(|key| key.status == CredentialStatus::Suspended)
+        {
+            return Err(Denied::SuspendedKey.into());
+        }
+        let old: Vec<_> = keys.into_iter().filter(|key| lives(key, now)).collect();
         let of = |kind| old.iter().filter(|key| key.kind == kind).count();
         if of(KeyKind::Smtp).max(of(KeyKind::Api)) >= PAIRS_MOST {
             return Err(EnrolError::RotatedTooOften { most: PAIRS_MOST });
         }
-        let provision = &self.ports.provision;
-        let (_, key) = provision.credential(tenant.id, wishes()).await?;
-        let (_, password) = provision.smtp_credential(tenant, wishes()).await?;
+        let secrets = self.pair(tenant, &old).await?;
         // Last: whatever fails before, no door closes that has no other key.
-        let ends = provision.clock.now().after(self.config.overlap);
+        let ends = now.after(self.config.overlap);
         for key in old {
             self.end(key, ends).await?;
         }
         let detail = json!({"old_keys_until": ends});
         self.note(&spoken, "enrol_rotate", tenant, detail).await;
         let tenant = self.seen(tenant.clone()).await;
-        Ok(self.told(tenant, Some(Secrets { password, key })))
+        Ok(self.told(tenant, Some(secrets)))
     }
 
-    /// The keys that enrolment gave a tenant and that open the doors now.
-    async fn living(&self, tenant: &Tenant) -> Result<Vec<Credential>, StoreError> {
-        let provision = &self.ports.provision;
-        self.ports.roster.refresh(&*provision.directory).await?;
-        let now = provision.clock.now();
-        let lives = |key: &Credential| {
-            key.note == NOTE
-                && key.status == CredentialStatus::Active
-                && key.expires_at.is_none_or(|at| now < at)
-        };
-        let keys = self.ports.roster.credentials_of(tenant.id).into_iter();
-        Ok(keys
-            .filter(|key| lives(key))
-            .map(|key| (*key).clone())
-            .collect())
+    /// A token that is older than one used since, or is bound to another reply address, gives no
+    /// keys: who has it could not enrol either.
+    async fn check_rotation(&self, spoken: &Spoken, tenant: &Tenant) -> Result<(), EnrolError> {
+        let last = self.ports.enrolments.last_token(tenant.id).await?;
+        if last.is_some_and(|at| spoken.claims.issued_at < at) {
+            return Err(EnrolError::Replayed);
+        }
+        match spoken.claims.bound().find(|bound| !is_its(tenant, bound)) {
+            None => Ok(()),
+            Some(bound) => Err(EnrolError::OtherReplyTo {
+                bound: bound.clone(),
+                given: tenant.reply_to.clone(),
+            }),
+        }
     }
 
     async fn end(&self, key: Credential, at: Timestamp) -> Result<(), StoreError> {

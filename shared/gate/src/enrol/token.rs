@@ -12,6 +12,8 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 pub(crate) const TOKEN_MOST: usize = 8_192;
 /// By how much a vendor's clock may be ahead of ours.
 const AHEAD_MICROS: i64 = 5 * 60 * 1_000_000;
+/// How long a token may be good, from when it was issued: one that leaks is not one for ever.
+const DAYS_MOST: i64 = 32;
 /// The last second of the year 9999.
 const LAST_SECOND: f64 = 253_402_300_799.0;
 
@@ -28,6 +30,13 @@ pub(crate) struct Claims {
     pub(crate) reply_to: Option<EmailAddress>,
     /// As `reply_to`, and the vendor vouches that it is the licence holder's.
     pub(crate) attested: Option<EmailAddress>,
+}
+
+impl Claims {
+    /// The reply addresses that it may be used with, where it names any.
+    pub(crate) fn bound(&self) -> impl Iterator<Item = &EmailAddress> {
+        [&self.reply_to, &self.attested].into_iter().flatten()
+    }
 }
 
 /// Why a token is not taken.
@@ -159,6 +168,14 @@ fn claims(given: Given, now: Timestamp) -> Result<Claims, TokenFault> {
     let issued_at = moment("iat", given.iat)?.ok_or_else(|| missing("iat"))?;
     if expires_at <= now {
         return Err(TokenFault::Expired { at: expires_at });
+    }
+    let micros = expires_at.as_micros() - issued_at.as_micros();
+    if micros > DAYS_MOST * 86_400 * 1_000_000 {
+        let reason = format!("is more than {DAYS_MOST} days after iat: sign a shorter one");
+        return Err(TokenFault::Claim {
+            claim: "exp",
+            reason,
+        });
     }
     let begins = moment("nbf", given.nbf)?.map_or(issued_at, |nbf| nbf.max(issued_at));
     if begins.as_micros() > now.as_micros() + AHEAD_MICROS {

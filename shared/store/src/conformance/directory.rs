@@ -1,34 +1,18 @@
 //! Tenants, keys, reply addresses, signing keys.
 
 use postrider_model::{
-    CredentialStatus, DkimAlgorithm, DkimKey, DkimKeyId, Domain, KeyStatus, Limits, ReplyAddress,
-    ReplyAddressId, ReplySource, ReplyStatus, TenantId, TenantStatus,
+    Authority, CredentialStatus, DkimAlgorithm, DkimKey, DkimKeyId, Domain, KeyStatus, Limits,
+    ReplyStatus, TenantId, TenantStatus,
 };
 
 use super::Ports;
-use super::fixture::{add_tenant, address, at, credential, new_tenant, number};
+use super::fixture::{add_tenant, address, at, credential, new_tenant, number, reply_address};
 use crate::{DirectorySnapshot, Roster, StoreError};
 
 const CHANGES: u32 = 100;
 
 async fn snapshot(ports: &Ports) -> DirectorySnapshot {
     ports.directory.snapshot().await.expect("the directory")
-}
-
-fn reply_address(tenant: TenantId, text: &str) -> ReplyAddress {
-    let mut random = [3; 10];
-    random[..8].copy_from_slice(&number().to_be_bytes());
-    ReplyAddress {
-        id: ReplyAddressId::new(at(0), random),
-        tenant,
-        address: address(text),
-        status: ReplyStatus::Unconfirmed,
-        source: ReplySource::Tenant,
-        confirmed_at: None,
-        asked_at: None,
-        attested_by: None,
-        created_at: at(0),
-    }
 }
 
 fn dkim_key(selector: &str) -> DkimKey {

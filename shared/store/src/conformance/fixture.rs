@@ -93,6 +93,7 @@ pub fn new_tenant() -> NewTenant {
             created_at: at(0),
         },
         credentials: vec![credential(id, hash)],
+        enrolment: None,
     }
 }
 
@@ -416,4 +417,20 @@ pub async fn kinds(ports: &Ports, message: &NewMessage) -> Vec<EventKind> {
     let events = ports.mail.events(message.tenant, message.id).await;
     let events = events.expect("a look at events").expect("a message");
     events.iter().map(|stored| stored.event.kind).collect()
+}
+
+pub fn reply_address(tenant: TenantId, text: &str) -> ReplyAddress {
+    let mut random = [3; 10];
+    random[..8].copy_from_slice(&number().to_be_bytes());
+    ReplyAddress {
+        id: ReplyAddressId::new(at(0), random),
+        tenant,
+        address: address(text),
+        status: ReplyStatus::Unconfirmed,
+        source: ReplySource::Tenant,
+        confirmed_at: None,
+        asked_at: None,
+        attested_by: None,
+        created_at: at(0),
+    }
 }
