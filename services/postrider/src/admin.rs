@@ -104,7 +104,7 @@ impl Office {
                 "the directory cannot be read after a change"
             );
         }
-        self.note_done(actor, done).await;
+        self.note_done(actor, done.with(&answer)).await;
         Ok(answer)
     }
 

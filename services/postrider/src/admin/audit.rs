@@ -1,5 +1,7 @@
 //! What was done: every verb that changes something leaves an entry, with who did it and to what.
 
+use std::collections::BTreeMap;
+
 use postrider_model::{AuditEntry, AuditId, CredentialId, TenantId, Timestamp, VendorId};
 use postrider_store::AuditFilter;
 use serde_json::{Map, Value, json};
@@ -10,6 +12,8 @@ use super::{Office, Verb};
 const PAGE: u32 = 1_000;
 /// What of a verb is not written down: mail, and what is long.
 const LEFT_OUT: [&str; 4] = ["text", "subject", "rows", "key"];
+/// By what an answer names a thing.
+const MADE: [&str; 3] = ["id", "kid", "slug"];
 
 impl Office {
     /// Writes down that a verb was done.
@@ -46,7 +50,13 @@ impl Office {
             let tenant = self.roster.credential_of_id(key)?.tenant;
             Some(self.roster.tenant(tenant)?.vendor)
         };
-        let Some(tenant) = name("tenant") else {
+        let about = done
+            .detail
+            .get("about")
+            .and_then(|about| about.get("tenant"));
+        let made = name("id").filter(|_| done.verb == "tenant_add");
+        let tenant = name("tenant").or(about.and_then(Value::as_str)).or(made);
+        let Some(tenant) = tenant else {
             return by_key();
         };
         let by_id = tenant.parse::<TenantId>().ok();
@@ -99,6 +109,20 @@ pub(super) struct Done {
 }
 
 impl Done {
+    /// With what its answer calls the thing that it made, and never a secret that is in it.
+    pub(super) fn with(mut self, answer: &Value) -> Self {
+        for name in MADE {
+            if let Some(Value::String(made)) = answer.get(name) {
+                let made = || Value::String(made.clone());
+                self.detail.entry(name).or_insert_with(made);
+            }
+        }
+        if let (Value::Array(outcomes), "tenant_import") = (answer, self.verb.as_str()) {
+            self.detail.extend(counted(outcomes));
+        }
+        self
+    }
+
     /// Of its own fields: `vendor: {act: {add: {…}}}` is `vendor_add` with what is in it.
     pub(super) fn of(verb: &Verb) -> Self {
         let mut detail = match serde_json::to_value(verb) {
@@ -134,6 +158,20 @@ impl Done {
     }
 }
 
+/// The outcomes of an import, each with how often it came.
+fn counted(outcomes: &[Value]) -> Map<String, Value> {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for outcome in outcomes {
+        if let Some(outcome) = outcome.get("outcome").and_then(Value::as_str) {
+            *counts.entry(outcome).or_default() += 1;
+        }
+    }
+    let counts = counts.into_iter();
+    counts
+        .map(|(outcome, count)| (outcome.to_owned(), count.into()))
+        .collect()
+}
+
 fn word(value: Option<Value>) -> String {
     match value {
         Some(Value::String(word)) => word,
@@ -144,6 +182,8 @@ fn word(value: Option<Value>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use postrider_model::Authority;
+
     use super::*;
     use crate::admin::{VendorAct, VendorChange};
 
@@ -151,6 +191,7 @@ mod tests {
     fn an_entry_says_what_was_done_to_what_and_no_mail() {
         let suspended = Done::of(&Verb::TenantSuspend {
             tenant: "joe".to_owned(),
+            by: Authority::Operator,
         });
         assert_eq!(
             (suspended.verb.as_str(), suspended.subject.as_str()),
@@ -168,6 +209,23 @@ mod tests {
             ("vendor_set", "acme")
         );
         assert_eq!(set.detail["name"], "Acme");
+        let made = json!({"id": "1", "kid": "k", "slug": "joe", "api_key": "s", "token": "s", "password": "s"});
+        let added = Done::of(&Verb::KeyList {
+            tenant: "joe".to_owned(),
+        });
+        let added = Value::Object(added.with(&made).detail);
+        assert_eq!(
+            added,
+            json!({"tenant": "joe", "id": "1", "kid": "k", "slug": "joe"})
+        );
+        let rows = Verb::TenantImport {
+            vendor: "acme".to_owned(),
+            rows: Vec::new(),
+        };
+        let outcomes =
+            json!([{"outcome": "added", "key": "s"}, {"outcome": "same"}, {"outcome": "same"}]);
+        let counted = Value::Object(Done::of(&rows).with(&outcomes).detail);
+        assert_eq!(counted, json!({"vendor": "acme", "added": 1, "same": 2}));
         let letter = Done::of(&Verb::Send {
             tenant: "joe".to_owned(),
             to: Vec::new(),
@@ -177,6 +235,3 @@ mod tests {
         assert!(!format!("{:?}", letter.detail).contains("secret"));
     }
 }
-    use postrider_model::Authority;
-
-            by: Authority::Operator,
