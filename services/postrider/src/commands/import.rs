@@ -151,10 +151,17 @@ impl Work<'_> {
         }
         let first = batch.first().map_or(0, |(line, _)| *line);
         let rows = batch.iter().map(|(_, row)| row.clone()).collect();
-        let vendor = self.vendor.to_owned();
-        let answer = self.asked.ask(Verb::TenantImport { vendor, rows }).await;
+        let vendor = self.vendor;
+        let verb = Verb::TenantImport {
+            vendor: vendor.to_owned(),
+            rows,
+        };
+        let answer = self.asked.ask(verb).await;
+        let last = batch.last().map_or(0, |(line, _)| *line);
         let answer = answer.with_context(|| {
-            format!("it ended at line {first}: what stands before is done; repeat it")
+            format!(
+                "it ended at lines {first} to {last}: what stands before is done, and these may be done without their keys being here; repeat it, and for each of them that is counted as it was `postrider key create TENANT` makes a key (`postrider tenant list --vendor {vendor}` names the tenants)"
+            )
         })?;
         let outcomes: Vec<RowOutcome> = serde_json::from_value(answer)?;
         for ((line, row), outcome) in batch.iter().zip(outcomes) {

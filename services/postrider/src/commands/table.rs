@@ -1,16 +1,26 @@
 //! Comma-separated values as spreadsheets write them (RFC 4180), a record at a time: quoted fields
 //! with commas, quotes and line ends in them, a byte order mark, semicolons in place of commas.
 
+use std::collections::VecDeque;
 use std::io::BufRead;
 
 /// A record's bytes at most.
 const RECORD_MOST: usize = 64 * 1024;
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Why a record is not read whose quotes do not match.
+const UNCLOSED: &str =
+    "a quote is not closed: close it, or write it twice within a field in quotes";
+const TOO_LONG: &str = "it is longer than 64 KB";
+const NOT_UTF8: &str = "it is not UTF-8: save it as such";
 
 /// Reads records.
 pub(super) struct Table<R> {
     reader: R,
     separator: char,
-    /// Of the line that was read last, from 1.
+    /// Lines that were read ahead for a quote that is not closed.
+    ahead: VecDeque<Vec<u8>>,
+    /// Of the line that was taken last, from 1.
     line: u64,
 }
 
@@ -29,95 +39,139 @@ impl<R: BufRead> Table<R> {
         let mut table = Self {
             reader,
             separator: ',',
+            ahead: VecDeque::new(),
             line: 0,
         };
-        let Some((line, text)) = table.record()? else {
-            return Ok((table, None));
-        };
-        let text = text.map(|text| text.trim_start_matches('\u{feff}').to_owned());
-        if let Ok(text) = &text
-            && text.contains(';')
-            && !text.contains(',')
-        {
-            table.separator = ';';
+        let mut first = table.read_line()?;
+        if let Some(line) = &mut first {
+            if line.starts_with(BYTE_ORDER_MARK) {
+                line.drain(..BYTE_ORDER_MARK.len());
+            }
+            if line.contains(&b';') && !line.contains(&b',') {
+                table.separator = ';';
+            }
         }
-        let fields = text.and_then(|text| split(&text, table.separator));
-        Ok((table, Some(Record { line, fields })))
+        table.ahead.extend(first);
+        let record = table.next()?;
+        Ok((table, record))
     }
 
     /// The next record that is not empty; `None` at the end.
     pub(super) fn next(&mut self) -> std::io::Result<Option<Record>> {
-        let Some((line, text)) = self.record()? else {
-            return Ok(None);
-        };
-        let fields = text.and_then(|text| split(&text, self.separator));
-        Ok(Some(Record { line, fields }))
+        while let Some(line) = self.take_line()? {
+            let begins = self.line;
+            let bare = without_end(&line);
+            if bare.is_empty() {
+                continue;
+            }
+            let fields = match split(bare, self.separator) {
+                Split::Open => self.with_more(line)?,
+                split => split.done(),
+            };
+            return Ok(Some(Record {
+                line: begins,
+                fields,
+            }));
+        }
+        Ok(None)
     }
 
-    // Lines until its quotes are closed.
-    fn record(&mut self) -> std::io::Result<Option<(u64, Result<String, &'static str>)>> {
-        let mut bytes = Vec::new();
-        loop {
-            let begins = self.line + 1;
-            loop {
-                let more = self.line_into(&mut bytes)?;
-                let is_closed = bytes.split(|byte| *byte == b'"').count() % 2 == 1;
-                if !more || is_closed || bytes.len() > RECORD_MOST {
-                    break;
-                }
-            }
-            if bytes.is_empty() {
-                return Ok(None);
-            }
+    /// A record in which a quoted field goes on: lines until it is closed. Where it never is, the
+    /// first line alone is bad, and those after it are read for themselves.
+    fn with_more(&mut self, mut bytes: Vec<u8>) -> std::io::Result<Fields> {
+        let mut more: Vec<Vec<u8>> = Vec::new();
+        let fields = loop {
+            let Some(line) = self.take_line()? else {
+                break Err(UNCLOSED);
+            };
+            let may_close = line.contains(&b'"');
+            bytes.extend(&line);
+            more.push(line);
             if bytes.len() > RECORD_MOST {
-                return Ok(Some((
-                    begins,
-                    Err("it is longer than 64 KB: a quote is not closed"),
-                )));
+                break Err(UNCLOSED);
             }
-            while bytes
-                .last()
-                .is_some_and(|last| matches!(last, b'\r' | b'\n'))
-            {
-                bytes.pop();
+            if !may_close {
+                continue;
             }
-            if !bytes.is_empty() {
-                let text = String::from_utf8(bytes);
-                return Ok(Some((
-                    begins,
-                    text.map_err(|_| "it is not UTF-8: save it as such"),
-                )));
+            match split(without_end(&bytes), self.separator) {
+                Split::Open => {}
+                split => break split.done(),
+            }
+        };
+        if fields.is_err() {
+            self.line -= more.len() as u64;
+            for line in more.into_iter().rev() {
+                self.ahead.push_front(line);
             }
         }
+        Ok(fields)
     }
 
-    // False at the end. What does not fit is read and dropped.
-    fn line_into(&mut self, bytes: &mut Vec<u8>) -> std::io::Result<bool> {
-        let mut any = false;
+    fn take_line(&mut self) -> std::io::Result<Option<Vec<u8>>> {
+        let line = match self.ahead.pop_front() {
+            Some(line) => Some(line),
+            None => self.read_line()?,
+        };
+        self.line += u64::from(line.is_some());
+        Ok(line)
+    }
+
+    // With its end; `None` at the end of all. What does not fit is read and dropped.
+    fn read_line(&mut self) -> std::io::Result<Option<Vec<u8>>> {
+        let mut line: Option<Vec<u8>> = None;
         loop {
             let chunk = self.reader.fill_buf()?;
             if chunk.is_empty() {
-                break;
+                return Ok(line);
             }
-            if !any {
-                self.line += 1;
-                any = true;
-            }
+            let line = line.get_or_insert_default();
             let end = chunk.iter().position(|byte| *byte == b'\n');
             let taken = end.map_or(chunk.len(), |end| end + 1);
-            if bytes.len() <= RECORD_MOST {
-                bytes.extend(chunk.iter().take(taken));
+            if line.len() <= RECORD_MOST {
+                line.extend(chunk.iter().take(taken));
             }
             self.reader.consume(taken);
             if end.is_some() {
-                return Ok(true);
+                return Ok(Some(std::mem::take(line)));
             }
         }
-        Ok(any)
     }
 }
 
-fn split(text: &str, separator: char) -> Result<Vec<String>, &'static str> {
+fn without_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+type Fields = Result<Vec<String>, &'static str>;
+
+/// What a record's bytes are.
+enum Split {
+    Done(Vec<String>),
+    /// They end within quotes.
+    Open,
+    Bad(&'static str),
+}
+
+impl Split {
+    fn done(self) -> Fields {
+        match self {
+            Self::Done(fields) => Ok(fields),
+            Self::Open => Err(UNCLOSED),
+            Self::Bad(why) => Err(why),
+        }
+    }
+}
+
+// A quote opens at a field's beginning alone; elsewhere it is a character like others. Behind the one
+// that closes nothing but the field's end may stand.
+fn split(bytes: &[u8], separator: char) -> Split {
+    if bytes.len() > RECORD_MOST {
+        return Split::Bad(TOO_LONG);
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return Split::Bad(NOT_UTF8);
+    };
     let (mut fields, mut field, mut chars) = (Vec::new(), String::new(), text.chars().peekable());
     let (mut is_quoted, mut was_quoted) = (false, false);
     while let Some(c) = chars.next() {
@@ -130,7 +184,11 @@ fn split(text: &str, separator: char) -> Result<Vec<String>, &'static str> {
         } else if c == separator {
             fields.push(std::mem::take(&mut field));
             was_quoted = false;
-        } else if c == '"' && field.trim().is_empty() && !was_quoted {
+        } else if was_quoted {
+            if !c.is_whitespace() {
+                return Split::Bad(UNCLOSED);
+            }
+        } else if c == '"' && field.trim().is_empty() {
             field.clear();
             (is_quoted, was_quoted) = (true, true);
         } else {
@@ -138,10 +196,10 @@ fn split(text: &str, separator: char) -> Result<Vec<String>, &'static str> {
         }
     }
     if is_quoted {
-        return Err("a quote is not closed");
+        return Split::Open;
     }
     fields.push(field);
-    Ok(fields)
+    Split::Done(fields)
 }
 
 /// A field as it stands in a record.
@@ -211,10 +269,31 @@ mod tests {
     }
 
     #[test]
+    fn a_stray_quote_costs_one_line() {
+        for text in [
+            "a,b\n\"1,2\n3,4\n5,6\n",
+            "a,b\n\"1,2\n3,4\n\"5\",6\n",
+            "a,b\n\"1\"x,2\n3,4\n5,6\n",
+        ] {
+            let found = records(text.as_bytes());
+            let lines: Vec<_> = found
+                .iter()
+                .map(|record| (record.line, record.fields.is_ok()))
+                .collect();
+            let want = [(1, true), (2, false), (3, true), (4, true)];
+            assert_eq!(lines, want, "{text:?}");
+        }
+        let inches = read("a,b\n17\" screen,2\n3,4\n");
+        assert_eq!(inches[1].1, ["17\" screen", "2"]);
+        assert_eq!(inches[2], (3, vec!["3".to_owned(), "4".to_owned()]));
+    }
+
+    #[test]
     fn a_field_is_read_back_as_it_was_written() {
         for text in ["plain", "a,b", "say \"x\"", "two\nlines"] {
             let line = format!("{},end", field(text));
-            assert_eq!(split(&line, ',').unwrap(), [text, "end"]);
+            let fields = split(line.as_bytes(), ',').done();
+            assert_eq!(fields.unwrap(), [text, "end"]);
         }
     }
 }

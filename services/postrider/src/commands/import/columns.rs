@@ -14,7 +14,10 @@ const KNOWN: [&str; 6] = [
     "licence", "name", "reply_to", "language", "plan", "attested",
 ];
 /// Which column is what.
-pub(super) struct Columns(HashMap<&'static str, usize>);
+pub(super) struct Columns {
+    at: HashMap<&'static str, usize>,
+    count: usize,
+}
 
 /// Reads the first record.
 pub(super) fn columns(first: Option<Record>) -> anyhow::Result<Columns> {
@@ -37,7 +40,10 @@ pub(super) fn columns(first: Option<Record>) -> anyhow::Result<Columns> {
     }
     match NEEDED.iter().find(|needed| !columns.contains_key(**needed)) {
         Some(missing) => bail!("line 1: the column {missing:?} is missing"),
-        None => Ok(Columns(columns)),
+        None => Ok(Columns {
+            at: columns,
+            count: names.len(),
+        }),
     }
 }
 
@@ -51,8 +57,20 @@ pub(super) struct Bad {
 impl Columns {
     /// A line's row, or what is wrong with it.
     pub(super) fn row(&self, fields: &[String]) -> Result<ImportRow, Bad> {
+        // Not one of them can be told from the others then.
+        if fields.len() > self.count {
+            return Err(Bad {
+                field: "line",
+                value: fields.last().cloned().unwrap_or_default(),
+                remedy: format!(
+                    "it has {} fields, and there are {} columns: put a field with the separator in it into quotes",
+                    fields.len(),
+                    self.count
+                ),
+            });
+        }
         let value = |name: &str| {
-            let at = self.0.get(name);
+            let at = self.at.get(name);
             at.and_then(|at| fields.get(*at))
                 .map_or("", |value| value.trim())
         };
@@ -146,5 +164,14 @@ mod tests {
         ] {
             assert_eq!(row(line), Err((field, value.to_owned())), "{line}");
         }
+    }
+
+    #[test]
+    fn a_line_with_more_fields_than_columns_is_bad() {
+        let columns = columns(Some(head(&["licence", "name", "reply_to"]))).unwrap();
+        let fields = |text: &str| text.split(',').map(str::to_owned).collect::<Vec<_>>();
+        assert!(columns.row(&fields("L-1,Joe,joe@x.example")).is_ok());
+        let bad = columns.row(&fields("L-1,Joe, Inc,joe@x.example")).err();
+        assert!(bad.unwrap().remedy.contains("4 fields"));
     }
 }
