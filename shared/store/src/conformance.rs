@@ -11,6 +11,8 @@
     reason = "these are tests: they fail by panicking"
 )]
 
+pub mod ageing;
+pub mod audit;
 pub mod controls;
 pub mod directory;
 pub mod enrolments;
@@ -39,6 +41,7 @@ pub mod trace;
 pub mod upkeep;
 pub mod vendors;
 pub mod verbs;
+pub mod vouching;
 pub mod waits;
 pub mod warmups;
 pub mod withheld;
@@ -251,11 +254,11 @@ macro_rules! conformance_tests {
                 a_licence_is_one_tenants_of_its_vendor,
                 tenants_are_read_a_page_at_a_time,
                 a_vendors_volume_is_counted_over_all_its_tenants,
-                a_vendors_volume_is_exact_under_fifty_commits_at_once,
-                another_default_reply_address_waits_for_its_confirmation,
+                a_vendors_volume_is_exact_under_fifty_commits_at_once;
+            vouching: another_default_reply_address_waits_for_its_confirmation,
                 an_address_that_is_attested_is_confirmed_and_says_by_whom,
-                an_import_adds_and_changes_many_at_once,
-                the_audit_is_read_newest_first,
+                an_import_adds_and_changes_many_at_once;
+            audit: the_audit_is_read_newest_first,
                 the_audit_is_kept_for_its_life;
             keys: a_key_comes_back_as_it_was_added,
                 a_suspended_key_is_resumed_and_a_revoked_one_stays,
@@ -302,8 +305,8 @@ macro_rules! conformance_tests {
                 a_report_of_some_tenants_has_nothing_of_others,
                 what_is_over_the_end_of_an_hour_counts_for_its_own,
                 a_group_counts_as_single_messages_do,
-                many_at_once_are_all_counted,
-                hours_become_days_and_days_end,
+                many_at_once_are_all_counted;
+            ageing: hours_become_days_and_days_end,
                 refusals_go_with_the_messages_of_their_time,
                 an_erased_tenant_leaves_no_counts_under_its_name;
             trace: mail_to_an_address_is_found_over_all_tenants_newest_first,

@@ -1,23 +1,25 @@
 //! Tenants and messages to test with, and short ways to ask for them. For the suite, and for
 //! what a dialect tests beyond it.
 
+mod nodes;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
 use postrider_model::{
-    ControlId, Credential, CredentialId, EmailAddress, Event, EventKind, IdempotencyKey, Language,
-    Limits, MessageId, NodeId, Provider, Ramp, RecipientId, ReplyAddress, ReplyAddressId,
-    ReplySource, ReplyStatus, Stream, SuppressionId, Tenant, TenantId, TenantStatus, Timestamp,
-    Vendor, Waits,
+    Credential, CredentialId, EmailAddress, Event, EventKind, IdempotencyKey, Language, Limits,
+    MessageId, Provider, Ramp, RecipientId, ReplyAddress, ReplyAddressId, ReplySource, ReplyStatus,
+    Stream, SuppressionId, Tenant, TenantId, TenantStatus, Timestamp, Vendor, Waits,
 };
 
 use super::Ports;
+pub use nodes::{do_verb, enact, enrol, new_node, owner, raise};
+
 use crate::{
-    Answer, Cancelled, Claim, ClaimScope, Committed, ControlVerb, Cursor, Lease, NewControl,
-    NewMessage, NewNode, NewRecipient, NewTenant, Outcome, QueueRow, Quota, Scope, Settled,
-    Settlement, Shard, StoreError, StoredEmail, Summary,
+    Answer, Cancelled, Claim, ClaimScope, Committed, Cursor, NewMessage, NewRecipient, NewTenant,
+    Outcome, QueueRow, Quota, Settled, Settlement, Shard, StoreError, StoredEmail, Summary,
 };
 
 pub const DAY: Duration = Duration::from_hours(24);
@@ -210,71 +212,6 @@ pub fn later(tenant: TenantId, seconds: u64) -> NewMessage {
 pub async fn cancel(ports: &Ports, message: &NewMessage, seconds: u64) -> Cancelled {
     let cancelled = ports.mail.cancel(message.tenant, message.id, at(seconds));
     cancelled.await.expect("an answer")
-}
-
-/// A node, each time another, with a key of its own.
-pub fn new_node(name: &str) -> NewNode {
-    let mut key = [7; 16];
-    key[..8].copy_from_slice(&number().to_be_bytes());
-    NewNode {
-        id: NodeId::new(at(0), random()),
-        name: name.to_owned(),
-        key,
-    }
-}
-
-/// A node that has joined.
-pub async fn enrol(ports: &Ports, name: &str) -> NodeId {
-    let node = new_node(name);
-    let id = node.id;
-    ports.nodes.join(node, at(0)).await.expect("a new node");
-    id
-}
-
-/// A node that has taken the shard of a tenant, and its lease.
-pub async fn owner(ports: &Ports, name: &str, tenant: TenantId) -> (NodeId, Lease) {
-    let node = enrol(ports, name).await;
-    let taken = ports.nodes.take(node, Shard::COUNT, at(0)).await;
-    let mut leases = taken.expect("shards").into_iter().map(|taken| taken.lease);
-    let mine = leases.find(|lease| lease.shard == Shard::of(tenant));
-    (node, mine.expect("the tenant's shard"))
-}
-
-/// Raises a verb.
-pub async fn raise(ports: &Ports, verb: ControlVerb, scope: Scope) -> ControlId {
-    let control = NewControl {
-        id: ControlId::new(at(0), random()),
-        verb,
-        scope,
-        at: at(0),
-        note: Some("by the office".to_owned()),
-    };
-    ports.controls.raise(control).await.expect("a verb")
-}
-
-/// Does a verb to its end; returns how many recipients it changed.
-pub async fn enact(ports: &Ports, control: ControlId, seconds: u64) -> u64 {
-    let mut changed = 0;
-    loop {
-        let batch = ports.controls.enact(control, at(seconds)).await;
-        let batch = batch.expect("a batch of a verb");
-        changed += batch.changed;
-        if !batch.more {
-            return changed;
-        }
-    }
-}
-
-/// Raises, does and closes a verb.
-pub async fn do_verb(ports: &Ports, verb: ControlVerb, scope: Scope, seconds: u64) -> u64 {
-    let control = raise(ports, verb, scope).await;
-    let changed = enact(ports, control, seconds).await;
-    ports
-        .controls
-        .close(control)
-        .await
-        .expect("a verb that stands");
-    changed
 }
 
 pub fn scope(tenant: TenantId, key: &str) -> ClaimScope {
