@@ -226,12 +226,8 @@ async fn record(shared: &Shared, mut settlement: Settlement) -> Option<Settled> 
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(AGAIN_AFTER_MOST);
     };
-    let ours = settlement
-        .lease
-        .is_some_and(|lease| shared.standing.holds(lease));
-    // Offered again, it may have been recorded the first time, unless another had the shard.
-    let by_another = !ours || unsettled.is_none();
-    if settled == Some(Settled::TooLate) && by_another {
+    // Had it been recorded the first time, the same again would be `Recorded`.
+    if settled == Some(Settled::TooLate) {
         note_double(shared, &settlement).await;
     }
     said(shared.journal.close(settlement.recipient));

@@ -193,15 +193,15 @@ async fn a_node_whose_clock_is_off_owns_nothing() {
     place.stop().await;
 }
 
-#[tokio::test]
-async fn a_delivery_by_a_node_that_lost_its_shard_is_recorded_and_a_double_is_told() {
+/// Two nodes deliver one message: the first one's heartbeats get lost for longer than its lease
+/// while it waits for the reply. `meanwhile` may come between that reply and its record.
+async fn delivered_by_two(meanwhile: impl AsyncFnOnce(&Place, &Gate)) {
     let place = Place::start_with(often).await;
     let gate = Gate::new();
     let script = Script::new().gate(Phase::FinalDot, &gate);
     let host = place.net.domain("twice.test").mx(script);
     let sent = place.send(&["ann@twice.test"]).await;
     gate.reached().await;
-    // Its heartbeats get lost for longer than its lease.
     place.node().beats.stop();
     place.clock.advance(Duration::from_secs(20));
     let second = place.another("two", often);
@@ -210,7 +210,7 @@ async fn a_delivery_by_a_node_that_lost_its_shard_is_recorded_and_a_double_is_to
     place.results(&sent, 1).await;
     // Results of one moment would be taken for one that is told twice.
     place.clock.advance(Duration::from_secs(1));
-    gate.open();
+    meanwhile(&place, &gate).await;
     let kinds = place
         .until(async || {
             let events = place.events(&sent).await;
@@ -221,8 +221,31 @@ async fn a_delivery_by_a_node_that_lost_its_shard_is_recorded_and_a_double_is_to
     let count = |kind| kinds.iter().filter(|k| **k == kind).count();
     assert_eq!(host.received().len(), 2);
     assert_eq!(count(EventKind::Delivered), 2, "{kinds:?}");
+    assert_eq!(count(EventKind::Ambiguous), 1, "{kinds:?}");
     let state = place.email(&sent).await.recipients[0].state;
     assert_eq!(state, RecipientState::Delivered);
     second.stop().await;
     place.stop().await;
+}
+
+#[tokio::test]
+async fn a_delivery_by_a_node_that_lost_its_shard_is_recorded_and_a_double_is_told() {
+    delivered_by_two(async |_, gate| gate.open()).await;
+}
+
+#[tokio::test]
+async fn a_double_is_told_by_a_node_that_found_no_database_and_has_not_heard_what_it_lost() {
+    delivered_by_two(async |place, gate| {
+        let node = place.node();
+        node.queue.take_nothing(true);
+        gate.open();
+        place
+            .until(async || {
+                let waits = node.metric("postrider_delivery_settle_failures_total");
+                (waits >= 1).then_some(())
+            })
+            .await;
+        node.queue.take_nothing(false);
+    })
+    .await;
 }
