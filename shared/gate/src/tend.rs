@@ -2,14 +2,16 @@
 //! the days of ramps, addresses that take no mail any more.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_model::{
-    Domain, EmailAddress, ReplySource, ReplyStatus, SuppressionReason, Tenant, Timestamp,
+    Domain, EmailAddress, ReplyAddress, ReplySource, ReplyStatus, SuppressionReason, Tenant,
+    Timestamp,
 };
 use postrider_runtime::Shutdown;
 use postrider_store::{
-    DirectorySnapshot, StoreError, Suppressed, SuppressionFilter, SuppressionPage, SuppressionStart,
+    StoreError, Suppressed, SuppressionFilter, SuppressionPage, SuppressionStart,
 };
 use tokio::time::MissedTickBehavior;
 
@@ -98,13 +100,13 @@ impl Gate {
         if waits || current == *seen || self.roster.house().is_none() {
             return Ok(());
         }
-        let directory = self.directory.snapshot().await?;
-        for tenant in &directory.tenants {
-            self.decide_ramp(tenant, current.day).await?;
+        for tenant in self.roster.tenants() {
+            self.decide_ramp(&tenant, current.day).await?;
         }
-        let (due, finish_at) = half_told(&directory, now);
+        let addresses = self.roster.reply_addresses();
+        let (due, finish_at) = half_told(&addresses, now);
         current.finish_at = finish_at;
-        for unknown in never_asked(&directory).into_iter().chain(due) {
+        for unknown in never_asked(&addresses).into_iter().chain(due) {
             if !self.write(&unknown).await {
                 current.again_at = Some(now.after(PAUSE));
             }
@@ -209,9 +211,8 @@ impl Gate {
 
 // At a tenant's own domain: entered, and its process died before it was noted that it was told.
 // The notice may be lost, so it is written again. First those that are due, then when the next is.
-fn half_told(directory: &DirectorySnapshot, now: Timestamp) -> (Vec<Unknown>, Option<Timestamp>) {
-    let entries = directory.reply_addresses.iter();
-    let open = entries.filter(|entry| {
+fn half_told(addresses: &[Arc<ReplyAddress>], now: Timestamp) -> (Vec<Unknown>, Option<Timestamp>) {
+    let open = addresses.iter().filter(|entry| {
         entry.status == ReplyStatus::Unconfirmed
             && entry.source == ReplySource::Domain
             // For this very tenant, and not that another's letter is in its mailbox.
@@ -228,9 +229,8 @@ fn half_told(directory: &DirectorySnapshot, now: Timestamp) -> (Vec<Unknown>, Op
 }
 
 // What an operator or a tenant entered waits for its first letter.
-fn never_asked(directory: &DirectorySnapshot) -> Vec<Unknown> {
-    let entries = directory.reply_addresses.iter();
-    let waiting = entries.filter(|entry| {
+fn never_asked(addresses: &[Arc<ReplyAddress>]) -> Vec<Unknown> {
+    let waiting = addresses.iter().filter(|entry| {
         entry.status == ReplyStatus::Unconfirmed
             && entry.asked_at.is_none()
             && entry.source != ReplySource::Domain

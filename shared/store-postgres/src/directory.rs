@@ -7,28 +7,24 @@ use postrider_model::{
     Limits, Ramp, ReplyAddress, ReplyStatus, TenantId, TenantStatus, Timestamp,
 };
 use postrider_store::{
-    AskCaps, Directory, DirectorySnapshot, Imported, NewTenant, Observed, StoreError, TenantChange,
-    TenantImport, TenantUpdate,
+    AskCaps, Directory, DirectoryChanges, DirectorySnapshot, Imported, NewTenant, Observed,
+    StoreError, TenantChange, TenantImport, TenantUpdate,
 };
 use sqlx::{PgConnection, Postgres, QueryBuilder};
-use uuid::Uuid;
 
 use crate::fault::Fault;
-use crate::rows::{Id as _, Place};
+use crate::rows::Id as _;
 use crate::store::bounded;
-use crate::{PostgresStore, credentials, reply_addresses, tenants, updates};
+use crate::{PostgresStore, credentials, generation, reply_addresses, tenants, updates};
 
 #[async_trait]
 impl Directory for PostgresStore {
     async fn generation(&self) -> Result<u64, StoreError> {
-        // Index generation (primary key).
         let read = async {
             let mut connection = self.lend().await?;
-            let value = sqlx::query_scalar("SELECT value FROM generation WHERE one = 1")
-                .fetch_one(&mut *connection)
-                .await?;
+            let value = generation::read(&mut connection).await?;
             connection.back();
-            generation(value)
+            Ok::<_, Fault>(value)
         };
         Ok(bounded(read).await?)
     }
@@ -37,9 +33,15 @@ impl Directory for PostgresStore {
         Ok(bounded(self.read_directory()).await?)
     }
 
+    async fn changed_since(&self, known: u64) -> Result<DirectoryChanges, StoreError> {
+        Ok(bounded(self.read_directory_since(known)).await?)
+    }
+
     async fn add_tenant(&self, new: NewTenant) -> Result<(), StoreError> {
-        self.change(move |connection| Box::pin(async move { tenants::add(connection, &new).await }))
-            .await
+        self.change_of(new.tenant.id, move |connection| {
+            Box::pin(async move { tenants::add(connection, &new).await })
+        })
+        .await
     }
 
     async fn import(&self, tenants: Vec<TenantImport>) -> Result<Vec<Imported>, StoreError> {
@@ -50,7 +52,7 @@ impl Directory for PostgresStore {
     }
 
     async fn update_tenant(&self, update: TenantUpdate) -> Result<(), StoreError> {
-        self.change(move |connection| {
+        self.change_of(update.tenant, move |connection| {
             Box::pin(async move { updates::update_tenant(connection, &update).await })
         })
         .await
@@ -62,14 +64,14 @@ impl Directory for PostgresStore {
         status: TenantStatus,
         by: Authority,
     ) -> Result<(), StoreError> {
-        self.change(move |connection| {
+        self.change_of(tenant, move |connection| {
             Box::pin(async move { tenants::set_status(connection, tenant, status, by).await })
         })
         .await
     }
 
     async fn set_limits(&self, tenant: TenantId, limits: Limits) -> Result<(), StoreError> {
-        self.change(move |connection| {
+        self.change_of(tenant, move |connection| {
             Box::pin(async move { tenants::set_limits(connection, tenant, limits).await })
         })
         .await
@@ -80,7 +82,7 @@ impl Directory for PostgresStore {
         tenant: TenantId,
         change: TenantChange,
     ) -> Result<(), StoreError> {
-        self.change(move |connection| {
+        self.change_of(tenant, move |connection| {
             Box::pin(async move { tenants::change(connection, tenant, change).await })
         })
         .await
@@ -99,7 +101,7 @@ impl Directory for PostgresStore {
     }
 
     async fn add_reply_address(&self, address: ReplyAddress) -> Result<(), StoreError> {
-        self.change(move |connection| {
+        self.change_of(address.tenant, move |connection| {
             Box::pin(async move {
                 tenants::is_there(connection, address.tenant).await?;
                 reply_addresses::insert(connection, &address).await
@@ -141,7 +143,7 @@ impl Directory for PostgresStore {
         at: Timestamp,
     ) -> Result<(), StoreError> {
         let folded = address.folded();
-        self.change(move |connection| {
+        self.change_of(tenant, move |connection| {
             Box::pin(async move {
                 reply_addresses::set_status(connection, (tenant, &folded), status, at).await
             })
@@ -182,7 +184,7 @@ impl Directory for PostgresStore {
         address: &EmailAddress,
     ) -> Result<(), StoreError> {
         let folded = address.folded();
-        self.change(move |connection| {
+        self.change_of(tenant, move |connection| {
             Box::pin(async move { reply_addresses::remove(connection, tenant, &folded).await })
         })
         .await
@@ -196,14 +198,14 @@ impl Directory for PostgresStore {
         at: Timestamp,
     ) -> Result<(), StoreError> {
         let (folded, by) = (address.folded(), by.to_owned());
-        self.change(move |connection| {
+        self.change_of(tenant, move |connection| {
             Box::pin(async move { updates::attest(connection, (tenant, &folded), &by, at).await })
         })
         .await
     }
 
     async fn add_credential(&self, credential: Credential) -> Result<(), StoreError> {
-        self.change(move |connection| {
+        self.change_of(credential.tenant, move |connection| {
             Box::pin(async move {
                 tenants::is_there(connection, credential.tenant).await?;
                 credentials::insert(connection, &credential).await
@@ -213,7 +215,7 @@ impl Directory for PostgresStore {
     }
 
     async fn change_credential(&self, credential: Credential) -> Result<(), StoreError> {
-        self.change(move |connection| {
+        self.change_of(credential.tenant, move |connection| {
             Box::pin(async move { credentials::change(connection, &credential).await })
         })
         .await
@@ -226,7 +228,7 @@ impl Directory for PostgresStore {
         status: CredentialStatus,
         by: Authority,
     ) -> Result<(), StoreError> {
-        self.change(move |connection| {
+        self.change_of(tenant, move |connection| {
             Box::pin(
                 async move { credentials::set_status(connection, (tenant, id), status, by).await },
             )
@@ -239,7 +241,7 @@ impl Directory for PostgresStore {
         tenant: TenantId,
         id: CredentialId,
     ) -> Result<(), StoreError> {
-        self.change(move |connection| {
+        self.change_of(tenant, move |connection| {
             Box::pin(async move {
                 // Index credentials (primary key).
                 let changed = sqlx::query(
@@ -291,27 +293,27 @@ impl PostgresStore {
         self.alone(move |connection| {
             Box::pin(async move {
                 verb(&mut *connection).await?;
-                raise_generation(connection).await
+                generation::raise_for_all(connection).await
             })
         })
         .await
     }
-}
 
-pub(crate) fn generation(value: i64) -> Result<u64, Fault> {
-    let place = Place {
-        table: "generation",
-        id: Uuid::nil(),
-    };
-    place.number("value", value)
-}
-
-pub(crate) async fn raise_generation(connection: &mut PgConnection) -> Result<(), Fault> {
-    // Index generation (primary key).
-    let changed = sqlx::query("UPDATE generation SET value = value + 1 WHERE one = 1")
-        .execute(connection)
-        .await?;
-    found(changed.rows_affected(), "generation")
+    /// The same, of a verb that changes nothing but this tenant, its keys or reply addresses.
+    async fn change_of<F>(&self, tenant: TenantId, verb: F) -> Result<(), StoreError>
+    where
+        F: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<(), Fault>>
+            + Send
+            + 'static,
+    {
+        self.alone(move |connection| {
+            Box::pin(async move {
+                verb(&mut *connection).await?;
+                generation::raise(connection, &[tenant]).await
+            })
+        })
+        .await
+    }
 }
 
 pub(crate) fn found(changed: u64, what: &'static str) -> Result<(), Fault> {

@@ -6,11 +6,10 @@ use postrider_store::{Enrolment, Enrolments, StoreError, TenantChange, TokenStan
 use sqlx::PgConnection;
 
 use crate::PostgresStore;
-use crate::directory::raise_generation;
 use crate::fault::Fault;
 use crate::rows::Id as _;
 use crate::store::bounded;
-use crate::{tenants, updates};
+use crate::{generation, tenants, updates};
 
 #[async_trait]
 impl Enrolments for PostgresStore {
@@ -65,7 +64,7 @@ async fn use_token(connection: &mut PgConnection, used: &UsedToken) -> Result<To
         tenants::change(connection, tenant, used.change).await?;
     }
     if is_changed || used.update.is_some() {
-        raise_generation(connection).await?;
+        generation::raise(connection, &[tenant]).await?;
     }
     Ok(stands)
 }

@@ -24,6 +24,7 @@ mod enrolments;
 mod events;
 mod failures;
 mod fault;
+mod generation;
 mod instruments;
 mod intake;
 mod levels;

@@ -40,7 +40,7 @@ const IDLE_TIMEOUT: &str = "30s";
 
 /// Parts go with their tables. Nothing but ours: the schema may hold other people's tables.
 const EMPTY: &str = "SET lock_timeout = '10s'; SET statement_timeout = 0;
-DROP TABLE IF EXISTS enrolments, failures, told, egress, egress_days, traffic, delivery_times,
+DROP TABLE IF EXISTS directory_changes, enrolments, failures, told, egress, egress_days, traffic, delivery_times,
     refusals, newcomers, sessions, suppressions, contacts, asked, key_usage, acknowledgements,
     controls, bucket_levels, shards, nodes, usage, idempotency, events, queue, recipients, bodies, message_tags, messages, generation, dkim_keys, credentials,
     reply_addresses, names, tenants, vendor_usage, vendor_keys, admin_tokens, audit, vendors,

@@ -5,11 +5,11 @@ use postrider_store::{AskCaps, Observed};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::directory::{found, raise_generation, taken};
+use crate::directory::{found, taken};
 use crate::fault::Fault;
 use crate::rows::{Id as _, Place};
 use crate::snapshot::ReplyAddressRow;
-use crate::{quota, tenants, updates};
+use crate::{generation, quota, tenants, updates};
 
 /// Writes an address down that a tenant's mail names, and decides who asks it. The tenant is locked:
 /// what is read of it here stands until it is written.
@@ -47,7 +47,7 @@ pub(crate) async fn observe(
         note_asked(connection, &address).await?;
     }
     if is_new || address.asked_at != before {
-        raise_generation(connection).await?;
+        generation::raise(connection, &[address.tenant]).await?;
     }
     Ok(Observed {
         address: Some(address),
@@ -157,15 +157,17 @@ pub(crate) async fn take_back_asking(
         .execute(&mut *connection)
         .await?;
     // Index reply_addresses_folded.
-    let changed = sqlx::query(
-        "UPDATE reply_addresses SET asked_at = NULL WHERE folded = $1 AND asked_at = $2",
+    let rows: Vec<Uuid> = sqlx::query_scalar(
+        "UPDATE reply_addresses SET asked_at = NULL WHERE folded = $1 AND asked_at = $2
+         RETURNING tenant",
     )
     .bind(folded)
     .bind(at.as_micros())
-    .execute(&mut *connection)
+    .fetch_all(&mut *connection)
     .await?;
-    if changed.rows_affected() > 0 {
-        raise_generation(connection).await?;
+    if !rows.is_empty() {
+        let tenants: Vec<TenantId> = rows.into_iter().map(TenantId::of).collect();
+        generation::raise(connection, &tenants).await?;
     }
     Ok(())
 }
@@ -215,7 +217,7 @@ pub(crate) async fn answer(
         return Ok(was);
     }
     set_status(connection, (tenant, folded), status, at).await?;
-    raise_generation(connection).await?;
+    generation::raise(connection, &[tenant]).await?;
     Ok(status)
 }
 
@@ -233,10 +235,11 @@ pub(crate) async fn break_all(
     .bind(folded)
     .fetch_all(&mut *connection)
     .await?;
+    let tenants: Vec<TenantId> = tenants.into_iter().map(TenantId::of).collect();
     if !tenants.is_empty() {
-        raise_generation(connection).await?;
+        generation::raise(connection, &tenants).await?;
     }
-    Ok(tenants.into_iter().map(TenantId::of).collect())
+    Ok(tenants)
 }
 
 pub(crate) async fn insert(

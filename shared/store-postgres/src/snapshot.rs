@@ -5,32 +5,56 @@ use postrider_model::{
     KeyKind, KeyStatus, Language, Licence, Limits, Plan, Ramp, ReplyAddress, ReplyAddressId,
     ReplySource, ReplyStatus, Tenant, TenantId, TenantStatus, Timestamp, UnknownReplyTo, VendorId,
 };
-use postrider_store::DirectorySnapshot;
+use postrider_store::{DirectoryChanges, DirectorySnapshot};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::directory::generation;
 use crate::fault::Fault;
-use crate::rows::{Id as _, Place};
+use crate::rows::{Id as _, Place, uuids};
 use crate::vendors::{AdminTokenRow, VendorKeyRow, VendorRow};
-use crate::{PostgresStore, transaction};
+use crate::{PostgresStore, generation, transaction};
 
 impl PostgresStore {
     /// All of it, in one snapshot.
     pub(crate) async fn read_directory(&self) -> Result<DirectorySnapshot, Fault> {
         let mut connection = self.lend().await?;
         transaction::begin_reading(&mut connection).await?;
-        let read = read(&mut connection).await?;
+        let generation = generation::read(&mut connection).await?;
+        let read = read_all(&mut connection, generation).await?;
         transaction::commit(&mut connection).await?;
         connection.back();
         Ok(read)
     }
+
+    /// What changed since generation `known`, in one snapshot.
+    pub(crate) async fn read_directory_since(&self, known: u64) -> Result<DirectoryChanges, Fault> {
+        let mut connection = self.lend().await?;
+        transaction::begin_reading(&mut connection).await?;
+        let changes = read_since(&mut connection, known).await?;
+        transaction::commit(&mut connection).await?;
+        connection.back();
+        Ok(changes)
+    }
 }
 
-async fn read(snapshot: &mut PgConnection) -> Result<DirectorySnapshot, Fault> {
-    let value = sqlx::query_scalar("SELECT value FROM generation WHERE one = 1")
-        .fetch_one(&mut *snapshot)
-        .await?;
+async fn read_since(snapshot: &mut PgConnection, known: u64) -> Result<DirectoryChanges, Fault> {
+    let generation = generation::read(snapshot).await?;
+    match generation::changed_since(snapshot, known, generation).await? {
+        None => {
+            let all = read_all(snapshot, generation).await?;
+            Ok(DirectoryChanges::All(all))
+        }
+        Some(tenants) => {
+            let now = read_of(snapshot, &tenants, generation).await?;
+            Ok(DirectoryChanges::Of { tenants, now })
+        }
+    }
+}
+
+async fn read_all(
+    snapshot: &mut PgConnection,
+    generation: u64,
+) -> Result<DirectorySnapshot, Fault> {
     // All of each table, by their primary keys.
     let tenants: Vec<TenantRow> = sqlx::query_as("SELECT * FROM tenants ORDER BY id")
         .fetch_all(&mut *snapshot)
@@ -55,7 +79,7 @@ async fn read(snapshot: &mut PgConnection) -> Result<DirectorySnapshot, Fault> {
         .fetch_all(&mut *snapshot)
         .await?;
     Ok(DirectorySnapshot {
-        generation: generation(value)?,
+        generation,
         vendors: all(vendors)?,
         vendor_keys: all(vendor_keys)?,
         admin_tokens: all(tokens)?,
@@ -63,6 +87,37 @@ async fn read(snapshot: &mut PgConnection) -> Result<DirectorySnapshot, Fault> {
         reply_addresses: all(addresses)?,
         credentials: all(credentials)?,
         dkim_keys: all(keys)?,
+    })
+}
+
+/// What is of these tenants.
+async fn read_of(
+    snapshot: &mut PgConnection,
+    of: &[TenantId],
+    generation: u64,
+) -> Result<DirectorySnapshot, Fault> {
+    let ids = uuids(of);
+    // Indexes tenants (primary key), reply_addresses_tenant, credentials_tenant.
+    let tenants: Vec<TenantRow> = sqlx::query_as("SELECT * FROM tenants WHERE id = ANY($1)")
+        .bind(&ids)
+        .fetch_all(&mut *snapshot)
+        .await?;
+    let addresses: Vec<ReplyAddressRow> =
+        sqlx::query_as("SELECT * FROM reply_addresses WHERE tenant = ANY($1)")
+            .bind(&ids)
+            .fetch_all(&mut *snapshot)
+            .await?;
+    let credentials: Vec<CredentialRow> =
+        sqlx::query_as("SELECT * FROM credentials WHERE tenant = ANY($1)")
+            .bind(&ids)
+            .fetch_all(&mut *snapshot)
+            .await?;
+    Ok(DirectorySnapshot {
+        generation,
+        tenants: all(tenants)?,
+        reply_addresses: all(addresses)?,
+        credentials: all(credentials)?,
+        ..DirectorySnapshot::default()
     })
 }
 

@@ -6,10 +6,10 @@ use postrider_model::{
 use postrider_store::{Imported, NewTenant, TenantImport, TenantUpdate};
 use sqlx::PgConnection;
 
-use crate::directory::{found, raise_generation};
+use crate::directory::found;
 use crate::fault::Fault;
 use crate::rows::{Id as _, Place};
-use crate::{reply_addresses, tenants};
+use crate::{generation, reply_addresses, tenants};
 
 /// Adds and changes many; what became of each.
 pub(crate) async fn import(
@@ -17,8 +17,9 @@ pub(crate) async fn import(
     all: &[TenantImport],
 ) -> Result<Vec<Imported>, Fault> {
     let mut outcomes = Vec::with_capacity(all.len());
+    let mut done = Vec::new();
     for one in all {
-        outcomes.push(match one {
+        let outcome = match one {
             TenantImport::Add(new) => add(connection, new).await?,
             TenantImport::Update(update) => match update_tenant(connection, update).await {
                 Ok(()) => Imported::Done,
@@ -26,10 +27,14 @@ pub(crate) async fn import(
                 Err(Fault::Rejected(_)) => Imported::Refused,
                 Err(fault) => return Err(fault),
             },
-        });
+        };
+        if outcome == Imported::Done {
+            done.push(one.tenant());
+        }
+        outcomes.push(outcome);
     }
-    if outcomes.contains(&Imported::Done) {
-        raise_generation(connection).await?;
+    if !done.is_empty() {
+        generation::raise(connection, &done).await?;
     }
     Ok(outcomes)
 }

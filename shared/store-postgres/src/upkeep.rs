@@ -12,12 +12,11 @@ use postrider_store::{Removed, StoreError, Upkeep};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::directory::raise_generation;
 use crate::fault::Fault;
 use crate::partitions::{self, Day, first_id};
 use crate::rows::{Id as _, uuids};
 use crate::store::bounded;
-use crate::{PostgresStore, past};
+use crate::{PostgresStore, generation, past};
 
 /// What one batch removes at most.
 const BODIES_MOST: i64 = 200;
@@ -323,7 +322,7 @@ async fn erase(
     .execute(&mut *connection)
     .await?;
     if closed.rows_affected() > 0 {
-        raise_generation(connection).await?;
+        generation::raise(connection, &[tenant]).await?;
     }
     // Index idempotency (primary key).
     let claims = sqlx::query(
@@ -371,7 +370,7 @@ async fn erase_directory(connection: &mut PgConnection, tenant: TenantId) -> Res
         .execute(&mut *connection)
         .await?;
     if gone.rows_affected() > 0 {
-        raise_generation(connection).await?;
+        generation::raise(connection, &[tenant]).await?;
     }
     Ok(())
 }

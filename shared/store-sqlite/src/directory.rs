@@ -7,33 +7,34 @@ use postrider_model::{
     Limits, Ramp, ReplyAddress, ReplyStatus, TenantId, TenantStatus, Timestamp,
 };
 use postrider_store::{
-    AskCaps, Directory, DirectorySnapshot, Imported, NewTenant, Observed, StoreError, TenantChange,
-    TenantImport, TenantUpdate,
+    AskCaps, Directory, DirectoryChanges, DirectorySnapshot, Imported, NewTenant, Observed,
+    StoreError, TenantChange, TenantImport, TenantUpdate,
 };
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use crate::fault::Fault;
-use crate::rows::Place;
-use crate::{SqliteStore, credentials, reply_addresses, snapshot, tenants, updates};
+use crate::{SqliteStore, credentials, generation, reply_addresses, snapshot, tenants, updates};
 
 #[async_trait]
 impl Directory for SqliteStore {
     async fn generation(&self) -> Result<u64, StoreError> {
-        // Index generation (primary key).
-        let value = sqlx::query_scalar("SELECT value FROM generation WHERE one = 1")
-            .fetch_one(self.readers())
-            .await
-            .map_err(Fault::from)?;
-        Ok(generation(value)?)
+        let mut connection = self.readers().acquire().await.map_err(Fault::from)?;
+        Ok(generation::read(&mut connection).await?)
     }
 
     async fn snapshot(&self) -> Result<DirectorySnapshot, StoreError> {
         Ok(snapshot::read(self.readers()).await?)
     }
 
+    async fn changed_since(&self, known: u64) -> Result<DirectoryChanges, StoreError> {
+        Ok(snapshot::read_since(self.readers(), known).await?)
+    }
+
     async fn add_tenant(&self, new: NewTenant) -> Result<(), StoreError> {
-        self.change(move |connection| Box::pin(async move { tenants::add(connection, &new).await }))
-            .await
+        self.change_of(new.tenant.id, move |connection| {
+            Box::pin(async move { tenants::add(connection, &new).await })
+        })
+        .await
     }
 
     async fn import(&self, tenants: Vec<TenantImport>) -> Result<Vec<Imported>, StoreError> {
@@ -45,7 +46,7 @@ impl Directory for SqliteStore {
     }
 
     async fn update_tenant(&self, update: TenantUpdate) -> Result<(), StoreError> {
-        self.change(move |connection| {
+        self.change_of(update.tenant, move |connection| {
             Box::pin(async move { updates::update_tenant(connection, &update).await })
         })
         .await
@@ -57,14 +58,14 @@ impl Directory for SqliteStore {
         status: TenantStatus,
         by: Authority,
     ) -> Result<(), StoreError> {
-        self.change(move |connection| {
+        self.change_of(tenant, move |connection| {
             Box::pin(async move { tenants::set_status(connection, tenant, status, by).await })
         })
         .await
     }
 
     async fn set_limits(&self, tenant: TenantId, limits: Limits) -> Result<(), StoreError> {
-        self.change(move |connection| {
+        self.change_of(tenant, move |connection| {
             Box::pin(async move { tenants::set_limits(connection, tenant, limits).await })
         })
         .await
@@ -75,7 +76,7 @@ impl Directory for SqliteStore {
         tenant: TenantId,
         change: TenantChange,
     ) -> Result<(), StoreError> {
-        self.change(move |connection| {
+        self.change_of(tenant, move |connection| {
             Box::pin(async move { tenants::change(connection, tenant, change).await })
         })
         .await
@@ -95,7 +96,7 @@ impl Directory for SqliteStore {
     }
 
     async fn add_reply_address(&self, address: ReplyAddress) -> Result<(), StoreError> {
-        self.change(move |connection| {
+        self.change_of(address.tenant, move |connection| {
             Box::pin(async move {
                 tenants::is_there(connection, address.tenant).await?;
                 reply_addresses::insert(connection, &address).await
@@ -139,7 +140,7 @@ impl Directory for SqliteStore {
         at: Timestamp,
     ) -> Result<(), StoreError> {
         let folded = address.folded();
-        self.change(move |connection| {
+        self.change_of(tenant, move |connection| {
             Box::pin(async move {
                 reply_addresses::set_status(connection, (tenant, &folded), status, at).await
             })
@@ -182,7 +183,7 @@ impl Directory for SqliteStore {
         address: &EmailAddress,
     ) -> Result<(), StoreError> {
         let folded = address.folded();
-        self.change(move |connection| {
+        self.change_of(tenant, move |connection| {
             Box::pin(async move { reply_addresses::remove(connection, tenant, &folded).await })
         })
         .await
@@ -196,14 +197,14 @@ impl Directory for SqliteStore {
         at: Timestamp,
     ) -> Result<(), StoreError> {
         let (folded, by) = (address.folded(), by.to_owned());
-        self.change(move |connection| {
+        self.change_of(tenant, move |connection| {
             Box::pin(async move { updates::attest(connection, (tenant, &folded), &by, at).await })
         })
         .await
     }
 
     async fn add_credential(&self, credential: Credential) -> Result<(), StoreError> {
-        self.change(move |connection| {
+        self.change_of(credential.tenant, move |connection| {
             Box::pin(async move {
                 tenants::is_there(connection, credential.tenant).await?;
                 credentials::insert(connection, &credential).await
@@ -213,7 +214,7 @@ impl Directory for SqliteStore {
     }
 
     async fn change_credential(&self, credential: Credential) -> Result<(), StoreError> {
-        self.change(move |connection| {
+        self.change_of(credential.tenant, move |connection| {
             Box::pin(async move { credentials::change(connection, &credential).await })
         })
         .await
@@ -226,7 +227,7 @@ impl Directory for SqliteStore {
         status: CredentialStatus,
         by: Authority,
     ) -> Result<(), StoreError> {
-        self.change(move |connection| {
+        self.change_of(tenant, move |connection| {
             Box::pin(
                 async move { credentials::set_status(connection, (tenant, id), status, by).await },
             )
@@ -239,7 +240,7 @@ impl Directory for SqliteStore {
         tenant: TenantId,
         id: CredentialId,
     ) -> Result<(), StoreError> {
-        self.change(move |connection| {
+        self.change_of(tenant, move |connection| {
             Box::pin(async move {
                 // Index credentials (primary key).
                 let changed = sqlx::query(
@@ -292,27 +293,28 @@ impl SqliteStore {
             .alone(move |connection| {
                 Box::pin(async move {
                     verb(&mut *connection).await?;
-                    raise_generation(connection).await
+                    generation::raise_for_all(connection).await
                 })
             })
             .await
     }
-}
 
-pub(crate) fn generation(value: i64) -> Result<u64, Fault> {
-    let place = Place {
-        table: "generation",
-        id: &[1],
-    };
-    place.number("value", value)
-}
-
-pub(crate) async fn raise_generation(connection: &mut SqliteConnection) -> Result<(), Fault> {
-    // Index generation (primary key).
-    let changed = sqlx::query("UPDATE generation SET value = value + 1 WHERE one = 1")
-        .execute(connection)
-        .await?;
-    found(changed.rows_affected(), "generation")
+    /// The same, of a verb that changes nothing but this tenant, its keys or reply addresses.
+    async fn change_of<F>(&self, tenant: TenantId, verb: F) -> Result<(), StoreError>
+    where
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<(), Fault>>
+            + Send
+            + 'static,
+    {
+        self.writer()
+            .alone(move |connection| {
+                Box::pin(async move {
+                    verb(&mut *connection).await?;
+                    generation::raise(connection, &[tenant]).await
+                })
+            })
+            .await
+    }
 }
 
 pub(crate) fn found(changed: u64, what: &'static str) -> Result<(), Fault> {

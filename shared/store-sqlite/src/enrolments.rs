@@ -6,9 +6,8 @@ use postrider_store::{Enrolment, Enrolments, StoreError, TenantChange, TokenStan
 use sqlx::SqliteConnection;
 
 use crate::SqliteStore;
-use crate::directory::raise_generation;
 use crate::fault::Fault;
-use crate::{tenants, updates};
+use crate::{generation, tenants, updates};
 
 #[async_trait]
 impl Enrolments for SqliteStore {
@@ -65,7 +64,7 @@ async fn use_token(
         tenants::change(connection, tenant, used.change).await?;
     }
     if is_changed || used.update.is_some() {
-        raise_generation(connection).await?;
+        generation::raise(connection, &[tenant]).await?;
     }
     Ok(stands)
 }

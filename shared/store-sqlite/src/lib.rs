@@ -21,6 +21,7 @@ mod enrolments;
 mod events;
 mod failures;
 mod fault;
+mod generation;
 mod group;
 mod instruments;
 mod intake;

@@ -4,11 +4,11 @@ use postrider_model::{ReplyAddress, ReplySource, ReplyStatus, TenantId, Timestam
 use postrider_store::{AskCaps, Observed};
 use sqlx::SqliteConnection;
 
-use crate::directory::{found, raise_generation, taken};
+use crate::directory::{found, taken};
 use crate::fault::Fault;
 use crate::rows::Place;
 use crate::snapshot::ReplyAddressRow;
-use crate::{quota, tenants, updates};
+use crate::{generation, quota, tenants, updates};
 
 /// Writes an address down that a tenant's mail names, and decides who asks it. With one writer all
 /// that is read here stands until it is written.
@@ -46,7 +46,7 @@ pub(crate) async fn observe(
         note_asked(connection, &address).await?;
     }
     if is_new || address.asked_at != before {
-        raise_generation(connection).await?;
+        generation::raise(connection, &[address.tenant]).await?;
     }
     Ok(Observed {
         address: Some(address),
@@ -161,15 +161,16 @@ pub(crate) async fn take_back_asking(
         .execute(&mut *connection)
         .await?;
     // Index reply_addresses_folded.
-    let changed = sqlx::query(
-        "UPDATE reply_addresses SET asked_at = NULL WHERE folded = ?1 AND asked_at = ?2",
+    let rows: Vec<Vec<u8>> = sqlx::query_scalar(
+        "UPDATE reply_addresses SET asked_at = NULL WHERE folded = ?1 AND asked_at = ?2
+         RETURNING tenant",
     )
     .bind(folded)
     .bind(at.as_micros())
-    .execute(&mut *connection)
+    .fetch_all(&mut *connection)
     .await?;
-    if changed.rows_affected() > 0 {
-        raise_generation(connection).await?;
+    if !rows.is_empty() {
+        generation::raise(connection, &tenants_of(&rows)?).await?;
     }
     Ok(())
 }
@@ -215,7 +216,7 @@ pub(crate) async fn answer(
         return Ok(was);
     }
     set_status(connection, (tenant, folded), status, at).await?;
-    raise_generation(connection).await?;
+    generation::raise(connection, &[tenant]).await?;
     Ok(status)
 }
 
@@ -225,7 +226,7 @@ pub(crate) async fn break_all(
     folded: &str,
 ) -> Result<Vec<TenantId>, Fault> {
     // Index reply_addresses_folded.
-    let rows: Vec<(Vec<u8>,)> = sqlx::query_as(
+    let rows: Vec<Vec<u8>> = sqlx::query_scalar(
         "UPDATE reply_addresses SET status = 'broken'
          WHERE folded = ?1 AND status IN ('confirmed', 'unconfirmed')
          RETURNING tenant",
@@ -233,15 +234,20 @@ pub(crate) async fn break_all(
     .bind(folded)
     .fetch_all(&mut *connection)
     .await?;
-    if !rows.is_empty() {
-        raise_generation(connection).await?;
+    let tenants = tenants_of(&rows)?;
+    if !tenants.is_empty() {
+        generation::raise(connection, &tenants).await?;
     }
-    let tenant = |(tenant,): &(Vec<u8>,)| {
+    Ok(tenants)
+}
+
+fn tenants_of(rows: &[Vec<u8>]) -> Result<Vec<TenantId>, Fault> {
+    let tenant = |id: &Vec<u8>| {
         let place = Place {
             table: "reply_addresses",
-            id: tenant,
+            id,
         };
-        place.id("tenant", tenant)
+        place.id("tenant", id)
     };
     rows.iter().map(tenant).collect()
 }

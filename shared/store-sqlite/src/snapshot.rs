@@ -3,21 +3,41 @@
 use postrider_model::{
     Credential, CredentialStatus, DkimAlgorithm, DkimKey, EmailAddress, KeyKind, KeyStatus,
     Language, Licence, Limits, Plan, Ramp, ReplyAddress, ReplySource, ReplyStatus, Tenant,
-    TenantStatus, Timestamp, UnknownReplyTo,
+    TenantId, TenantStatus, Timestamp, UnknownReplyTo,
 };
-use postrider_store::DirectorySnapshot;
-use sqlx::SqlitePool;
+use postrider_store::{DirectoryChanges, DirectorySnapshot};
+use sqlx::{SqliteConnection, SqlitePool};
 
-use crate::directory::generation;
 use crate::fault::Fault;
-use crate::rows::Place;
+use crate::generation;
+use crate::rows::{Place, json_ids};
 use crate::vendors::{AdminTokenRow, VendorKeyRow, VendorRow};
 
 pub(crate) async fn read(readers: &SqlitePool) -> Result<DirectorySnapshot, Fault> {
     let mut snapshot = readers.begin().await?;
-    let value = sqlx::query_scalar("SELECT value FROM generation WHERE one = 1")
-        .fetch_one(&mut *snapshot)
-        .await?;
+    let generation = generation::read(&mut snapshot).await?;
+    read_all(&mut snapshot, generation).await
+}
+
+/// What changed since generation `known`, in one snapshot.
+pub(crate) async fn read_since(
+    readers: &SqlitePool,
+    known: u64,
+) -> Result<DirectoryChanges, Fault> {
+    let mut snapshot = readers.begin().await?;
+    let generation = generation::read(&mut snapshot).await?;
+    let Some(tenants) = generation::changed_since(&mut snapshot, known, generation).await? else {
+        let all = read_all(&mut snapshot, generation).await?;
+        return Ok(DirectoryChanges::All(all));
+    };
+    let now = read_of(&mut snapshot, &tenants, generation).await?;
+    Ok(DirectoryChanges::Of { tenants, now })
+}
+
+async fn read_all(
+    snapshot: &mut SqliteConnection,
+    generation: u64,
+) -> Result<DirectorySnapshot, Fault> {
     // All of each table, by their primary keys.
     let tenants: Vec<TenantRow> = sqlx::query_as("SELECT * FROM tenants ORDER BY id")
         .fetch_all(&mut *snapshot)
@@ -42,7 +62,7 @@ pub(crate) async fn read(readers: &SqlitePool) -> Result<DirectorySnapshot, Faul
         .fetch_all(&mut *snapshot)
         .await?;
     Ok(DirectorySnapshot {
-        generation: generation(value)?,
+        generation,
         vendors: all(vendors)?,
         vendor_keys: all(vendor_keys)?,
         admin_tokens: all(tokens)?,
@@ -50,6 +70,42 @@ pub(crate) async fn read(readers: &SqlitePool) -> Result<DirectorySnapshot, Faul
         reply_addresses: all(addresses)?,
         credentials: all(credentials)?,
         dkim_keys: all(keys)?,
+    })
+}
+
+/// What is of these tenants.
+async fn read_of(
+    snapshot: &mut SqliteConnection,
+    of: &[TenantId],
+    generation: u64,
+) -> Result<DirectorySnapshot, Fault> {
+    let ids = json_ids(of);
+    // Indexes tenants (primary key), reply_addresses_tenant, credentials_tenant.
+    let tenants: Vec<TenantRow> = sqlx::query_as(
+        "SELECT * FROM tenants WHERE id IN (SELECT unhex(value, '-') FROM json_each(?1))",
+    )
+    .bind(&ids)
+    .fetch_all(&mut *snapshot)
+    .await?;
+    let addresses: Vec<ReplyAddressRow> = sqlx::query_as(
+        "SELECT * FROM reply_addresses
+         WHERE tenant IN (SELECT unhex(value, '-') FROM json_each(?1))",
+    )
+    .bind(&ids)
+    .fetch_all(&mut *snapshot)
+    .await?;
+    let credentials: Vec<CredentialRow> = sqlx::query_as(
+        "SELECT * FROM credentials WHERE tenant IN (SELECT unhex(value, '-') FROM json_each(?1))",
+    )
+    .bind(&ids)
+    .fetch_all(&mut *snapshot)
+    .await?;
+    Ok(DirectorySnapshot {
+        generation,
+        tenants: all(tenants)?,
+        reply_addresses: all(addresses)?,
+        credentials: all(credentials)?,
+        ..DirectorySnapshot::default()
     })
 }
 

@@ -6,9 +6,9 @@ use postrider_model::{
 use postrider_store::{LICENCE, NewTenant, Stands, TenantChange};
 use sqlx::SqliteConnection;
 
-use crate::directory::{found, raise_generation, taken};
+use crate::directory::{found, taken};
 use crate::fault::Fault;
-use crate::{credentials, enrolments, reply_addresses, vendors};
+use crate::{credentials, enrolments, generation, reply_addresses, vendors};
 
 pub(crate) async fn is_there(
     connection: &mut SqliteConnection,
@@ -205,6 +205,6 @@ pub(crate) async fn change_ramp(
     if changed.rows_affected() == 0 {
         return Ok(false);
     }
-    raise_generation(connection).await?;
+    generation::raise(connection, &[tenant]).await?;
     Ok(true)
 }

@@ -11,10 +11,9 @@ use postrider_model::{MessageId, TenantId, Timestamp, WaitCause};
 use postrider_store::{Removed, StoreError, Upkeep};
 use sqlx::SqliteConnection;
 
-use crate::directory::raise_generation;
 use crate::fault::Fault;
 use crate::rows::{Place, json_ids};
-use crate::{SqliteStore, past, recent, spooled};
+use crate::{SqliteStore, generation, past, recent, spooled};
 
 /// What one batch removes at most, so that the writer is held no longer than about 50 ms.
 const BODIES_MOST: u32 = 200;
@@ -262,7 +261,7 @@ async fn erase(
     .execute(&mut *connection)
     .await?;
     if closed.rows_affected() > 0 {
-        raise_generation(connection).await?;
+        generation::raise(connection, &[tenant]).await?;
     }
     // Index idempotency (primary key).
     let claims = sqlx::query(
@@ -279,12 +278,13 @@ async fn erase(
         ..past::remove_of(connection, tenant).await?
     };
     if removed.is_nothing() {
-        erase_directory(connection, id).await?;
+        erase_directory(connection, tenant).await?;
     }
     Ok(removed)
 }
 
-async fn erase_directory(connection: &mut SqliteConnection, tenant: &[u8]) -> Result<(), Fault> {
+async fn erase_directory(connection: &mut SqliteConnection, tenant: TenantId) -> Result<(), Fault> {
+    let id = tenant.as_bytes().as_slice();
     // Indexes usage, key_usage, newcomers, bucket_levels and told (primary keys), credentials_tenant,
     // failures_tenant, reply_addresses_tenant,
     // tenants (primary key); all of the few controls. `names` stays.
@@ -301,16 +301,16 @@ async fn erase_directory(connection: &mut SqliteConnection, tenant: &[u8]) -> Re
         "DELETE FROM reply_addresses WHERE tenant = ?1",
     ] {
         sqlx::query(statement)
-            .bind(tenant)
+            .bind(id)
             .execute(&mut *connection)
             .await?;
     }
     let gone = sqlx::query("DELETE FROM tenants WHERE id = ?1")
-        .bind(tenant)
+        .bind(id)
         .execute(&mut *connection)
         .await?;
     if gone.rows_affected() > 0 {
-        raise_generation(connection).await?;
+        generation::raise(connection, &[tenant]).await?;
     }
     Ok(())
 }

@@ -33,6 +33,7 @@ pub mod replies;
 pub mod reports;
 pub mod rescheduling;
 pub mod reseal;
+pub mod roster;
 pub mod scheduled;
 pub mod sessions;
 pub mod settle;
@@ -247,6 +248,10 @@ macro_rules! conformance_tests {
                 signing_keys_are_added_all_or_none,
                 a_tenant_gets_the_limits_it_is_given,
                 a_roster_shows_what_was_there_when_its_refresh_began;
+            roster: what_became_of_a_tenant_is_read_of_it_alone,
+                what_became_of_a_reply_address_is_read_of_its_tenant_alone,
+                what_became_of_a_key_is_read_of_its_tenant_alone,
+                what_is_no_tenants_and_what_is_too_many_tenants_is_read_whole;
             vendors: the_operator_is_a_vendor_from_the_start,
                 a_vendor_comes_back_as_it_was_added_and_changed,
                 nothing_of_a_vendor_is_there_twice_or_without_it,

@@ -20,6 +20,10 @@ pub trait Directory: Send + Sync {
     /// All of it, as of one moment.
     async fn snapshot(&self) -> Result<DirectorySnapshot, StoreError>;
 
+    /// What changed since generation `known`, as of one moment: of few tenants their rows alone,
+    /// else all of it.
+    async fn changed_since(&self, known: u64) -> Result<DirectoryChanges, StoreError>;
+
     /// Adds a tenant with its first reply address and keys, and the token it comes with. `Taken` where its From address or
     /// slug was ever used, where its vendor has one with this licence (`LICENCE`), or where it is
     /// to be the house and there is one. `NotFound` without its vendor.
@@ -175,6 +179,16 @@ pub enum TenantImport {
     Update(Box<TenantUpdate>),
 }
 
+impl TenantImport {
+    /// Whom it is about.
+    pub fn tenant(&self) -> TenantId {
+        match self {
+            Self::Add(new) => new.tenant.id,
+            Self::Update(update) => update.tenant,
+        }
+    }
+}
+
 /// What became of one line of an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Imported {
@@ -224,6 +238,26 @@ pub struct Observed {
     pub address: Option<ReplyAddress>,
     /// It may be written to, now and by whoever called; noted as done.
     pub ask: bool,
+}
+
+/// What changed in the directory since a generation.
+#[derive(Clone, Debug)]
+pub enum DirectoryChanges {
+    /// Anything may have: this is all of it now.
+    All(DirectorySnapshot),
+    /// Nothing but these tenants, their keys and reply addresses, which are all that `now` has
+    /// beside its generation. Who is not in it is gone.
+    Of {
+        tenants: Vec<TenantId>,
+        now: DirectorySnapshot,
+    },
+}
+
+impl DirectoryChanges {
+    /// Of more tenants than so many everything is read.
+    pub const TENANTS_MOST: usize = 200;
+    /// For how many generations it is kept whose they were.
+    pub const KEPT: u64 = 10_000;
 }
 
 /// The whole directory at one moment.

@@ -34,8 +34,8 @@ pub use controls::{
     Acknowledged, Control, ControlVerb, Controls, Enacted, HeldMessage, NewControl, Scope,
 };
 pub use directory::{
-    AskCaps, Directory, DirectorySnapshot, Imported, LICENCE, NewTenant, Observed, TenantChange,
-    TenantImport, TenantUpdate,
+    AskCaps, Directory, DirectoryChanges, DirectorySnapshot, Imported, LICENCE, NewTenant,
+    Observed, TenantChange, TenantImport, TenantUpdate,
 };
 pub use enrolments::{Enrolment, Enrolments, TokenStands, UsedToken};
 pub use error::StoreError;

@@ -12,7 +12,7 @@ use postrider_model::{
 
 use tokio::sync::Mutex;
 
-use crate::{Directory, DirectorySnapshot, StoreError};
+use crate::{Directory, DirectoryChanges, DirectorySnapshot, StoreError};
 
 /// An indexed copy of the directory, shared by the doors and the queue. Cheap to clone; clones
 /// see the same copy. Reading takes no lock.
@@ -23,7 +23,7 @@ pub struct Roster {
     reading: Arc<Mutex<()>>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Index {
     generation: u64,
     vendors: HashMap<VendorId, Arc<Vendor>>,
@@ -56,15 +56,18 @@ impl Roster {
         }
     }
 
-    /// Reads the directory anew if it has changed. True where it had. What was in the directory
+    /// Reads what has changed in the directory. True where anything had. What was in the directory
     /// when this began is seen when it returns, whoever else refreshes meanwhile.
     pub async fn refresh(&self, directory: &dyn Directory) -> Result<bool, StoreError> {
         let _alone = self.reading.lock().await;
-        let known = self.index.load().generation;
-        if directory.generation().await? == known {
+        let known = self.index.load_full();
+        if directory.generation().await? == known.generation {
             return Ok(false);
         }
-        let read = Index::of(directory.snapshot().await?);
+        let read = match directory.changed_since(known.generation).await? {
+            DirectoryChanges::All(snapshot) => Index::of(snapshot),
+            DirectoryChanges::Of { tenants, now } => known.with(tenants, now),
+        };
         self.index.store(Arc::new(read));
         Ok(true)
     }
@@ -72,6 +75,11 @@ impl Roster {
     /// The generation this copy is of; 0 before the first `refresh`.
     pub fn generation(&self) -> u64 {
         self.index.load().generation
+    }
+
+    /// All tenants, in no order.
+    pub fn tenants(&self) -> Vec<Arc<Tenant>> {
+        self.index.load().tenants.values().cloned().collect()
     }
 
     pub fn tenant(&self, id: TenantId) -> Option<Arc<Tenant>> {
@@ -146,6 +154,12 @@ impl Roster {
         self.index.load().house.clone()
     }
 
+    /// All reply addresses of all tenants, whatever their status, in no order.
+    pub fn reply_addresses(&self) -> Vec<Arc<ReplyAddress>> {
+        let index = self.index.load();
+        index.reply_addresses.values().cloned().collect()
+    }
+
     /// What is known of an address as a reply address of this tenant, whatever its status.
     pub fn reply_address(
         &self,
@@ -186,49 +200,99 @@ impl Roster {
     }
 }
 
+/// Two copies are equal where they show the same.
+impl PartialEq for Roster {
+    fn eq(&self, other: &Self) -> bool {
+        **self.index.load() == **other.index.load()
+    }
+}
+
+impl std::fmt::Debug for Roster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Roster").field(&self.index.load()).finish()
+    }
+}
+
 impl Index {
-    fn of(snapshot: DirectorySnapshot) -> Self {
-        let addresses = snapshot.reply_addresses.into_iter().map(Arc::new);
-        let addresses: Vec<Arc<ReplyAddress>> = addresses.collect();
-        let confirmed = addresses
-            .iter()
-            .filter(|a| a.status == ReplyStatus::Confirmed);
-        let mut brought_in = HashMap::new();
-        for one in &addresses {
-            if matches!(one.source, ReplySource::Observed | ReplySource::Domain) {
-                let day = (one.tenant, one.created_at.day());
-                *brought_in.entry(day).or_default() += 1;
-            }
-        }
-        let tenants: Vec<_> = snapshot.tenants.into_iter().map(Arc::new).collect();
-        let suspended = snapshot.credentials.iter();
-        let suspended = suspended.filter(|key| key.status == CredentialStatus::Suspended);
-        let suspended_keys = suspended.map(|key| (key.id, key.tenant)).collect();
-        let mut dkim_keys = snapshot.dkim_keys;
+    fn of(mut snapshot: DirectorySnapshot) -> Self {
+        let mut dkim_keys = std::mem::take(&mut snapshot.dkim_keys);
         dkim_keys.retain(|key| key.status == KeyStatus::Active);
         dkim_keys.sort_by_key(|key| key.id);
-        Self {
-            generation: snapshot.generation,
-            vendors: keyed(snapshot.vendors, |vendor| vendor.id),
-            vendor_keys: keyed(snapshot.vendor_keys, |key| key.kid.clone()),
-            admin_tokens: keyed(snapshot.admin_tokens, |token| token.hash),
-            house: tenants.iter().find(|tenant| tenant.is_house).cloned(),
-            slugs: tenants.iter().map(|t| (t.slug.clone(), t.id)).collect(),
-            tenants: tenants.into_iter().map(|t| (t.id, t)).collect(),
-            suspended_keys: Arc::new(suspended_keys),
-            credentials: keyed(snapshot.credentials, |credential| credential.hash),
-            brought_in,
-            // What stands by its domain alone confirms nothing of others there.
-            confirmed_at: confirmed
-                .filter(|a| a.source != ReplySource::Domain)
-                .map(|a| (a.tenant, a.address.domain().clone()))
-                .collect(),
-            reply_addresses: addresses
-                .into_iter()
-                .map(|a| ((a.tenant, a.address.folded()), a))
-                .collect(),
+        let mut index = Self {
+            vendors: keyed(std::mem::take(&mut snapshot.vendors), |vendor| vendor.id),
+            vendor_keys: keyed(std::mem::take(&mut snapshot.vendor_keys), |key| {
+                key.kid.clone()
+            }),
+            admin_tokens: keyed(std::mem::take(&mut snapshot.admin_tokens), |token| {
+                token.hash
+            }),
             dkim_keys: Arc::new(dkim_keys),
+            ..Self::default()
+        };
+        index.take(snapshot);
+        index
+    }
+
+    /// The same with these tenants as they are now; whom `now` has not is gone.
+    fn with(&self, tenants: Vec<TenantId>, now: DirectorySnapshot) -> Self {
+        let changed: HashSet<TenantId> = tenants.into_iter().collect();
+        let mut index = self.clone();
+        index.tenants.retain(|id, _| !changed.contains(id));
+        index.slugs.retain(|_, id| !changed.contains(id));
+        index
+            .credentials
+            .retain(|_, key| !changed.contains(&key.tenant));
+        index.house = index.house.filter(|house| !changed.contains(&house.id));
+        index
+            .reply_addresses
+            .retain(|(tenant, _), _| !changed.contains(tenant));
+        index
+            .brought_in
+            .retain(|(tenant, _), _| !changed.contains(tenant));
+        index
+            .confirmed_at
+            .retain(|(tenant, _)| !changed.contains(tenant));
+        Arc::make_mut(&mut index.suspended_keys).retain(|_, tenant| !changed.contains(tenant));
+        index.take(now);
+        index
+    }
+
+    /// Adds tenants that are not in it, with their keys and reply addresses.
+    fn take(&mut self, rows: DirectorySnapshot) {
+        self.generation = rows.generation;
+        let suspended = Arc::make_mut(&mut self.suspended_keys);
+        for key in rows.credentials {
+            if key.status == CredentialStatus::Suspended {
+                suspended.insert(key.id, key.tenant);
+            }
+            self.credentials.insert(key.hash, Arc::new(key));
         }
+        for tenant in rows.tenants {
+            let tenant = Arc::new(tenant);
+            self.slugs.insert(tenant.slug.clone(), tenant.id);
+            if tenant.is_house {
+                self.house = Some(Arc::clone(&tenant));
+            }
+            self.tenants.insert(tenant.id, tenant);
+        }
+        for address in rows.reply_addresses {
+            self.take_address(address);
+        }
+    }
+
+    fn take_address(&mut self, address: ReplyAddress) {
+        let tenant = address.tenant;
+        if matches!(address.source, ReplySource::Observed | ReplySource::Domain) {
+            let day = (tenant, address.created_at.day());
+            *self.brought_in.entry(day).or_default() += 1;
+        }
+        // What stands by its domain alone confirms nothing of others there.
+        if address.status == ReplyStatus::Confirmed && address.source != ReplySource::Domain {
+            let at = (tenant, address.address.domain().clone());
+            self.confirmed_at.insert(at);
+        }
+        let key = (tenant, address.address.folded());
+        self.reply_addresses.insert(key, Arc::new(address));
     }
 }
 

@@ -1,0 +1,96 @@
+//! The number that rises with every change of the directory, and whose tenants' change it was.
+
+use postrider_model::TenantId;
+use postrider_store::DirectoryChanges;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::fault::Fault;
+use crate::rows::{Id as _, Place, uuids};
+
+fn parse(value: i64) -> Result<u64, Fault> {
+    let place = Place {
+        table: "generation",
+        id: Uuid::nil(),
+    };
+    place.number("value", value)
+}
+
+pub(crate) async fn read(connection: &mut PgConnection) -> Result<u64, Fault> {
+    // Index generation (primary key).
+    let value = sqlx::query_scalar("SELECT value FROM generation WHERE one = 1")
+        .fetch_one(connection)
+        .await?;
+    parse(value)
+}
+
+/// Something changed that is no tenant's, or so many tenants' that all is read anew.
+pub(crate) async fn raise_for_all(connection: &mut PgConnection) -> Result<(), Fault> {
+    step(connection).await.map(|_| ())
+}
+
+/// What changed are these tenants, their keys or reply addresses; each may be named often.
+pub(crate) async fn raise(
+    connection: &mut PgConnection,
+    tenants: &[TenantId],
+) -> Result<(), Fault> {
+    let value = step(connection).await?;
+    if tenants.len() > DirectoryChanges::TENANTS_MOST {
+        return Ok(());
+    }
+    // Index directory_changes (primary key).
+    sqlx::query(
+        "INSERT INTO directory_changes (generation, tenant)
+         SELECT $1, tenant FROM unnest($2::uuid[]) AS x (tenant) ON CONFLICT DO NOTHING",
+    )
+    .bind(value)
+    .bind(uuids(tenants))
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query("DELETE FROM directory_changes WHERE generation < $1")
+        .bind(value.saturating_sub_unsigned(DirectoryChanges::KEPT))
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Who changes the directory waits here for who is changing it: the numbers are in the order of
+/// the commits.
+async fn step(connection: &mut PgConnection) -> Result<i64, Fault> {
+    // Index generation (primary key).
+    sqlx::query_scalar("UPDATE generation SET value = value + 1 WHERE one = 1 RETURNING value")
+        .fetch_optional(connection)
+        .await?
+        .ok_or(Fault::NotFound("generation"))
+}
+
+/// Whose rows have changed since `known`, up to `value`. `None` where that was not kept, or they
+/// are too many.
+pub(crate) async fn changed_since(
+    connection: &mut PgConnection,
+    known: u64,
+    value: u64,
+) -> Result<Option<Vec<TenantId>>, Fault> {
+    let kept = value.checked_sub(known);
+    let Some(steps) = kept.filter(|steps| known > 0 && *steps <= DirectoryChanges::KEPT) else {
+        return Ok(None);
+    };
+    let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    // Index directory_changes (primary key).
+    let named: i64 = sqlx::query_scalar(
+        "SELECT count(DISTINCT generation) FROM directory_changes WHERE generation > $1",
+    )
+    .bind(number(known))
+    .fetch_one(&mut *connection)
+    .await?;
+    if named != number(steps) {
+        return Ok(None);
+    }
+    let rows: Vec<Uuid> =
+        sqlx::query_scalar("SELECT DISTINCT tenant FROM directory_changes WHERE generation > $1")
+            .bind(number(known))
+            .fetch_all(connection)
+            .await?;
+    let few = rows.len() <= DirectoryChanges::TENANTS_MOST;
+    Ok(few.then(|| rows.into_iter().map(TenantId::of).collect()))
+}
