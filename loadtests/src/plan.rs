@@ -1,6 +1,7 @@
 //! What scenarios do, a file for each kind; and what all of them need.
 
 pub(crate) mod burst;
+pub(crate) mod enrolling;
 pub(crate) mod fairness;
 pub(crate) mod fleet;
 pub(crate) mod flow;
@@ -59,6 +60,7 @@ pub(crate) async fn run(
         Plan::Burst(burst) => burst::run(burst, &stage).await,
         Plan::Heavy(heavy) => heavy::run(heavy, &stage).await,
         Plan::Seeing(seeing) => seeing::run(seeing, &stage).await,
+        Plan::Enrolling(enrolling) => enrolling::run(enrolling, &stage).await,
         Plan::Slow(slow) => slow::run(slow, &stage).await,
         Plan::Fairness(fairness) => fairness::run(fairness, &stage).await,
         Plan::Fleet(fleet) => fleet::run(fleet, &stage).await,

@@ -7,7 +7,7 @@ use postrider_model::{Limits, Stream};
 use serde::Deserialize;
 
 use crate::database::Kind;
-use crate::plan::{burst, fairness, fleet, flow, growth, heavy, seeing, slow, speed};
+use crate::plan::{burst, enrolling, fairness, fleet, flow, growth, heavy, seeing, slow, speed};
 use crate::sink::Manners;
 
 /// One scenario.
@@ -44,6 +44,7 @@ pub(crate) enum Plan {
     Heavy(heavy::Heavy),
     Slow(slow::Slow),
     Seeing(seeing::Seeing),
+    Enrolling(enrolling::Enrolling),
 }
 
 impl Scenario {

@@ -73,6 +73,16 @@ impl Client {
         self.ask(&request, body).await
     }
 
+    /// `POST` of JSON by whom the JSON itself says.
+    pub(crate) async fn post_json(&mut self, path: &str, body: &str) -> io::Result<Answer> {
+        let length = body.len();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: relay\r\nContent-Type: application/json\r\n\
+             Content-Length: {length}\r\n\r\n"
+        );
+        self.ask(&request, &[body]).await
+    }
+
     /// `GET` of a path; `token` empty for pages that need none.
     pub(crate) async fn get(&mut self, path: &str, token: &str) -> io::Result<Answer> {
         let request =
