@@ -160,7 +160,7 @@ impl Office {
             Verb::Trace { act } => self.trace(act).await,
             Verb::Nodes => self.nodes().await,
             Verb::Queue { act, about } => self.queue(act, about).await,
-            Verb::QueueList => self.suspensions().await,
+            Verb::QueueList { vendor } => self.suspensions(vendor).await,
         }
     }
 

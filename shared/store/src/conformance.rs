@@ -213,7 +213,8 @@ macro_rules! conformance_tests {
                 release_sends_on_what_is_held_in_its_scope,
                 what_was_held_before_its_time_waits_for_it_again,
                 cancel_discards_what_waits_is_scheduled_or_held,
-                retry_now_makes_due_what_waits_for_another_attempt;
+                retry_now_makes_due_what_waits_for_another_attempt,
+                a_verb_about_a_vendor_is_about_all_its_tenants;
             waits: waits_of_all_settlements_add_up_to_the_age,
                 what_comes_too_late_is_not_waited_for,
                 a_recipient_that_was_held_waited_for_that;

@@ -134,7 +134,10 @@ pub enum Verb {
         act: QueueAct,
         about: About,
     },
-    QueueList,
+    QueueList {
+        #[serde(default)]
+        vendor: Option<String>,
+    },
 }
 
 impl Verb {
@@ -159,7 +162,7 @@ impl Verb {
                 | Self::Find { .. }
                 | Self::DkimShow
                 | Self::Nodes
-                | Self::QueueList
+                | Self::QueueList { .. }
         );
         let of_act = match self {
             Self::Vendor { act } => act.only_reads(),
@@ -230,6 +233,8 @@ impl QueueAct {
 pub enum About {
     /// A tenant's id or slug.
     Tenant(String),
+    /// All tenants of a vendor: its slug or id.
+    Vendor(String),
     Domain(Domain),
     Message(MessageId),
 }
