@@ -312,7 +312,8 @@ macro_rules! conformance_tests {
                 an_erased_tenant_leaves_no_counts_under_its_name;
             trace: mail_to_an_address_is_found_over_all_tenants_newest_first,
                 a_trace_tells_where_a_recipient_stands,
-                suppressions_of_an_address_are_found_over_all_tenants;
+                suppressions_of_an_address_are_found_over_all_tenants,
+                a_vendor_is_told_of_its_own_tenants_alone;
             warmups: an_address_has_one_birthday,
                 an_allowance_is_taken_to_its_end_and_no_further,
                 what_is_given_back_may_be_taken_again,

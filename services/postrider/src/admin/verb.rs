@@ -104,6 +104,13 @@ pub enum Verb {
         tenant: String,
         act: SuppressionAct,
     },
+    /// What keeps mail of a vendor's tenants back, newest first, a hundred at a time.
+    VendorSuppressions {
+        vendor: String,
+        stream: Option<Stream>,
+        address: Option<EmailAddress>,
+        after: Option<SuppressionId>,
+    },
     Session {
         code: SessionCode,
     },
@@ -157,6 +164,7 @@ impl Verb {
                     act: SuppressionAct::List { .. },
                     ..
                 }
+                | Self::VendorSuppressions { .. }
                 | Self::Session { .. }
                 | Self::Report { .. }
                 | Self::Find { .. }
