@@ -5,18 +5,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use postrider_model::{ControlId, NodeId, RecipientId, Timestamp};
-use postrider_store::{Control, ControlVerb, LaneKey, QueueRow, Scope};
+use postrider_model::{ControlId, NodeId, RecipientId, Timestamp, VendorId};
+use postrider_store::{Control, ControlVerb, LaneKey, QueueRow, Roster, Scope};
 
-use crate::flights::{Flight, Flights, is_within};
-use crate::schedule::Schedule;
+use crate::flights::{Flight, Flights, is_within, may_be_of};
+use crate::schedule::{self, Schedule};
 
 /// The verbs that stand.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Verbs {
+    /// It knows whose tenants are whose.
+    roster: Roster,
     standing: BTreeMap<ControlId, Verb>,
     /// What verbs that are closed made due: some of it may be among changes that were not read.
     mended: Vec<Mended>,
+    /// Vendors whose tenants' queue is suspended: those of now, and who comes.
+    stopped: BTreeSet<VendorId>,
     /// Under which id they were acknowledged.
     node: Option<NodeId>,
 }
@@ -47,6 +51,13 @@ pub(crate) struct Acknowledgement {
 }
 
 impl Verbs {
+    pub(crate) fn new(roster: Roster) -> Self {
+        Self {
+            roster,
+            ..Self::default()
+        }
+    }
+
     /// Obeys what is new among the controls that stand, and goes on where one was closed. Gives
     /// the lanes whose rows have to be read again, and how many verbs were new.
     pub(crate) fn obey(
@@ -87,13 +98,17 @@ impl Verbs {
         let scope = control.scope.clone();
         let mut lanes = BTreeSet::new();
         match control.verb {
-            ControlVerb::Hold | ControlVerb::Cancel => lanes.extend(schedule.let_go(&scope)),
-            ControlVerb::Suspend => schedule.suspend(scope.clone(), now),
+            ControlVerb::Hold | ControlVerb::Cancel => {
+                for part in self.parts(&scope, schedule) {
+                    lanes.extend(schedule.let_go(&part));
+                }
+            }
+            ControlVerb::Suspend => self.suspend(&scope, schedule, now),
             // They add rows or make them due sooner: what is here may go on meanwhile.
-            ControlVerb::Release | ControlVerb::RetryNow => schedule.end_rests(&scope, now),
+            ControlVerb::Release | ControlVerb::RetryNow => self.end_rests(&scope, schedule, now),
         }
         if stops(control.verb) {
-            for flight in flights.within(&scope) {
+            for flight in flights.within(&scope, &self.roster) {
                 flight.halt.call();
             }
         }
@@ -118,16 +133,61 @@ impl Verbs {
         };
         let still = |verb: &Verb| verb.does == ControlVerb::Suspend && verb.scope == closed.scope;
         if closed.does == ControlVerb::Suspend && !self.standing.values().any(still) {
-            schedule.resume(&closed.scope, now);
+            self.resume(&closed.scope, schedule, now);
         }
         if sends_on(closed.does) {
-            schedule.end_rests(&closed.scope, now);
+            self.end_rests(&closed.scope, schedule, now);
             self.mended.push(Mended {
                 scope: closed.scope,
                 reading: false,
             });
         }
         closed.lanes
+    }
+
+    fn suspend(&mut self, scope: &Scope, schedule: &mut Schedule, now: Timestamp) {
+        if let Scope::Vendor(vendor) = scope {
+            self.stopped.insert(*vendor);
+            return schedule.limits_changed(now);
+        }
+        for part in self.parts(scope, schedule) {
+            schedule.suspend(part, now);
+        }
+    }
+
+    fn resume(&mut self, scope: &Scope, schedule: &mut Schedule, now: Timestamp) {
+        if let Scope::Vendor(vendor) = scope {
+            self.stopped.remove(vendor);
+            return schedule.limits_changed(now);
+        }
+        for part in self.parts(scope, schedule) {
+            schedule.resume(&part, now);
+        }
+    }
+
+    fn end_rests(&self, scope: &Scope, schedule: &mut Schedule, now: Timestamp) {
+        for part in self.parts(scope, schedule) {
+            schedule.end_rests(&part, now);
+        }
+    }
+
+    /// What of the schedule a verb is about.
+    fn parts(&self, scope: &Scope, schedule: &Schedule) -> Vec<schedule::Scope> {
+        match scope {
+            Scope::Tenant(tenant) => vec![schedule::Scope::Tenant(*tenant)],
+            Scope::Domain(domain) => vec![schedule::Scope::Domain(domain.clone())],
+            Scope::Message(message) => vec![schedule::Scope::Message(*message)],
+            Scope::Vendor(vendor) => schedule
+                .tenants()
+                .filter(|tenant| may_be_of(*tenant, *vendor, &self.roster))
+                .map(schedule::Scope::Tenant)
+                .collect(),
+        }
+    }
+
+    /// Whether a suspension stops the queue of all tenants of this vendor.
+    pub(crate) fn is_stopped(&self, vendor: VendorId) -> bool {
+        self.stopped.contains(&vendor)
     }
 
     /// All changes are read from here on.
@@ -140,8 +200,9 @@ impl Verbs {
     /// All changes that were committed when the pass began have been read: what verbs made due is
     /// here. If their sites rested a moment ago, that is over.
     pub(crate) fn pass_ends(&mut self, schedule: &mut Schedule, now: Timestamp) {
-        for mended in self.mended.extract_if(.., |mended| mended.reading) {
-            schedule.end_rests(&mended.scope, now);
+        let read = self.mended.extract_if(.., |mended| mended.reading);
+        for mended in read.collect::<Vec<_>>() {
+            self.end_rests(&mended.scope, schedule, now);
         }
     }
 
@@ -149,7 +210,7 @@ impl Verbs {
     pub(crate) fn turns_away(&mut self, row: &QueueRow) -> bool {
         let mut turned = false;
         for verb in self.standing.values_mut() {
-            if keeps_out(verb.does) && is_within(row, &verb.scope) {
+            if keeps_out(verb.does) && is_within(row, &verb.scope, &self.roster) {
                 verb.lanes.insert(row.lane());
                 turned = true;
             }
@@ -171,7 +232,7 @@ impl Verbs {
         }
         let waiting = self.standing.iter().filter(|(_, verb)| !verb.acknowledged);
         for (control, verb) in waiting {
-            if let Some(too_late) = verb.too_late(flights) {
+            if let Some(too_late) = verb.too_late(flights, &self.roster) {
                 return Some(Acknowledgement {
                     control: *control,
                     node,
@@ -192,7 +253,7 @@ impl Verbs {
 
 impl Verb {
     /// Who is too late for it; `None` while an attempt has yet to stop.
-    fn too_late(&self, flights: &Flights) -> Option<Vec<RecipientId>> {
+    fn too_late(&self, flights: &Flights, roster: &Roster) -> Option<Vec<RecipientId>> {
         if !stops(self.does) {
             return Some(Vec::new());
         }
@@ -200,7 +261,7 @@ impl Verb {
             let past = flight.halt.past();
             (!past.is_empty()).then_some(past)
         };
-        let all: Option<Vec<_>> = flights.within(&self.scope).map(past).collect();
+        let all: Option<Vec<_>> = flights.within(&self.scope, roster).map(past).collect();
         Some(all?.concat())
     }
 }

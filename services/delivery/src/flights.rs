@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use postrider_model::{RecipientId, TenantId, Timestamp};
-use postrider_store::{Lease, QueueRow, Scope, Shard};
+use postrider_model::{RecipientId, TenantId, Timestamp, VendorId};
+use postrider_store::{Lease, QueueRow, Roster, Scope, Shard};
 use tokio::task::Id;
 
 use crate::halt::Halt;
@@ -94,18 +94,31 @@ impl Flights {
 
     /// Attempts of what a verb is about. The rows of one have their message, domain and tenant in
     /// common.
-    pub(crate) fn within<'a>(&'a self, scope: &'a Scope) -> impl Iterator<Item = &'a Flight> {
+    pub(crate) fn within<'a>(
+        &'a self,
+        scope: &'a Scope,
+        roster: &'a Roster,
+    ) -> impl Iterator<Item = &'a Flight> {
         let first = |flight: &'a Flight| flight.rows.first().map(|due| &due.row);
         let all = self.by_task.values();
-        all.filter(move |flight| first(flight).is_some_and(|row| is_within(row, scope)))
+        all.filter(move |flight| first(flight).is_some_and(|row| is_within(row, scope, roster)))
     }
 }
 
 /// Whether a verb with this scope is about this row.
-pub(crate) fn is_within(row: &QueueRow, scope: &Scope) -> bool {
+pub(crate) fn is_within(row: &QueueRow, scope: &Scope, roster: &Roster) -> bool {
     match scope {
         Scope::Tenant(tenant) => row.tenant == *tenant,
+        Scope::Vendor(vendor) => may_be_of(row.tenant, *vendor, roster),
         Scope::Domain(domain) => row.domain == *domain,
         Scope::Message(message) => row.message == *message,
     }
+}
+
+/// Whether a tenant is of this vendor. One that was added a moment ago, and is not in the roster yet,
+/// may be: nothing of it leaves before it is.
+pub(crate) fn may_be_of(tenant: TenantId, vendor: VendorId, roster: &Roster) -> bool {
+    roster
+        .tenant(tenant)
+        .is_none_or(|tenant| tenant.vendor == vendor)
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use postrider_model::{RecipientId, TenantId, Timestamp, WaitCause};
+use postrider_model::{RecipientId, Tenant, TenantId, Timestamp, WaitCause};
 use postrider_runtime::Shutdown;
 use postrider_store::{Lease, News, QueueRow};
 use tokio::sync::mpsc;
@@ -93,7 +93,7 @@ impl Runner {
                 schedule: Schedule::new(settings, now),
                 flights: Flights::default(),
                 shards: Shards::default(),
-                verbs: Verbs::default(),
+                verbs: Verbs::new(shared.roster.clone()),
             },
             loader: Loader::new(instruments, config.rows_in_memory, now),
             standing: Standing::new(strings.state, config.heartbeat.fresh),
@@ -176,8 +176,11 @@ impl Runner {
         self.look_at_limits(now);
         while self.may_begin() {
             let roster = &self.shared.roster;
+            let verbs = &self.memory.verbs;
+            let may_leave =
+                |tenant: &Tenant| roster.is_active(tenant) && !verbs.is_stopped(tenant.vendor);
             let pace = |tenant: TenantId| match roster.tenant(tenant) {
-                Some(tenant) if roster.is_active(&tenant) => Pace::At(tenant.limits),
+                Some(tenant) if may_leave(&tenant) => Pace::At(tenant.limits),
                 // Suspended, it or its vendor, or not there any more: nothing of it leaves.
                 _ => Pace::Stopped,
             };

@@ -90,6 +90,15 @@ pub(crate) struct LaneCount {
     pub(crate) held: bool,
 }
 
+/// What of it a verb is about. A vendor's part is that of its tenants, whom the roster knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Tenant(TenantId),
+    /// All recipients at this domain.
+    Domain(Domain),
+    Message(MessageId),
+}
+
 /// All waiting rows of this node.
 #[derive(Debug)]
 pub(crate) struct Schedule {
@@ -177,6 +186,11 @@ impl Schedule {
     /// How many lanes have a row here.
     pub(crate) fn lanes(&self) -> usize {
         self.counts.lanes
+    }
+
+    /// The tenants that were seen since their shards were taken.
+    pub(crate) fn tenants(&self) -> impl Iterator<Item = TenantId> {
+        self.tenants.iter().map(|tenant| tenant.id)
     }
 
     pub(crate) fn contains(&self, recipient: RecipientId) -> bool {

@@ -8,7 +8,7 @@ use postrider_store::StoreError;
 /// Knows the suspensions that stand. The port of the operator's verbs is never in a door's hands.
 #[async_trait]
 pub trait Suspensions: Send + Sync {
-    /// Those of this message, of its tenant, and of domains.
+    /// Those of this message, of its tenant or its tenant's vendor, and of domains.
     async fn concerning(
         &self,
         tenant: TenantId,

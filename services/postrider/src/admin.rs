@@ -33,7 +33,7 @@ use postrider_delivery::Traces;
 use postrider_gate::{Access, Gate, Provision, RampConfig};
 use postrider_model::{Limits, Tenant, TenantId};
 use postrider_runtime::Shutdown;
-use postrider_store::{DirectorySnapshot, Roster, TenantChange};
+use postrider_store::{DirectorySnapshot, Roster, Suppressing, TenantChange};
 use serde_json::Value;
 
 pub use find::FindRequest;
@@ -145,6 +145,18 @@ impl Office {
             Verb::KeySuspend { id, by } => self.suspend_key(&id, by).await,
             Verb::KeyResume { id, by } => self.resume_key(&id, by).await,
             Verb::Suppression { tenant, act } => self.suppression(&tenant, act).await,
+            Verb::VendorSuppressions {
+                vendor,
+                stream,
+                address,
+                after,
+            } => {
+                let which = Suppressing {
+                    stream,
+                    older_than: after,
+                };
+                self.suppressions_of_vendor(&vendor, which, address).await
+            }
             Verb::Session { code } => self.session(code).await,
             Verb::Report { report } => self.report(report).await,
             Verb::Find { find } => self.find_mail(find).await,
@@ -160,7 +172,7 @@ impl Office {
             Verb::Trace { act } => self.trace(act).await,
             Verb::Nodes => self.nodes().await,
             Verb::Queue { act, about } => self.queue(act, about).await,
-            Verb::QueueList => self.suspensions().await,
+            Verb::QueueList { vendor } => self.suspensions(vendor).await,
         }
     }
 

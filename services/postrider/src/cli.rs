@@ -306,10 +306,12 @@ mod tests {
     fn a_verb_about_the_queue_is_about_exactly_one_thing() {
         for (words, is_good) in [
             (&["--tenant", "joes-garage-7k2f"][..], true),
+            (&["--vendor", "acme"], true),
             (&["--domain", "example.org"], true),
             (&["--message", "01890a5d-ac96-774b-bcce-b302099a8057"], true),
             (&[], false),
             (&["--tenant", "a", "--domain", "example.org"], false),
+            (&["--tenant", "a", "--vendor", "acme"], false),
             (&["--message", "latest"], false),
             (&["--domain", "no domain"], false),
         ] {

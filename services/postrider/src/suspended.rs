@@ -5,10 +5,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use postrider_ingest::{Suspension, Suspensions};
 use postrider_model::{MessageId, TenantId};
-use postrider_store::{Control, ControlVerb, Controls, Scope, StoreError};
+use postrider_store::{Control, ControlVerb, Controls, Roster, Scope, StoreError};
 
 /// Reads them where they are kept.
-pub(crate) struct Suspended(pub(crate) Arc<dyn Controls>);
+pub(crate) struct Suspended {
+    pub(crate) controls: Arc<dyn Controls>,
+    /// It knows the tenant's vendor.
+    pub(crate) roster: Roster,
+}
 
 #[async_trait]
 impl Suspensions for Suspended {
@@ -17,11 +21,13 @@ impl Suspensions for Suspended {
         tenant: TenantId,
         message: MessageId,
     ) -> Result<Vec<Suspension>, StoreError> {
-        let controls = self.0.controls().await?.into_iter();
+        let controls = self.controls.controls().await?.into_iter();
         let standing = controls.filter(|control| control.verb == ControlVerb::Suspend);
+        let vendor = self.roster.tenant(tenant).map(|tenant| tenant.vendor);
         let concerns = |Control { scope, at, .. }| {
             let domain = match scope {
                 Scope::Tenant(id) => (id == tenant).then_some(None),
+                Scope::Vendor(id) => (Some(id) == vendor).then_some(None),
                 Scope::Message(id) => (id == message).then_some(None),
                 Scope::Domain(domain) => Some(Some(domain)),
             };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use postrider_model::{ControlId, Domain, MessageId, NodeId, RecipientId, TenantId, Timestamp};
+use postrider_model::{ControlId, MessageId, NodeId, RecipientId, TenantId, Timestamp, VendorId};
 use postrider_store::{
     Acknowledged, Control, ControlVerb, Controls, Enacted, HeldMessage, NewControl, Scope,
     StoreError,
@@ -20,6 +20,10 @@ use crate::store::bounded;
 use crate::subjects::Progress;
 use crate::verbs::Deed;
 use crate::{PostgresStore, nodes, verbs};
+
+// All of the few controls.
+const ALL: &str =
+    "SELECT id, verb, tenant, vendor, domain, message, at, note FROM controls ORDER BY at, id";
 
 /// How far the verbs that are under way have come.
 #[derive(Clone, Default)]
@@ -36,12 +40,9 @@ impl Controls for PostgresStore {
     }
 
     async fn controls(&self) -> Result<Vec<Control>, StoreError> {
-        // All of the few controls.
         let read = async {
             let mut connection = self.lend().await?;
-            let rows: Vec<ControlRow> = sqlx::query_as("SELECT * FROM controls ORDER BY at, id")
-                .fetch_all(&mut *connection)
-                .await?;
+            let rows: Vec<ControlRow> = sqlx::query_as(ALL).fetch_all(&mut *connection).await?;
             connection.back();
             rows.into_iter().map(Control::try_from).collect()
         };
@@ -106,6 +107,7 @@ struct ControlRow {
     id: Uuid,
     verb: String,
     tenant: Option<Uuid>,
+    vendor: Option<Uuid>,
     domain: Option<String>,
     message: Option<Uuid>,
     at: i64,
@@ -120,10 +122,11 @@ impl TryFrom<ControlRow> for Control {
             table: "controls",
             id: row.id,
         };
-        let scope = match (row.tenant, &row.domain, row.message) {
-            (Some(tenant), None, None) => Scope::Tenant(TenantId::of(tenant)),
-            (None, Some(domain), None) => Scope::Domain(place.domain("domain", domain)?),
-            (None, None, Some(message)) => Scope::Message(MessageId::of(message)),
+        let scope = match (row.tenant, row.vendor, &row.domain, row.message) {
+            (Some(tenant), None, None, None) => Scope::Tenant(TenantId::of(tenant)),
+            (None, Some(vendor), None, None) => Scope::Vendor(VendorId::of(vendor)),
+            (None, None, Some(domain), None) => Scope::Domain(place.domain("domain", domain)?),
+            (None, None, None, Some(message)) => Scope::Message(MessageId::of(message)),
             _ => return Err(place.corrupt("tenant")),
         };
         Ok(Self {
@@ -135,22 +138,31 @@ impl TryFrom<ControlRow> for Control {
     }
 }
 
-/// The three columns of a scope.
-type Columns<'a> = (Option<Uuid>, Option<&'a str>, Option<Uuid>);
+/// The four columns of a scope, of which one is filled.
+#[derive(Clone, Copy, Default)]
+struct Columns<'a> {
+    tenant: Option<Uuid>,
+    vendor: Option<Uuid>,
+    domain: Option<&'a str>,
+    message: Option<Uuid>,
+}
 
 fn columns(scope: &Scope) -> Columns<'_> {
+    let mut columns = Columns::default();
     match scope {
-        Scope::Tenant(tenant) => (Some(tenant.uuid()), None, None),
-        Scope::Domain(domain) => (None, Some(Domain::as_str(domain)), None),
-        Scope::Message(message) => (None, None, Some(message.uuid())),
+        Scope::Tenant(tenant) => columns.tenant = Some(tenant.uuid()),
+        Scope::Vendor(vendor) => columns.vendor = Some(vendor.uuid()),
+        Scope::Domain(domain) => columns.domain = Some(domain.as_str()),
+        Scope::Message(message) => columns.message = Some(message.uuid()),
     }
+    columns
 }
 
 /// Keeps two from suspending the same at once.
 const SUSPENDING: i64 = 0x706f_7374_7375_7370;
 
 async fn raise(connection: &mut PgConnection, control: &NewControl) -> Result<ControlId, Fault> {
-    let (tenant, domain, message) = columns(&control.scope);
+    let scope = columns(&control.scope);
     if control.verb == ControlVerb::Suspend {
         sqlx::query("SELECT pg_advisory_xact_lock($1)")
             .bind(SUSPENDING)
@@ -159,11 +171,13 @@ async fn raise(connection: &mut PgConnection, control: &NewControl) -> Result<Co
         // All of the few controls.
         let stands: Option<Uuid> = sqlx::query_scalar(
             "SELECT id FROM controls WHERE verb = 'suspend' AND tenant IS NOT DISTINCT FROM $1
-                 AND domain IS NOT DISTINCT FROM $2 AND message IS NOT DISTINCT FROM $3",
+                 AND vendor IS NOT DISTINCT FROM $2 AND domain IS NOT DISTINCT FROM $3
+                 AND message IS NOT DISTINCT FROM $4",
         )
-        .bind(tenant)
-        .bind(domain)
-        .bind(message)
+        .bind(scope.tenant)
+        .bind(scope.vendor)
+        .bind(scope.domain)
+        .bind(scope.message)
         .fetch_optional(&mut *connection)
         .await?;
         if let Some(id) = stands {
@@ -171,14 +185,15 @@ async fn raise(connection: &mut PgConnection, control: &NewControl) -> Result<Co
         }
     }
     sqlx::query(
-        "INSERT INTO controls (id, verb, tenant, domain, message, at, note)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO controls (id, verb, tenant, vendor, domain, message, at, note)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(control.id.uuid())
     .bind(control.verb.as_str())
-    .bind(tenant)
-    .bind(domain)
-    .bind(message)
+    .bind(scope.tenant)
+    .bind(scope.vendor)
+    .bind(scope.domain)
+    .bind(scope.message)
     .bind(control.at.as_micros())
     .bind(control.note.as_deref().map(text))
     .execute(connection)
@@ -292,7 +307,9 @@ impl PostgresStore {
     ) -> Result<(Control, Option<String>, Vec<RecipientId>), Fault> {
         let mut connection = self.lend().await?;
         // Index controls (primary key).
-        let row: Option<ControlRow> = sqlx::query_as("SELECT * FROM controls WHERE id = $1")
+        let row: Option<ControlRow> = sqlx::query_as(
+            "SELECT id, verb, tenant, vendor, domain, message, at, note FROM controls WHERE id = $1",
+        )
             .bind(control.uuid())
             .fetch_optional(&mut *connection)
             .await?;

@@ -18,7 +18,7 @@ const HELD_AT_ONCE: u32 = 1_000;
 /// How far the search for a verb's recipients has come.
 #[derive(Clone, Default)]
 pub(crate) struct Progress {
-    /// For a domain, which has no index in the queue: the row that was found last.
+    /// For a vendor or a domain, which have no index in the queue: the row that was found last.
     queued: Option<Uuid>,
     /// The held recipient that was looked at last.
     held: Option<(MessageId, RecipientId)>,
@@ -70,6 +70,9 @@ impl PostgresStore {
         let asked = sqlx::query_as(queued_in(scope));
         let asked = match scope {
             Scope::Tenant(tenant) => asked.bind(shard(*tenant)).bind(tenant.uuid()),
+            Scope::Vendor(vendor) => asked
+                .bind(progress.queued.unwrap_or(Uuid::nil()))
+                .bind(vendor.uuid()),
             Scope::Domain(domain) => asked
                 .bind(progress.queued.unwrap_or(Uuid::nil()))
                 .bind(domain.as_str()),
@@ -167,11 +170,13 @@ impl PostgresStore {
             MessageId::from_bytes([0; 16]),
             RecipientId::from_bytes([0; 16]),
         ));
-        let (tenant, message) = match scope {
-            Scope::Tenant(tenant) => (Some(*tenant), None),
-            Scope::Message(message) => (None, Some(*message)),
-            Scope::Domain(_) => (None, None),
-        };
+        let (mut tenant, mut vendor, mut message) = (None, None, None);
+        match scope {
+            Scope::Tenant(id) => tenant = Some(id.uuid()),
+            Scope::Vendor(id) => vendor = Some(id.uuid()),
+            Scope::Message(id) => message = Some(id.uuid()),
+            Scope::Domain(_) => {}
+        }
         // Index recipients_held, or recipients (primary key) for one message; index messages
         // (primary key).
         let mut connection = self.lend().await?;
@@ -180,7 +185,7 @@ impl PostgresStore {
                  m.selectors, m.sealed_until, m.summary::json ->> 'scheduled_at' AS scheduled_at
              FROM recipients AS r JOIN messages AS m ON m.id = r.message
              WHERE r.message = $4 AND r.state = 'held' AND (r.message, r.id) > ($1, $2)
-                 AND $3::uuid IS NULL
+                 AND $3::uuid IS NULL AND $6::uuid IS NULL
              ORDER BY r.message, r.id LIMIT $5"
         } else {
             "SELECT r.message, r.id, r.address, m.tenant, m.stream, m.accepted_at, m.expires_at,
@@ -188,13 +193,16 @@ impl PostgresStore {
              FROM recipients AS r JOIN messages AS m ON m.id = r.message
              WHERE r.state = 'held' AND r.message >= $1 AND (r.message, r.id) > ($1, $2)
                  AND ($3::uuid IS NULL OR m.tenant = $3) AND $4::uuid IS NULL
+                 AND ($6::uuid IS NULL
+                     OR m.tenant IN (SELECT id FROM tenants WHERE vendor = $6))
              ORDER BY r.message, r.id LIMIT $5"
         })
         .bind(first.uuid())
         .bind(second.uuid())
-        .bind(tenant.map(Id::uuid))
-        .bind(message.map(Id::uuid))
+        .bind(tenant)
+        .bind(message)
         .bind(i64::from(limit))
+        .bind(vendor)
         .fetch_all(&mut *connection)
         .await?;
         connection.back();
@@ -211,6 +219,13 @@ fn queued_in(scope: &Scope) -> &'static str {
              WHERE shard = $1 AND tenant = $2 AND ($3::bigint IS NULL
                  OR due_at > $3 AND cause <> 'scheduled')
                  AND recipient <> ALL ($4) LIMIT $5"
+        }
+        // Indexes queue (primary key) and tenants_vendor.
+        Scope::Vendor(_) => {
+            "SELECT message, recipient FROM queue
+             WHERE recipient > $1 AND tenant IN (SELECT id FROM tenants WHERE vendor = $2)
+                 AND ($3::bigint IS NULL OR due_at > $3 AND cause <> 'scheduled')
+                 AND recipient <> ALL ($4) ORDER BY recipient LIMIT $5"
         }
         // Index queue (primary key).
         Scope::Domain(_) => {
@@ -288,7 +303,7 @@ impl Held {
     fn is_in(&self, scope: &Scope) -> bool {
         match scope {
             Scope::Domain(domain) => self.address.domain() == domain,
-            Scope::Tenant(_) | Scope::Message(_) => true,
+            Scope::Tenant(_) | Scope::Vendor(_) | Scope::Message(_) => true,
         }
     }
 

@@ -2,9 +2,11 @@
 
 use async_trait::async_trait;
 use postrider_model::{
-    EmailAddress, EventKind, MessageId, Stream, Suppression, TenantId, Timestamp,
+    EmailAddress, EventKind, MessageId, Stream, Suppression, SuppressionId, TenantId, Timestamp,
 };
-use postrider_store::{LastEvent, StoreError, StoredRecipient, Trace, Traced};
+use postrider_store::{
+    LastEvent, Senders, StoreError, StoredRecipient, Suppressing, Trace, Traced,
+};
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -24,19 +26,29 @@ impl Trace for PostgresStore {
     async fn trace(
         &self,
         address: &EmailAddress,
-        tenant: Option<TenantId>,
+        senders: Senders,
         most: u8,
     ) -> Result<Vec<Traced>, StoreError> {
-        Ok(bounded(self.read_trace(address, tenant, most)).await?)
+        Ok(bounded(self.read_trace(address, senders, most)).await?)
     }
 
     async fn suppressions_of(
         &self,
         address: &EmailAddress,
-        tenant: Option<TenantId>,
+        senders: Senders,
         now: Timestamp,
     ) -> Result<Vec<Suppression>, StoreError> {
-        Ok(bounded(self.read_suppressions_of(address, tenant, now)).await?)
+        Ok(bounded(self.read_suppressions_of(address, senders, now)).await?)
+    }
+
+    async fn suppressions_by(
+        &self,
+        senders: Senders,
+        which: Suppressing,
+        now: Timestamp,
+        most: u8,
+    ) -> Result<Vec<Suppression>, StoreError> {
+        Ok(bounded(self.read_suppressions_by((senders, which), now, most)).await?)
     }
 }
 
@@ -56,12 +68,13 @@ struct TracedRow {
     last_note: Option<String>,
 }
 
-/// $1 address; $2 tenant or NULL; $3 how many. Indexes `recipients_address`; then recipients, messages,
+/// $1 address; $2 tenant or NULL; $3 how many; $4 vendor or NULL. Indexes `recipients_address`; then recipients, messages,
 /// `queue_recipient` and events for the rest.
 const TRACE: &str = "
 WITH found AS MATERIALIZED (
     SELECT message, id FROM recipients
     WHERE lower(address COLLATE \"C\") = $1 AND ($2::uuid IS NULL OR tenant = $2)
+        AND ($4::uuid IS NULL OR tenant IN (SELECT id FROM tenants WHERE vendor = $4))
     ORDER BY message DESC, id LIMIT $3)
 SELECT r.message, r.tenant, m.accepted_at, m.expires_at, m.stream, m.summary,
     r.id, r.address, r.state, r.attempts, q.due_at, q.cause, r.waits, r.reply_code,
@@ -79,14 +92,15 @@ impl PostgresStore {
     async fn read_trace(
         &self,
         address: &EmailAddress,
-        tenant: Option<TenantId>,
+        senders: Senders,
         most: u8,
     ) -> Result<Vec<Traced>, Fault> {
         let mut connection = self.lend().await?;
         let rows: Vec<TracedRow> = sqlx::query_as(TRACE)
             .bind(address.folded())
-            .bind(tenant.map(Id::uuid))
+            .bind(senders.tenant().map(Id::uuid))
             .bind(i64::from(most.clamp(1, MOST)))
+            .bind(senders.vendor().map(Id::uuid))
             .fetch_all(&mut *connection)
             .await?;
         connection.back();
@@ -96,7 +110,7 @@ impl PostgresStore {
     async fn read_suppressions_of(
         &self,
         address: &EmailAddress,
-        tenant: Option<TenantId>,
+        senders: Senders,
         now: Timestamp,
     ) -> Result<Vec<Suppression>, Fault> {
         let mut connection = self.lend().await?;
@@ -105,13 +119,44 @@ impl PostgresStore {
             "SELECT s.id, s.tenant, s.address, s.stream, s.reason, s.source, s.since, s.until
              FROM tenants AS t JOIN suppressions AS s
                  ON s.tenant = t.id AND s.folded = $1
-             WHERE ($2::uuid IS NULL OR t.id = $2) AND (s.until IS NULL OR s.until > $3)
+             WHERE ($2::uuid IS NULL OR t.id = $2) AND ($5::uuid IS NULL OR t.vendor = $5)
+                 AND (s.until IS NULL OR s.until > $3)
              ORDER BY s.since DESC, s.id DESC LIMIT $4",
         )
         .bind(address.folded())
-        .bind(tenant.map(Id::uuid))
+        .bind(senders.tenant().map(Id::uuid))
         .bind(now.as_micros())
         .bind(SUPPRESSIONS_MOST)
+        .bind(senders.vendor().map(Id::uuid))
+        .fetch_all(&mut *connection)
+        .await?;
+        connection.back();
+        rows.into_iter().map(Suppression::try_from).collect()
+    }
+
+    async fn read_suppressions_by(
+        &self,
+        (senders, which): (Senders, Suppressing),
+        now: Timestamp,
+        most: u8,
+    ) -> Result<Vec<Suppression>, Fault> {
+        let bound = which.older_than.map_or(Uuid::max(), SuppressionId::uuid);
+        let mut connection = self.lend().await?;
+        // Indexes suppressions (primary key) and tenants_vendor.
+        let rows: Vec<SuppressionRow> = sqlx::query_as(
+            "SELECT id, tenant, address, stream, reason, source, since, until FROM suppressions
+             WHERE id < $1 AND (until IS NULL OR until > $2)
+                 AND ($3::text IS NULL OR stream IN ($3, 'all'))
+                 AND ($4::uuid IS NULL OR tenant = $4)
+                 AND ($5::uuid IS NULL OR tenant IN (SELECT id FROM tenants WHERE vendor = $5))
+             ORDER BY id DESC LIMIT $6",
+        )
+        .bind(bound)
+        .bind(now.as_micros())
+        .bind(which.stream.map(Stream::as_str))
+        .bind(senders.tenant().map(Id::uuid))
+        .bind(senders.vendor().map(Id::uuid))
+        .bind(i64::from(most.clamp(1, MOST)))
         .fetch_all(&mut *connection)
         .await?;
         connection.back();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use postrider_model::{ControlId, Domain, MessageId, NodeId, RecipientId, Timestamp};
+use postrider_model::{ControlId, MessageId, NodeId, RecipientId, Timestamp};
 use postrider_store::{
     Acknowledged, Control, ControlVerb, Controls, Enacted, HeldMessage, NewControl, Scope,
     StoreError,
@@ -17,6 +17,10 @@ use crate::rows::{Place, json_ids};
 use crate::subjects::Progress;
 use crate::verbs::Deed;
 use crate::{SqliteStore, nodes, verbs};
+
+// All of the few controls.
+const ALL: &str =
+    "SELECT id, verb, tenant, vendor, domain, message, at, note FROM controls ORDER BY at, id";
 
 /// How far the verbs that are under way have come.
 #[derive(Clone, Default)]
@@ -34,8 +38,7 @@ impl Controls for SqliteStore {
     }
 
     async fn controls(&self) -> Result<Vec<Control>, StoreError> {
-        // All of the few controls.
-        let rows: Vec<ControlRow> = sqlx::query_as("SELECT * FROM controls ORDER BY at, id")
+        let rows: Vec<ControlRow> = sqlx::query_as(ALL)
             .fetch_all(self.readers())
             .await
             .map_err(Fault::from)?;
@@ -96,6 +99,7 @@ struct ControlRow {
     id: Vec<u8>,
     verb: String,
     tenant: Option<Vec<u8>>,
+    vendor: Option<Vec<u8>>,
     domain: Option<String>,
     message: Option<Vec<u8>>,
     at: i64,
@@ -110,10 +114,11 @@ impl TryFrom<ControlRow> for Control {
             table: "controls",
             id: &row.id,
         };
-        let scope = match (&row.tenant, &row.domain, &row.message) {
-            (Some(tenant), None, None) => Scope::Tenant(place.id("tenant", tenant)?),
-            (None, Some(domain), None) => Scope::Domain(place.domain("domain", domain)?),
-            (None, None, Some(message)) => Scope::Message(place.id("message", message)?),
+        let scope = match (&row.tenant, &row.vendor, &row.domain, &row.message) {
+            (Some(tenant), None, None, None) => Scope::Tenant(place.id("tenant", tenant)?),
+            (None, Some(vendor), None, None) => Scope::Vendor(place.id("vendor", vendor)?),
+            (None, None, Some(domain), None) => Scope::Domain(place.domain("domain", domain)?),
+            (None, None, None, Some(message)) => Scope::Message(place.id("message", message)?),
             _ => return Err(place.corrupt("tenant")),
         };
         Ok(Self {
@@ -125,31 +130,42 @@ impl TryFrom<ControlRow> for Control {
     }
 }
 
-/// The three columns of a scope.
-type Columns<'a> = (Option<&'a [u8]>, Option<&'a str>, Option<&'a [u8]>);
+/// The four columns of a scope, of which one is filled.
+#[derive(Clone, Copy, Default)]
+struct Columns<'a> {
+    tenant: Option<&'a [u8]>,
+    vendor: Option<&'a [u8]>,
+    domain: Option<&'a str>,
+    message: Option<&'a [u8]>,
+}
 
 fn columns(scope: &Scope) -> Columns<'_> {
+    let mut columns = Columns::default();
     match scope {
-        Scope::Tenant(tenant) => (Some(tenant.as_bytes()), None, None),
-        Scope::Domain(domain) => (None, Some(Domain::as_str(domain)), None),
-        Scope::Message(message) => (None, None, Some(message.as_bytes())),
+        Scope::Tenant(tenant) => columns.tenant = Some(tenant.as_bytes()),
+        Scope::Vendor(vendor) => columns.vendor = Some(vendor.as_bytes()),
+        Scope::Domain(domain) => columns.domain = Some(domain.as_str()),
+        Scope::Message(message) => columns.message = Some(message.as_bytes()),
     }
+    columns
 }
 
 async fn raise(
     connection: &mut SqliteConnection,
     control: &NewControl,
 ) -> Result<ControlId, Fault> {
-    let (tenant, domain, message) = columns(&control.scope);
+    let scope = columns(&control.scope);
     if control.verb == ControlVerb::Suspend {
         // All of the few controls.
         let stands: Option<Vec<u8>> = sqlx::query_scalar(
             "SELECT id FROM controls
-             WHERE verb = 'suspend' AND tenant IS ?1 AND domain IS ?2 AND message IS ?3",
+             WHERE verb = 'suspend' AND tenant IS ?1 AND vendor IS ?2 AND domain IS ?3
+                 AND message IS ?4",
         )
-        .bind(tenant)
-        .bind(domain)
-        .bind(message)
+        .bind(scope.tenant)
+        .bind(scope.vendor)
+        .bind(scope.domain)
+        .bind(scope.message)
         .fetch_optional(&mut *connection)
         .await?;
         if let Some(id) = stands {
@@ -161,14 +177,15 @@ async fn raise(
         }
     }
     sqlx::query(
-        "INSERT INTO controls (id, verb, tenant, domain, message, at, note)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO controls (id, verb, tenant, vendor, domain, message, at, note)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )
     .bind(control.id.as_bytes().as_slice())
     .bind(control.verb.as_str())
-    .bind(tenant)
-    .bind(domain)
-    .bind(message)
+    .bind(scope.tenant)
+    .bind(scope.vendor)
+    .bind(scope.domain)
+    .bind(scope.message)
     .bind(control.at.as_micros())
     .bind(&control.note)
     .execute(connection)
@@ -262,7 +279,9 @@ impl SqliteStore {
 
     async fn enact_next(&self, control: ControlId, now: Timestamp) -> Result<Enacted, StoreError> {
         // Index controls (primary key).
-        let row: Option<ControlRow> = sqlx::query_as("SELECT * FROM controls WHERE id = ?1")
+        let row: Option<ControlRow> = sqlx::query_as(
+            "SELECT id, verb, tenant, vendor, domain, message, at, note FROM controls WHERE id = ?1",
+        )
             .bind(control.as_bytes().as_slice())
             .fetch_optional(self.readers())
             .await

@@ -16,7 +16,7 @@ const HELD_AT_ONCE: u32 = 1_000;
 /// How far the search for a verb's recipients has come.
 #[derive(Clone, Default)]
 pub(crate) struct Progress {
-    /// For a domain, which has no index in the queue: the change that was looked at last.
+    /// For a vendor or a domain, which have no index in the queue: the change that was looked at last.
     seq: i64,
     /// The held recipient that was looked at last.
     held: Option<(MessageId, RecipientId)>,
@@ -72,6 +72,7 @@ impl SqliteStore {
             Scope::Tenant(tenant) => asked
                 .bind(i64::from(Shard::of(*tenant).number()))
                 .bind(tenant.as_bytes().as_slice()),
+            Scope::Vendor(vendor) => asked.bind(progress.seq).bind(vendor.as_bytes().as_slice()),
             Scope::Domain(domain) => asked.bind(progress.seq).bind(domain.as_str()),
             Scope::Message(message) => asked.bind(0).bind(message.as_bytes().as_slice()),
         };
@@ -164,11 +165,13 @@ impl SqliteStore {
             MessageId::from_bytes([0; 16]),
             RecipientId::from_bytes([0; 16]),
         ));
-        let (tenant, message) = match scope {
-            Scope::Tenant(tenant) => (Some(*tenant), None),
-            Scope::Message(message) => (None, Some(*message)),
-            Scope::Domain(_) => (None, None),
-        };
+        let (mut tenant, mut vendor, mut message) = (None, None, None);
+        match scope {
+            Scope::Tenant(id) => tenant = Some(id.as_bytes().as_slice()),
+            Scope::Vendor(id) => vendor = Some(id.as_bytes().as_slice()),
+            Scope::Message(id) => message = Some(id.as_bytes().as_slice()),
+            Scope::Domain(_) => {}
+        }
         // Index recipients_held, or recipients (primary key) for one message; index messages
         // (primary key).
         let rows: Vec<HeldRow> = sqlx::query_as(if message.is_some() {
@@ -176,7 +179,7 @@ impl SqliteStore {
                  m.selectors, m.sealed_until, m.summary ->> 'scheduled_at' AS scheduled_at
              FROM recipients AS r CROSS JOIN messages AS m ON m.id = r.message
              WHERE r.message = ?4 AND r.state = 'held' AND (r.message, r.id) > (?1, ?2)
-                 AND ?3 IS NULL
+                 AND ?3 IS NULL AND ?6 IS NULL
              ORDER BY r.message, r.id LIMIT ?5"
         } else {
             "SELECT r.message, r.id, r.address, m.tenant, m.stream, m.accepted_at, m.expires_at,
@@ -185,13 +188,15 @@ impl SqliteStore {
              CROSS JOIN messages AS m ON m.id = r.message
              WHERE r.state = 'held' AND (r.message, r.id) > (?1, ?2)
                  AND (?3 IS NULL OR m.tenant = ?3) AND ?4 IS NULL
+                 AND (?6 IS NULL OR m.tenant IN (SELECT id FROM tenants WHERE vendor = ?6))
              ORDER BY r.message, r.id LIMIT ?5"
         })
         .bind(first.as_bytes().as_slice())
         .bind(second.as_bytes().as_slice())
-        .bind(tenant.map(|tenant| tenant.as_bytes().to_vec()))
-        .bind(message.map(|message| message.as_bytes().to_vec()))
+        .bind(tenant)
+        .bind(message)
         .bind(limit)
+        .bind(vendor)
         .fetch_all(self.readers())
         .await?;
         rows.into_iter().map(Held::try_from).collect()
@@ -207,6 +212,14 @@ fn queued_in(scope: &Scope) -> &'static str {
              WHERE shard = ?1 AND tenant = ?2 AND (?3 IS NULL
                  OR due_at > ?3 AND cause <> 'scheduled')
                  AND recipient NOT IN (SELECT unhex(value, '-') FROM json_each(?4)) LIMIT ?5"
+        }
+        // Indexes queue (primary key) and tenants_vendor.
+        Scope::Vendor(_) => {
+            "SELECT message, recipient, seq FROM queue
+             WHERE seq > ?1 AND tenant IN (SELECT id FROM tenants WHERE vendor = ?2)
+                 AND (?3 IS NULL OR due_at > ?3 AND cause <> 'scheduled')
+                 AND recipient NOT IN (SELECT unhex(value, '-') FROM json_each(?4))
+             ORDER BY seq LIMIT ?5"
         }
         // Index queue (primary key).
         Scope::Domain(_) => {
@@ -294,7 +307,7 @@ impl Held {
     fn is_in(&self, scope: &Scope) -> bool {
         match scope {
             Scope::Domain(domain) => self.address.domain() == domain,
-            Scope::Tenant(_) | Scope::Message(_) => true,
+            Scope::Tenant(_) | Scope::Vendor(_) | Scope::Message(_) => true,
         }
     }
 

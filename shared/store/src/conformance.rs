@@ -214,7 +214,8 @@ macro_rules! conformance_tests {
                 release_sends_on_what_is_held_in_its_scope,
                 what_was_held_before_its_time_waits_for_it_again,
                 cancel_discards_what_waits_is_scheduled_or_held,
-                retry_now_makes_due_what_waits_for_another_attempt;
+                retry_now_makes_due_what_waits_for_another_attempt,
+                a_verb_about_a_vendor_is_about_all_its_tenants;
             waits: waits_of_all_settlements_add_up_to_the_age,
                 what_comes_too_late_is_not_waited_for,
                 a_recipient_that_was_held_waited_for_that;
@@ -316,7 +317,8 @@ macro_rules! conformance_tests {
                 an_erased_tenant_leaves_no_counts_under_its_name;
             trace: mail_to_an_address_is_found_over_all_tenants_newest_first,
                 a_trace_tells_where_a_recipient_stands,
-                suppressions_of_an_address_are_found_over_all_tenants;
+                suppressions_of_an_address_are_found_over_all_tenants,
+                a_vendor_is_told_of_its_own_tenants_alone;
             warmups: an_address_has_one_birthday,
                 an_allowance_is_taken_to_its_end_and_no_further,
                 what_is_given_back_may_be_taken_again,

@@ -4,7 +4,7 @@
 
 use async_trait::async_trait;
 use postrider_model::{
-    ControlId, Domain, EventKind, MessageId, NodeId, RecipientId, TenantId, Timestamp,
+    ControlId, Domain, EventKind, MessageId, NodeId, RecipientId, TenantId, Timestamp, VendorId,
 };
 
 use crate::StoreError;
@@ -107,6 +107,8 @@ impl ControlVerb {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
     Tenant(TenantId),
+    /// All tenants of a vendor: those that there are, and while it stands those that come.
+    Vendor(VendorId),
     /// All recipients at this domain.
     Domain(Domain),
     Message(MessageId),

@@ -66,7 +66,7 @@ pub use suppressions::{
 pub use tally::{
     Axis, Pending, Periods, RefusalKey, RefusalTexts, Tally, TallyKey, first_hour, hour,
 };
-pub use trace::{LastEvent, Trace, Traced};
+pub use trace::{LastEvent, Senders, Suppressing, Trace, Traced};
 pub use upkeep::{AUDIT_LIFE, FAILURE_LIFE, NOTE_LIFE, Removed, SESSION_LIFE, Upkeep};
 pub use vendors::{Audit, AuditFilter, Vendors};
 pub use warmups::{Allowance, Warmups};

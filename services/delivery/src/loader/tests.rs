@@ -9,14 +9,13 @@ mod world;
 use std::time::Duration;
 
 use postrider_model::Waits;
-use postrider_store::Scope;
 use proptest::prelude::*;
 
 use self::steps::{Step, steps};
 use self::world::World;
 use super::lanes::Lanes;
 use super::{Ahead, Work};
-use crate::schedule::{Schedule, Settings};
+use crate::schedule::{Schedule, Scope, Settings};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]

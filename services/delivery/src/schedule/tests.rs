@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use postrider_model::{Limits, Stream, Waits};
-use postrider_store::{QueueRow, Scope};
+use postrider_store::QueueRow;
 
 use super::*;
 

@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 
 use postrider_model::{MessageId, Timestamp, WaitCause};
-use postrider_store::{LaneKey, Level, Scope, Shard};
+use postrider_store::{LaneKey, Level, Shard};
 
-use super::Schedule;
 use super::ledger::Stop;
 use super::rows::{Chain, Place, Row};
 use super::site::Site;
 use super::slab::Id;
 use super::tenant::Standing;
+use super::{Schedule, Scope};
 
 impl Schedule {
     /// Stops what waits here and what comes later, until `resume`. Rows that are not due yet

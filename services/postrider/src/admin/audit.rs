@@ -23,7 +23,7 @@ impl Office {
             id: AuditId::new(at, self.provision.rng.bytes()),
             at,
             actor: actor.to_owned(),
-            vendor: self.vendor_of(&done),
+            vendor: self.vendor_of(&done).await,
             verb: done.verb,
             subject: done.subject,
             detail: Value::Object(done.detail),
@@ -37,25 +37,26 @@ impl Office {
         }
     }
 
-    fn vendor_of(&self, done: &Done) -> Option<VendorId> {
+    async fn vendor_of(&self, done: &Done) -> Option<VendorId> {
         let name = |field: &str| done.detail.get(field).and_then(Value::as_str);
+        let about = |field: &str| done.detail.get("about")?.get(field)?.as_str();
         let added = name("slug").filter(|_| done.verb == "vendor_add");
-        if let Some(vendor) = name("vendor").or(added) {
+        if let Some(vendor) = name("vendor").or(about("vendor")).or(added) {
             let id = vendor.parse::<VendorId>().ok();
             let named = || Some(self.roster.vendor_named(vendor)?.id);
             return id.or_else(named);
+        }
+        if let Some(message) = about("message") {
+            let sender = self.database.vendors.sender_of(message.parse().ok()?).await;
+            return Some(self.roster.tenant(sender.ok()??)?.vendor);
         }
         let by_key = || {
             let key: CredentialId = name("id")?.parse().ok()?;
             let tenant = self.roster.credential_of_id(key)?.tenant;
             Some(self.roster.tenant(tenant)?.vendor)
         };
-        let about = done
-            .detail
-            .get("about")
-            .and_then(|about| about.get("tenant"));
         let made = name("id").filter(|_| done.verb == "tenant_add");
-        let tenant = name("tenant").or(about.and_then(Value::as_str)).or(made);
+        let tenant = name("tenant").or(about("tenant")).or(made);
         let Some(tenant) = tenant else {
             return by_key();
         };

@@ -6,7 +6,7 @@ mod words;
 use std::collections::HashMap;
 
 use postrider_model::{EmailAddress, Suppression, Tenant, TenantId, TenantStatus, Timestamp};
-use postrider_store::Traced;
+use postrider_store::{Senders, Traced};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -19,18 +19,20 @@ const MESSAGES: u8 = 10;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FindRequest {
     pub address: EmailAddress,
-    /// A tenant's id or slug; all where there is none.
+    /// A tenant's id or slug.
     pub tenant: Option<String>,
+    /// A vendor's: of its tenants. Without either, all mail is meant.
+    #[serde(default)]
+    pub vendor: Option<String>,
 }
 
 impl Office {
     pub(super) async fn find_mail(&self, request: FindRequest) -> anyhow::Result<Value> {
-        let (snapshot, only) = match &request.tenant {
-            Some(which) => {
-                let (snapshot, tenant) = self.find(which).await?;
-                (snapshot, Some(tenant.id))
-            }
-            None => (self.database.directory.snapshot().await?, None),
+        let snapshot = self.database.directory.snapshot().await?;
+        let senders = match (&request.tenant, &request.vendor) {
+            (Some(which), _) => Senders::Tenant(self.find(which).await?.1.id),
+            (None, Some(which)) => Senders::Vendor(self.find_vendor(which).await?.id),
+            (None, None) => Senders::All,
         };
         let tenants: HashMap<TenantId, &Tenant> = snapshot
             .tenants
@@ -40,10 +42,12 @@ impl Office {
         let trace = &self.database.trace;
         let now = self.provision.clock.now();
         // One more tells whether there is more.
-        let mut found = trace.trace(&request.address, only, MESSAGES + 1).await?;
+        let mut found = trace.trace(&request.address, senders, MESSAGES + 1).await?;
         let more = found.len() > usize::from(MESSAGES);
         found.truncate(MESSAGES.into());
-        let suppressions = trace.suppressions_of(&request.address, only, now).await?;
+        let suppressions = trace
+            .suppressions_of(&request.address, senders, now)
+            .await?;
         let messages = found.iter().map(|traced| message(traced, &tenants, now));
         let suppressions = suppressions.iter().map(|one| suppression(one, &tenants));
         Ok(json!({

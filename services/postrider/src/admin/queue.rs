@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use postrider_model::{ControlId, RecipientId};
+use postrider_model::{ControlId, RecipientId, VendorId};
 use postrider_store::{Acknowledged, ControlVerb, NewControl, Scope, StoreError};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -60,23 +60,44 @@ impl Office {
         Ok(answer(act, &scope, &done))
     }
 
-    /// The suspensions that stand.
-    pub(super) async fn suspensions(&self) -> anyhow::Result<Value> {
-        let controls = self.database.controls.controls().await?;
-        let standing = controls
-            .iter()
-            .filter(|control| control.verb == ControlVerb::Suspend);
-        let shown = standing.map(|control| {
-            let about = json!({"id": control.id, "verb": control.verb.as_str()});
-            let since = json!({"since": control.at});
-            show::joined(show::joined(about, scope_shown(&control.scope)), since)
-        });
-        Ok(shown.collect())
+    /// The suspensions that stand; or those of a vendor: of it, its tenants and their messages.
+    pub(super) async fn suspensions(&self, vendor: Option<String>) -> anyhow::Result<Value> {
+        let vendor = match vendor {
+            Some(vendor) => Some(self.find_vendor(&vendor).await?.id),
+            None => None,
+        };
+        let mut shown = Vec::new();
+        for control in self.database.controls.controls().await? {
+            let is_meant = match vendor {
+                Some(vendor) => self.vendor_within(&control.scope).await? == Some(vendor),
+                None => true,
+            };
+            if control.verb == ControlVerb::Suspend && is_meant {
+                let about = json!({"id": control.id, "verb": control.verb.as_str()});
+                let since = json!({"since": control.at});
+                let about = show::joined(about, scope_shown(&control.scope));
+                shown.push(show::joined(about, since));
+            }
+        }
+        Ok(shown.into())
+    }
+
+    /// Whose tenants alone a verb is about; `None` where it may be several vendors'.
+    async fn vendor_within(&self, scope: &Scope) -> Result<Option<VendorId>, StoreError> {
+        let tenant = match scope {
+            Scope::Vendor(vendor) => return Ok(Some(*vendor)),
+            Scope::Domain(_) => None,
+            Scope::Tenant(tenant) => Some(*tenant),
+            Scope::Message(message) => self.database.vendors.sender_of(*message).await?,
+        };
+        let tenant = tenant.and_then(|tenant| self.roster.tenant(tenant));
+        Ok(tenant.map(|tenant| tenant.vendor))
     }
 
     async fn scope(&self, about: About) -> anyhow::Result<Scope> {
         Ok(match about {
             About::Tenant(which) => Scope::Tenant(self.find(&which).await?.1.id),
+            About::Vendor(which) => Scope::Vendor(self.find_vendor(&which).await?.id),
             About::Domain(domain) => Scope::Domain(domain),
             About::Message(id) => Scope::Message(id),
         })
@@ -248,6 +269,7 @@ fn answer(act: QueueAct, scope: &Scope, done: &Done) -> Value {
 fn scope_shown(scope: &Scope) -> Value {
     match scope {
         Scope::Tenant(id) => json!({"tenant": id}),
+        Scope::Vendor(id) => json!({"vendor": id}),
         Scope::Domain(domain) => json!({"domain": domain}),
         Scope::Message(id) => json!({"message": id}),
     }

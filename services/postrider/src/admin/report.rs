@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use anyhow::bail;
 use postrider_model::{Tenant, TenantId, Timestamp, Vendor, VendorId};
 use postrider_store::{DAILY_LIFE, HOURLY_LIFE, Refused, Traffic, Whose, hour};
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,9 @@ pub struct ReportRequest {
     /// How far back, in seconds.
     pub since: u64,
     pub by: Option<ReportBy>,
+    /// A vendor's slug or id: of its tenants' mail alone.
+    #[serde(default)]
+    pub vendor: Option<String>,
     /// Of how many tenants or vendors at most.
     pub most: u32,
 }
@@ -35,7 +39,18 @@ pub enum ReportBy {
 impl Office {
     /// A report over whole hours: from the one in which it begins.
     pub(super) async fn report(&self, request: ReportRequest) -> anyhow::Result<Value> {
-        self.report_of(request, &Whose::All).await
+        let vendor = match &request.vendor {
+            Some(vendor) => Some(self.find_vendor(vendor).await?),
+            None => None,
+        };
+        if let (Some(vendor), Some(ReportBy::Provider)) = (&vendor, request.by) {
+            bail!(
+                "--by provider: the mail of {} is not told apart by provider; leave --vendor out, or give --by tenant",
+                vendor.slug
+            );
+        }
+        let whose = self.whose(vendor.map(|vendor| vendor.id)).await?;
+        self.report_of(request, &whose).await
     }
 
     /// The same as the admin API answers it: of a vendor's tenants, or of all.
@@ -44,15 +59,19 @@ impl Office {
         request: ReportRequest,
         vendor: Option<VendorId>,
     ) -> anyhow::Result<Value> {
-        let whose = if vendor.is_none() {
-            Whose::All
-        } else {
-            let vendors = &self.database.vendors;
-            let tenants = vendors.tenants(vendor, None, u32::MAX).await?;
-            Whose::Of(tenants.into_iter().map(|tenant| tenant.id).collect())
-        };
+        let whose = self.whose(vendor).await?;
         let report = self.report_of(request, &whose).await?;
         Ok(joined(json!({"object": "report"}), report))
+    }
+
+    async fn whose(&self, vendor: Option<VendorId>) -> anyhow::Result<Whose> {
+        if vendor.is_none() {
+            return Ok(Whose::All);
+        }
+        let vendors = &self.database.vendors;
+        let tenants = vendors.tenants(vendor, None, u32::MAX).await?;
+        let ids = tenants.into_iter().map(|tenant| tenant.id);
+        Ok(Whose::Of(ids.collect()))
     }
 
     /// The same of some tenants: nothing in it is another's. Their mail is not told apart by provider:

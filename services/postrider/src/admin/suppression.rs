@@ -4,9 +4,12 @@ use anyhow::{Context, bail};
 use postrider_model::{
     EmailAddress, Stream, Suppression, SuppressionId, SuppressionReason, Tenant,
 };
-use postrider_store::{Suppressed, SuppressionFilter, SuppressionPage, SuppressionStart};
+use postrider_store::{
+    Senders, Suppressed, Suppressing, SuppressionFilter, SuppressionPage, SuppressionStart,
+};
 use serde_json::{Value, json};
 
+use super::show::joined;
 use super::{Office, SuppressionAct};
 
 const PAGE: u8 = 100;
@@ -62,6 +65,29 @@ impl Office {
         let list = list
             .with_context(|| format!("--after: {} has no suppression of that id", tenant.slug))?;
         Ok(json!({"suppressions": shown(&list.suppressions), "more": list.more}))
+    }
+
+    /// The same over all tenants of a vendor, each with its tenant.
+    pub(super) async fn suppressions_of_vendor(
+        &self,
+        vendor: &str,
+        which: Suppressing,
+        address: Option<EmailAddress>,
+    ) -> anyhow::Result<Value> {
+        let senders = Senders::Vendor(self.find_vendor(vendor).await?.id);
+        let (port, now) = (&self.database.trace, self.provision.clock.now());
+        let found = match address {
+            Some(address) => port.suppressions_of(&address, senders, now).await?,
+            None => port.suppressions_by(senders, which, now, PAGE).await?,
+        };
+        let with_tenant = found.iter().map(|one| {
+            let tenant = self.roster.tenant(one.tenant);
+            let slug = tenant.map_or_else(|| one.tenant.to_string(), |known| known.slug.clone());
+            joined(json!({"tenant": slug}), show(one))
+        });
+        // What is beyond the last one, `--after` tells.
+        let more = found.len() == usize::from(PAGE);
+        Ok(json!({"suppressions": with_tenant.collect::<Vec<_>>(), "more": more}))
     }
 
     async fn add_suppression(

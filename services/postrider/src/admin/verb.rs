@@ -104,6 +104,13 @@ pub enum Verb {
         tenant: String,
         act: SuppressionAct,
     },
+    /// What keeps mail of a vendor's tenants back, newest first, a hundred at a time.
+    VendorSuppressions {
+        vendor: String,
+        stream: Option<Stream>,
+        address: Option<EmailAddress>,
+        after: Option<SuppressionId>,
+    },
     Session {
         code: SessionCode,
     },
@@ -134,7 +141,10 @@ pub enum Verb {
         act: QueueAct,
         about: About,
     },
-    QueueList,
+    QueueList {
+        #[serde(default)]
+        vendor: Option<String>,
+    },
 }
 
 impl Verb {
@@ -154,12 +164,13 @@ impl Verb {
                     act: SuppressionAct::List { .. },
                     ..
                 }
+                | Self::VendorSuppressions { .. }
                 | Self::Session { .. }
                 | Self::Report { .. }
                 | Self::Find { .. }
                 | Self::DkimShow
                 | Self::Nodes
-                | Self::QueueList
+                | Self::QueueList { .. }
         );
         let of_act = match self {
             Self::Vendor { act } => act.only_reads(),
@@ -230,6 +241,8 @@ impl QueueAct {
 pub enum About {
     /// A tenant's id or slug.
     Tenant(String),
+    /// All tenants of a vendor: its slug or id.
+    Vendor(String),
     Domain(Domain),
     Message(MessageId),
 }

@@ -35,6 +35,7 @@ impl AdminDoor {
         let request = ReportRequest {
             since: since.unwrap_or(SINCE).as_secs(),
             by,
+            vendor: None,
             most: limit(query)?,
         };
         let vendor = caller.vendor.as_ref().map(|vendor| vendor.id);

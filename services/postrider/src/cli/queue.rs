@@ -22,7 +22,13 @@ pub enum QueueCommand {
     /// Try at once what waits for another attempt
     RetryNow(Target),
     /// List the suspensions that stand
-    List(Place),
+    List {
+        /// Those of this vendor, its tenants and their messages
+        #[arg(long)]
+        vendor: Option<String>,
+        #[command(flatten)]
+        place: Place,
+    },
 }
 
 /// What a verb is about, and which relay.
@@ -40,6 +46,9 @@ pub struct AboutArgs {
     /// All mail of this tenant: its id or slug
     #[arg(long, value_name = "TENANT")]
     tenant: Option<String>,
+    /// All mail of this vendor's tenants: its id or slug
+    #[arg(long, value_name = "VENDOR")]
+    vendor: Option<String>,
     /// All recipients at this domain
     #[arg(long, value_name = "DOMAIN")]
     domain: Option<Domain>,
@@ -52,9 +61,11 @@ impl AboutArgs {
     /// The one that was given: the parser lets exactly one through.
     fn chosen(self) -> anyhow::Result<About> {
         let tenant = self.tenant.map(About::Tenant);
+        let vendor = self.vendor.map(About::Vendor);
         let domain = self.domain.map(About::Domain);
-        let chosen = tenant.or(domain).or(self.message.map(About::Message));
-        chosen.context("name one of --tenant, --domain and --message")
+        let message = self.message.map(About::Message);
+        let chosen = tenant.or(vendor).or(domain).or(message);
+        chosen.context("name one of --tenant, --vendor, --domain and --message")
     }
 }
 
@@ -68,7 +79,7 @@ impl QueueCommand {
             Self::Suspend(target) => (QueueAct::Suspend, target),
             Self::Resume(target) => (QueueAct::Resume, target),
             Self::RetryNow(target) => (QueueAct::RetryNow, target),
-            Self::List(place) => return Ok((place, Verb::QueueList)),
+            Self::List { vendor, place } => return Ok((place, Verb::QueueList { vendor })),
         };
         let about = target.about.chosen()?;
         Ok((target.place, Verb::Queue { act, about }))

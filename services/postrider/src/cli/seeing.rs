@@ -17,6 +17,9 @@ pub struct ReportArgs {
     /// One line for each
     #[arg(long)]
     pub by: Option<ReportBy>,
+    /// Mail of this vendor's tenants alone: its id or slug
+    #[arg(long)]
+    pub vendor: Option<String>,
     /// Show so many tenants or vendors, the busiest first
     #[arg(long, value_name = "COUNT", default_value_t = 20)]
     pub limit: u32,
@@ -30,6 +33,7 @@ impl ReportArgs {
         let report = ReportRequest {
             since: self.since.as_secs(),
             by: self.by,
+            vendor: self.vendor,
             most: self.limit,
         };
         (self.place, Verb::Report { report })
@@ -41,8 +45,11 @@ pub struct FindArgs {
     /// The recipient
     pub address: EmailAddress,
     /// Mail of this tenant alone: its id or slug
-    #[arg(long)]
+    #[arg(long, conflicts_with = "vendor")]
     pub tenant: Option<String>,
+    /// Mail of this vendor's tenants alone: its id or slug
+    #[arg(long)]
+    pub vendor: Option<String>,
     #[command(flatten)]
     pub place: Place,
 }
@@ -53,6 +60,7 @@ impl FindArgs {
         let find = FindRequest {
             address: self.address,
             tenant: self.tenant,
+            vendor: self.vendor,
         };
         (self.place, Verb::Find { find })
     }

@@ -4,7 +4,7 @@ use clap::Subcommand;
 use postrider_model::{EmailAddress, Stream, SuppressionId};
 
 use super::key::stream_parser;
-use super::{Place, Which, WhichAddress};
+use super::{Place, WhichAddress};
 use crate::admin::{SuppressionAct, Verb};
 
 #[derive(Debug, Subcommand)]
@@ -21,8 +21,14 @@ pub enum SuppressionCommand {
         /// Those that are older than this one
         #[arg(long, value_name = "ID")]
         after: Option<SuppressionId>,
+        /// Those of all tenants of this vendor: its id or slug
+        #[arg(long, required_unless_present = "tenant")]
+        vendor: Option<String>,
+        /// The tenant's id or slug
+        #[arg(conflicts_with = "vendor")]
+        tenant: Option<String>,
         #[command(flatten)]
-        which: Which,
+        place: Place,
     },
     /// Send nothing more to an address
     Add {
@@ -45,6 +51,7 @@ pub enum SuppressionCommand {
 const EXAMPLES: &str = "\
 Examples:
   postrider suppression list joes-garage-7k2f --stream bulk
+  postrider suppression list --vendor acme --address bob@example.org
   postrider suppression add joes-garage-7k2f bob@example.org --note 'asked on the telephone'
   postrider suppression lift joes-garage-7k2f bob@example.org";
 
@@ -56,14 +63,26 @@ impl SuppressionCommand {
                 stream,
                 address,
                 after,
-                which,
+                vendor,
+                tenant,
+                place,
             } => {
+                if let Some(vendor) = vendor {
+                    let verb = Verb::VendorSuppressions {
+                        vendor,
+                        stream,
+                        address,
+                        after,
+                    };
+                    return (place, verb);
+                }
                 let act = SuppressionAct::List {
                     stream,
                     address,
                     after,
                 };
-                (which.place, which.tenant, act)
+                // clap asks for one of the two.
+                (place, tenant.unwrap_or_default(), act)
             }
             Self::Add {
                 stream,

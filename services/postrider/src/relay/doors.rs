@@ -44,7 +44,10 @@ impl Relay {
             enroller: Arc::clone(&core.enroller),
             budget,
             mail: Arc::clone(&core.database.mail),
-            suspensions: Arc::new(Suspended(Arc::clone(&core.database.controls))),
+            suspensions: Arc::new(Suspended {
+                controls: Arc::clone(&core.database.controls),
+                roster: core.office.roster.clone(),
+            }),
             upkeep: Arc::clone(&core.database.upkeep),
             sessions: Arc::clone(&core.database.sessions),
             suppressions: Arc::clone(&core.database.suppressions),

@@ -7,6 +7,7 @@ use crate::harness::{Place, unique, until};
 in_both_arrangements!(
     a_report_counts_what_was_sent,
     a_vendors_line_is_the_sum_of_its_tenants_without_the_simulator,
+    what_is_asked_about_a_vendor_is_of_its_tenants_alone,
     why_it_did_not_arrive_is_told_from_the_address_alone,
     what_nobody_sent_is_not_found,
 );
@@ -148,6 +149,77 @@ async fn why_it_did_not_arrive_is_told_from_the_address_alone(place: &Place) {
         (&of_other["messages"], &of_other["suppressions"]),
         (&json!([]), &json!([]))
     );
+}
+
+async fn what_is_asked_about_a_vendor_is_of_its_tenants_alone(place: &Place) {
+    let word = unique();
+    let vendor = format!("asked-{word}");
+    let contact = ["--name", "Asked", "--contact", "help@vendor.test"];
+    place.command(&[&["vendor", "add", &vendor], &contact[..]].concat());
+    let to = format!("bounced@{word}.test");
+    let add = [
+        "tenant",
+        "add",
+        "--name",
+        "Shop",
+        "--reply-to",
+        "o@shop.test",
+        "--vouched",
+    ];
+    let made = place.command(&[&add[..], &["--vendor", &vendor]].concat());
+    let text = |name: &str| made[name].as_str().unwrap().to_owned();
+    let shop = place.as_tenant(&text("api_key"), &text("slug"));
+    until("the new tenant", async || {
+        (shop.get("/usage").await.status == 200).then_some(())
+    })
+    .await;
+    let other = place.another("Other").await;
+    for tenant in [&other, &shop] {
+        tenant.settled(&tenant.send_to(&to).await).await;
+    }
+    let found = place.command(&["find", &to, "--vendor", &vendor]);
+    let tenants = |list: &Value| -> Vec<Value> {
+        let list = list.as_array().unwrap().iter();
+        list.map(|one| one["tenant"].clone()).collect()
+    };
+    assert_eq!(tenants(&found["messages"]), [json!(shop.tenant)]);
+    assert_eq!(tenants(&found["suppressions"]), [json!(shop.tenant)]);
+    for more in [&["--address", &to][..], &["--stream", "bulk"], &[]] {
+        let words = ["suppression", "list", "--vendor", &vendor];
+        let listed = place.command(&[&words[..], more].concat());
+        assert_eq!(
+            tenants(&listed["suppressions"]),
+            [json!(shop.tenant)],
+            "{more:?}"
+        );
+        assert_eq!(listed["more"], false);
+    }
+    let report = until("the report has it", async || {
+        let report = place.command(&["report", "--by", "tenant", "--vendor", &vendor]);
+        (report["total"]["bounced"] == 1).then_some(report)
+    })
+    .await;
+    assert_eq!(tenants(&report["lines"]), [json!(shop.tenant)]);
+    for (words, says) in [
+        (
+            &["report", "--by", "provider", "--vendor", &vendor][..],
+            "--by tenant",
+        ),
+        (&["report", "--vendor", "nobody"], "vendor list"),
+        (&["find", &to, "--vendor", "nobody"], "vendor list"),
+        (
+            &["suppression", "list", "--vendor", "nobody"],
+            "vendor list",
+        ),
+        (&["suppression", "list"], "--vendor"),
+    ] {
+        let refused = place.try_command(words);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(
+            !refused.status.success() && said.contains(says),
+            "{words:?}: {said}"
+        );
+    }
 }
 
 async fn what_nobody_sent_is_not_found(place: &Place) {

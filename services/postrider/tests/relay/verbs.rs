@@ -201,6 +201,85 @@ async fn a_suspension_stops_what_is_accepted_later_too_until_it_is_resumed() {
     relay.stop().await;
 }
 
+/// A vendor, and a tenant of it.
+async fn of_a_vendor(relay: &Inside, slug: &str) -> Place {
+    let contact = format!("help@{slug}.test");
+    let words = ["vendor", "add", slug, "--name", slug, "--contact", &contact];
+    relay.command(&words).await;
+    another_of(relay, slug, "first").await
+}
+
+async fn another_of(relay: &Inside, vendor: &str, name: &str) -> Place {
+    let reply_to = format!("{name}@{vendor}.test");
+    let words = ["tenant", "add", "--name", name, "--reply-to", &reply_to];
+    let words = [&words[..], &["--vendor", vendor, "--vouched"]].concat();
+    let made = relay.command(&words).await;
+    let word = |name: &str| made[name].as_str().unwrap();
+    let place = relay.place.as_tenant(word("api_key"), word("slug"));
+    let known = async || (place.get("/usage").await.status == 200).then_some(());
+    crate::harness::until("the new tenant", known).await;
+    place
+}
+
+#[tokio::test]
+async fn a_verb_is_about_all_tenants_of_its_vendor_and_no_others() {
+    let relay = Inside::start().await;
+    let acme = of_a_vendor(&relay, "acme").await;
+    let too = another_of(&relay, "acme", "second").await;
+    let shop = of_a_vendor(&relay, "shop").await;
+    let first = put_off(&relay, &acme, "ann@first.test").await;
+    let second = put_off(&relay, &too, "ann@second.test").await;
+    let others = put_off(&relay, &shop, "ann@others.test").await;
+    assert_eq!(changed(&relay, "hold", "vendor", "acme").await, 2);
+    assert_eq!(changed(&relay, "hold", "vendor", "acme").await, 0);
+    relay.advance(LATER);
+    shop.settled(&others).await;
+    assert_eq!(relay.came("ann@first.test"), 0);
+    assert_eq!(relay.came("ann@second.test"), 0);
+    assert_eq!(changed(&relay, "release", "vendor", "shop").await, 0);
+    assert_eq!(changed(&relay, "release", "message", &first).await, 1);
+    acme.settled(&first).await;
+    assert_eq!(changed(&relay, "cancel", "vendor", "acme").await, 1);
+    let timeline = too.settled(&second).await;
+    assert_eq!(timeline.outcomes().last(), Some(&"cancelled"));
+    // What waits for another attempt does not wait any longer.
+    let again = put_off(&relay, &too, "ann@again.test").await;
+    assert_eq!(changed(&relay, "retry-now", "vendor", "acme").await, 1);
+    too.settled(&again).await;
+    relay.stop().await;
+}
+
+#[tokio::test]
+async fn a_vendors_suspended_queue_stops_also_tenants_that_come_later() {
+    let relay = Inside::start().await;
+    let acme = of_a_vendor(&relay, "acme").await;
+    let waiting = put_off(&relay, &acme, "ann@stopped.test").await;
+    queue(&relay, "suspend", "vendor", "acme").await;
+    queue(&relay, "suspend", "tenant", &relay.place.tenant).await;
+    let listed = relay.command(&["queue", "list", "--vendor", "acme"]).await;
+    assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+    assert!(listed[0]["vendor"].is_string(), "{listed}");
+    queue(&relay, "resume", "tenant", &relay.place.tenant).await;
+    let late = another_of(&relay, "acme", "second").await;
+    let fresh = late.send_to("bob@fresh.test").await;
+    relay.advance(LATER);
+    relay.others_go_on().await;
+    let relay = relay.restart().await;
+    relay.advance(LATER);
+    relay.others_go_on().await;
+    assert_eq!(relay.came("ann@stopped.test"), 0);
+    assert!(relay.net.mailbox().of_host("mx.fresh.test").is_empty());
+    let late = relay.place.as_tenant(&late.key, &late.tenant);
+    let acme = relay.place.as_tenant(&acme.key, &acme.tenant);
+    assert_eq!(recipient(&late, &fresh).await["cause"], "held");
+    queue(&relay, "resume", "vendor", "acme").await;
+    for (place, id) in [(&acme, &waiting), (&late, &fresh)] {
+        let timeline = place.settled(id).await;
+        assert_eq!(timeline.end().unwrap()["type"], "delivered");
+    }
+    relay.stop().await;
+}
+
 #[tokio::test]
 async fn a_suspended_destination_stops_all_tenants_mail_to_it_and_no_other() {
     let relay = Inside::start().await;
@@ -283,6 +362,7 @@ async fn a_verb_about_nothing_says_what_to_do() {
     for (words, code, says) in [
         (&["queue", "hold"][..], 2, "--tenant"),
         (&["queue", "hold", "--tenant", "nobody"], 1, "tenant list"),
+        (&["queue", "hold", "--vendor", "nobody"], 1, "vendor list"),
         (&["queue", "hold", "--message", "nothing"], 2, "nothing"),
         (&["queue", "hold", "--domain", "a b"], 2, "a b"),
         (

@@ -2,11 +2,11 @@
 
 use postrider_model::{Domain, EventKind, RecipientState, WaitCause};
 
-use super::Ports;
 use super::fixture::{
     add_tenant, at, changed_since, commit, commit_all, cursor, deliver, do_verb, email, enact,
     kinds, later, live, message, message_to, owner, raise, settle, settlement,
 };
+use super::{Ports, vendors};
 use crate::{ControlVerb, NewMessage, Outcome, Scope, StoredRecipient};
 
 const ALL: [&str; 3] = ["a@one.example", "b@two.example", "c@one.example"];
@@ -283,4 +283,38 @@ pub async fn retry_now_makes_due_what_waits_for_another_attempt(ports: &Ports) {
         .filter(|row| row.due_at == at(900));
     assert_eq!(scheduled.count(), 2);
     assert_eq!(kinds(ports, &fresh).await, [EventKind::Accepted]);
+}
+
+pub async fn a_verb_about_a_vendor_is_about_all_its_tenants(ports: &Ports) {
+    let vendor = vendors::added(ports, "acme").await;
+    let mut mine = Vec::new();
+    for licence in ["one", "two"] {
+        let new = vendors::tenant_of(&vendor, licence);
+        mine.push(message(new.tenant.id));
+        let added = ports.directory.add_tenant(new).await;
+        added.expect("a tenant");
+    }
+    let others = message(add_tenant(ports).await);
+    commit_all(ports, &[mine[0].clone(), others.clone(), mine[1].clone()]).await;
+    let scope = || Scope::Vendor(vendor.id);
+    assert_eq!(do_verb(ports, ControlVerb::Hold, scope(), 7).await, 2);
+    assert_eq!(live(ports).await.len(), 1);
+    let held = ports.controls.held(&scope(), None, 10).await;
+    let held = held.expect("an answer").into_iter();
+    let held: Vec<_> = held.map(|held| held.tenant).collect();
+    assert_eq!(held, [mine[0].tenant, mine[1].tenant]);
+    assert_eq!(do_verb(ports, ControlVerb::Release, scope(), 8).await, 2);
+    retry(ports, &mine[0], 9).await;
+    retry(ports, &others, 9).await;
+    assert_eq!(do_verb(ports, ControlVerb::RetryNow, scope(), 20).await, 1);
+    assert_eq!(do_verb(ports, ControlVerb::Hold, scope(), 21).await, 2);
+    assert_eq!(do_verb(ports, ControlVerb::Cancel, scope(), 22).await, 2);
+    assert_eq!(states(ports, &others).await, [RecipientState::Queued]);
+    // One suspension of it, which is another than one of a tenant.
+    let first = raise(ports, ControlVerb::Suspend, scope()).await;
+    let tenant = Scope::Tenant(mine[0].tenant);
+    assert_ne!(raise(ports, ControlVerb::Suspend, tenant).await, first);
+    assert_eq!(raise(ports, ControlVerb::Suspend, scope()).await, first);
+    let standing = ports.controls.controls().await.expect("the verbs");
+    assert!(standing.iter().any(|control| control.scope == scope()));
 }

@@ -85,7 +85,7 @@ async fn a_suspension_stands_once_and_ends_once() {
     for _ in 0..2 {
         let answer = office.queue(QueueAct::Suspend, about(tenant)).await;
         assert_eq!(answer.unwrap()["tenant"], json!(tenant));
-        let shown = office.suspensions().await.unwrap();
+        let shown = office.suspensions(None).await.unwrap();
         assert_eq!(shown.as_array().unwrap().len(), 1, "{shown}");
         assert_eq!(shown[0]["tenant"], json!(tenant));
     }
@@ -122,6 +122,53 @@ async fn what_a_dead_command_left_is_closed_when_it_is_old_and_suspensions_stand
         .await
         .unwrap();
     assert_eq!(standing(&core).await, [ControlVerb::Suspend]);
+}
+
+#[tokio::test]
+async fn what_is_done_to_a_queue_is_written_down_with_its_vendor() {
+    let (_folder, core, tenant) = alone().await;
+    let add = json!({"verb": "vendor", "act": {"add": {"slug": "acme", "name": "Acme", "contact": "help@acme.test", "change": {}}}});
+    let made = json!({"verb": "tenant_add", "name": "Ann", "reply_to": "ann@acme.test", "vendor": "acme", "vouched": true});
+    let of_acme = asked(&core, add).await;
+    assert_eq!(of_acme["slug"], "acme");
+    let ann = asked(&core, made).await["slug"].clone();
+    let letter = json!({"verb": "send", "tenant": ann, "to": ["bob@example.org"], "subject": "x", "text": "y"});
+    let sent = asked(&core, letter).await["id"].clone();
+    let domain = json!({"domain": "example.org"});
+    for (act, about) in [
+        ("suspend", json!({"vendor": "acme"})),
+        ("hold", json!({"vendor": of_acme["id"]})),
+        ("release", json!({"tenant": ann})),
+        ("cancel", json!({"message": sent})),
+        ("resume", json!({"vendor": "acme"})),
+        ("hold", json!({"tenant": tenant})),
+        ("hold", domain.clone()),
+    ] {
+        asked(&core, json!({"verb": "queue", "act": act, "about": about})).await;
+    }
+    let verbs = |entries: Value| {
+        let entries = entries.as_array().cloned().unwrap_or_default().into_iter();
+        let verbs = entries.map(|entry| entry["verb"].as_str().unwrap().to_owned());
+        verbs
+            .filter(|verb| verb.starts_with("queue"))
+            .collect::<Vec<_>>()
+    };
+    let of = async |vendor| verbs(asked(&core, json!({"verb": "audit", "vendor": vendor})).await);
+    let acmes = [
+        "queue_resume",
+        "queue_cancel",
+        "queue_release",
+        "queue_hold",
+        "queue_suspend",
+    ];
+    assert_eq!(of(Some("acme")).await, acmes);
+    assert_eq!(of(Some("operator")).await, ["queue_hold"]);
+    assert_eq!(of(None).await.len(), 7, "a domain is everybody's");
+}
+
+async fn asked(core: &Core, verb: Value) -> Value {
+    let verb = serde_json::from_value(verb).unwrap();
+    core.office.execute(verb).await.unwrap()
 }
 
 /// Raises, and the word of it gets lost.

@@ -1,0 +1,18 @@
+-- A verb about the queue may be about all tenants of a vendor. What stood is kept; who had
+-- acknowledged it says so again.
+CREATE TABLE controls_new (
+    id      BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 16),
+    verb    TEXT    NOT NULL CHECK (verb IN ('hold', 'release', 'cancel', 'suspend', 'retry-now')),
+    tenant  BLOB    CHECK (length(tenant) = 16), -- one of these four
+    vendor  BLOB    CHECK (length(vendor) = 16),
+    domain  TEXT,
+    message BLOB    CHECK (length(message) = 16),
+    at      INTEGER NOT NULL,
+    note    TEXT,
+    CHECK ((tenant IS NOT NULL) + (vendor IS NOT NULL) + (domain IS NOT NULL)
+        + (message IS NOT NULL) = 1)
+) STRICT, WITHOUT ROWID;
+INSERT INTO controls_new (id, verb, tenant, domain, message, at, note)
+SELECT id, verb, tenant, domain, message, at, note FROM controls;
+DROP TABLE controls;
+ALTER TABLE controls_new RENAME TO controls;
