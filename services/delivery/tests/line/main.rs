@@ -19,3 +19,4 @@ mod place;
 mod remotes;
 mod verbs;
 mod waits;
+mod way_out;
