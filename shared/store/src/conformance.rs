@@ -317,7 +317,8 @@ macro_rules! conformance_tests {
                 an_allowance_is_taken_to_its_end_and_no_further,
                 what_is_given_back_may_be_taken_again,
                 many_who_take_at_once_get_no_more_than_there_is;
-            failures: a_tenant_is_told_of_what_failed_once_it_is_old_enough,
+            failures: what_is_entered_during_a_turn_is_told_in_the_next_however_old_it_is,
+                a_tenant_is_told_of_what_failed_once_it_is_old_enough,
                 a_failure_that_nobody_is_told_of_is_forgotten_after_days,
                 of_many_who_would_tell_one_does_and_not_too_often,
                 what_is_not_to_be_told_is_not_there,
