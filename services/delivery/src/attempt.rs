@@ -217,6 +217,7 @@ impl Attempt<'_> {
         match route {
             Route::Never(why) => left.extend(self.no_route(live, Fate::Bounced, &why).await),
             Route::NotNow(why) => left.extend(self.no_route(live, Fate::NoRoute, &why).await),
+            Route::Shut(why) => left.extend(self.no_route(live, Fate::Shut, &why).await),
             Route::Hosts(hosts) => {
                 let there = There::new(&hosts, self.shared.config.port);
                 left.extend(self.at_hosts(&there, live).await);
@@ -267,6 +268,6 @@ impl Attempt<'_> {
 fn provider_of(route: &Route) -> Provider {
     match route {
         Route::Hosts(hosts) => provider::of(hosts),
-        Route::Simulated(_) | Route::Never(_) | Route::NotNow(_) => Provider::None,
+        Route::Simulated(_) | Route::Never(_) | Route::NotNow(_) | Route::Shut(_) => Provider::None,
     }
 }

@@ -57,7 +57,9 @@ pub async fn probe(
     };
     let hosts = match route::route(&router, domain, Duration::ZERO).await {
         Route::Hosts(hosts) => hosts,
-        Route::Never(why) | Route::NotNow(why) => return Probe::NoRoute(why.note),
+        Route::Never(why) | Route::NotNow(why) | Route::Shut(why) => {
+            return Probe::NoRoute(why.note);
+        }
         Route::Simulated(_) => {
             return Probe::NoRoute("it is the simulator, on this machine".to_owned());
         }

@@ -53,6 +53,8 @@ pub(crate) enum Route {
     Never(NoRoute),
     /// Nowhere for now.
     NotNow(NoRoute),
+    /// Out of this machine, which nothing may leave now.
+    Shut(NoRoute),
 }
 
 impl Simulated {
@@ -103,7 +105,9 @@ impl Route {
             Self::Simulated(simulated) => {
                 format!("the simulator of this relay, {}", simulated.address)
             }
-            Self::Never(why) | Self::NotNow(why) => format!("no route: {}", why.note),
+            Self::Never(why) | Self::NotNow(why) | Self::Shut(why) => {
+                format!("no route: {}", why.note)
+            }
         }
     }
 }
@@ -355,12 +359,12 @@ fn never(class: u8, subject: u16, detail: u16, why: &str) -> Route {
     Route::Never(NoRoute::new(EnhancedCode(class, subject, detail), why))
 }
 
-pub(crate) fn not_now(class: u8, subject: u16, detail: u16, why: &str) -> Route {
+fn not_now(class: u8, subject: u16, detail: u16, why: &str) -> Route {
     Route::NotNow(NoRoute::new(EnhancedCode(class, subject, detail), why))
 }
 
 impl NoRoute {
-    fn new(code: EnhancedCode, why: &str) -> Self {
+    pub(crate) fn new(code: EnhancedCode, why: &str) -> Self {
         Self {
             code,
             note: format!("{code} {why}"),

@@ -30,6 +30,7 @@ use crate::ownership::{LetGo, Strings};
 use crate::schedule::{Due, Group, Health, Pace, Schedule, Settings};
 use crate::shards::Shards;
 use crate::standing::Standing;
+use crate::way_out::WayOut;
 use crate::{Shared, recover};
 
 /// How often the database is asked although nobody said that it changed.
@@ -60,6 +61,7 @@ pub(crate) struct Runner {
     capped_until: Timestamp,
     /// What of the roster the schedule has been told of.
     known: Known,
+    way_out: WayOut,
     began: Instant,
     /// How often the gauges were set.
     counted: u32,
@@ -71,6 +73,7 @@ enum Wake {
     Ended(Result<(Id, Ended), JoinError>),
     Done(Result<Done, JoinError>),
     Holdings,
+    WayOut,
     News(News),
     Due,
     Poll,
@@ -102,6 +105,7 @@ impl Runner {
             jobs: Jobs::default(),
             capped_until: now,
             known: Known::of(&shared.roster),
+            way_out: shared.config.way_out.clone(),
             began: Instant::now(),
             counted: 0,
             shared,
@@ -124,6 +128,7 @@ impl Runner {
                 biased;
                 () = self.shutdown.begun() => Wake::Stop,
                 () = self.standing.changed() => Wake::Holdings,
+                () = self.way_out.changed() => Wake::WayOut,
                 Some(ended) = self.attempts.join_next_with_id() => Wake::Ended(ended),
                 Some(done) = self.jobs.next() => Wake::Done(done),
                 // Not begun anew at each turn: on a busy node they would never end.
@@ -133,6 +138,8 @@ impl Runner {
                 () = wait_until(&self.shared, due.flatten()) => Wake::Due,
             };
             let now = self.shared.clock.now();
+            // Before what was turned back comes in again.
+            self.look_at_way_out(now);
             match wake {
                 Wake::Stop => break,
                 Wake::Holdings => self.take_stock(now),
@@ -145,7 +152,7 @@ impl Runner {
                     self.give_back_shards(now);
                 }
                 Wake::Count => self.count(now),
-                Wake::Due => {}
+                Wake::WayOut | Wake::Due => {}
             }
         }
         self.drain().await;

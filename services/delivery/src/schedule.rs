@@ -22,7 +22,8 @@
 //! ```
 //!
 //! Beside that line: rows past their expiry come out without a slot or a token (`expiry`), verbs
-//! of operators stop, take out and start rows (`verbs`), and what a row waited for is read off
+//! of operators stop, take out and start rows (`verbs`), rows that found the way out of this machine
+//! closed wait until it opens (`way_out`), and what a row waited for is read off
 //! clocks that only run on (`ledger`, `waits`): no change of state touches the rows behind it.
 //!
 //! A row stands in exactly one place, and what is handed out is not here: who has it puts it back,
@@ -51,6 +52,7 @@ mod tenant;
 mod turn;
 mod verbs;
 mod waits;
+mod way_out;
 mod wheel;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
@@ -125,6 +127,8 @@ pub(crate) struct Schedule {
     asked: HashMap<MessageId, bool>,
     to_ask: VecDeque<MessageId>,
     suspended: Suspended,
+    /// Nothing may leave this machine.
+    is_shut: bool,
     counts: Counts,
     /// Steps that this call may take yet.
     budget: usize,
@@ -172,6 +176,7 @@ impl Schedule {
             asked: HashMap::new(),
             to_ask: VecDeque::new(),
             suspended: Suspended::default(),
+            is_shut: false,
             counts: Counts::default(),
             budget: 0,
             unfinished: false,

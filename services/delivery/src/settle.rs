@@ -75,6 +75,8 @@ pub(crate) enum Fate {
     Unreachable,
     /// DNS gave no route now.
     NoRoute,
+    /// Nothing may leave this machine now. Nobody was asked.
+    Shut,
     /// Our address has sent what it may today. Nobody was asked.
     Warming,
     /// The remote may have it; sent again all the same.
@@ -101,7 +103,10 @@ pub(crate) struct Report {
 pub(crate) async fn settle(shared: &Shared, party: &Party, fate: Fate, report: Report) -> Left {
     let at = shared.clock.now();
     // Whose time had run out, and who gets no mail any more, was not tried again.
-    let tried = !matches!(fate, Fate::Expired | Fate::Suppressed | Fate::Warming);
+    let tried = !matches!(
+        fate,
+        Fate::Expired | Fate::Suppressed | Fate::Shut | Fate::Warming
+    );
     let attempts = party.recipient.attempts + u32::from(tried);
     let decided = decide(shared, party, fate, attempts, at);
     let events = events(party, &decided, &report, attempts, at);

@@ -9,11 +9,13 @@
 //!
 //! It is asked before a host is visited, for the family of the address that is dialled. What is
 //! over waits until the next day (`next_day`), transactional mail before bulk: bulk has at most
-//! half of a day's allowance, and begins later.
+//! half of a day's allowance, and begins later. As long as attempts that are under way may give
+//! something back (`held`), what is over waits for a moment only.
 
+mod held;
 mod table;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,11 +25,16 @@ use postrider_model::{Provider, Stream, Timestamp};
 use postrider_store::{Allowance, StoreError, Warmups};
 use tokio::sync::OnceCell;
 
+pub(crate) use self::held::Shortage;
+use self::held::{Held, Holds};
 pub use table::{WarmupClass, WarmupTable, WarmupTableError};
 
 const DAY: Duration = Duration::from_hours(24);
 /// What waited comes back within so long after midnight, in the order in which it was over.
 const SPREAD: Duration = Duration::from_mins(20);
+/// So long an allowance that is used up is not asked for again. Another node behind the same address
+/// may give back of it, and nobody here hears that.
+const CLOSED_FOR: Duration = Duration::from_mins(1);
 /// Bulk begins after the transactional mail of the day before.
 const BULK_AFTER: Duration = Duration::from_hours(1);
 
@@ -61,9 +68,12 @@ pub(crate) struct Warmup {
 struct Line {
     egress: Egress,
     since: OnceCell<i64>,
-    /// Allowances that are used up.
-    closed: Mutex<HashSet<(&'static str, Stream, i64)>>,
+    /// Allowances that are used up, as they were found and when.
+    closed: Mutex<HashMap<Key, (Shortage, Timestamp)>>,
+    holds: Holds,
 }
+
+type Key = (&'static str, Stream, i64);
 
 /// What was asked for.
 #[derive(Clone, Copy, Debug)]
@@ -80,9 +90,18 @@ pub(crate) struct Wish {
 pub(crate) enum Grant {
     /// Everything: the address is warm.
     Warm,
-    /// So many recipients of today's allowance, perhaps none; to be given back where they are not
-    /// sent to.
-    Some(usize, Allowance),
+    /// A part of today's allowance, and how it stood with that.
+    Some(Part, Shortage),
+}
+
+/// So many recipients of an allowance, perhaps none; to be given back where they are not sent to.
+/// Until it is dropped they may be.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) recipients: usize,
+    of: Allowance,
+    provider: &'static str,
+    held: Option<Held>,
 }
 
 impl Warmup {
@@ -106,40 +125,51 @@ impl Warmup {
         let Some(limit) = self.table.limit(wish.provider, age) else {
             return Ok(Grant::Warm);
         };
-        let allowance = Allowance {
+        let provider = wish.provider.as_str();
+        let of = Allowance {
             egress: line.egress.name.clone(),
-            provider: wish.provider.as_str().to_owned(),
+            provider: provider.to_owned(),
             day,
         };
-        let key = (wish.provider.as_str(), wish.stream, day);
-        if line.closed.lock().contains(&key) {
-            return Ok(Grant::Some(0, allowance));
+        let mut part = Part {
+            recipients: 0,
+            of,
+            provider,
+            held: None,
+        };
+        let key = (provider, wish.stream, day);
+        if let Some(shortage) = line.closed(key, wish.now) {
+            return Ok(Grant::Some(part, shortage));
         }
+        let shortage = line.holds.shortage(provider);
+        // From before it is taken: nobody finds nothing left and nobody who holds it.
+        let held = line.holds.hold(provider);
         let want = u32::try_from(wish.recipients).unwrap_or(u32::MAX);
         let most = share(limit, wish.stream);
-        let taken = self.store.take(&allowance, want, most).await?;
+        let taken = self.store.take(&part.of, want, most).await?;
         if taken < want {
-            let mut closed = line.closed.lock();
-            closed.retain(|(_, _, of)| *of == day);
-            closed.insert(key);
+            line.close(key, shortage.clone(), wish.now);
         }
-        Ok(Grant::Some(usize::try_from(taken).unwrap_or(0), allowance))
+        part.recipients = usize::try_from(taken).unwrap_or(0);
+        part.held = (taken > 0).then_some(held);
+        Ok(Grant::Some(part, shortage))
     }
 
-    /// Nobody was sent to after all. What the database does not take back is as good as sent.
-    pub(crate) async fn give_back(&self, to: IpAddr, of: &Allowance, unused: usize) {
+    /// So many of a part were not sent to after all. What the database does not take back is as good
+    /// as sent.
+    pub(crate) async fn give_back(&self, to: IpAddr, part: Part, unused: usize) {
         let unused = u32::try_from(unused).unwrap_or(u32::MAX);
         if unused == 0 {
             return;
         }
-        match self.store.give_back(of, unused).await {
-            Ok(()) => self
-                .line(to)
-                .closed
-                .lock()
-                .retain(|(provider, _, _)| *provider != of.provider),
+        match self.store.give_back(&part.of, unused).await {
+            Ok(()) => self.line(to).holds.returned(part.provider),
             Err(fault) => {
-                tracing::warn!(%fault, provider = %of.provider, "what was not sent counts in the warm-up all the same");
+                tracing::warn!(
+                    error = &fault as &dyn std::error::Error,
+                    provider = part.provider,
+                    "what was not sent counts in the warm-up all the same"
+                );
             }
         }
     }
@@ -159,7 +189,22 @@ impl Line {
             egress,
             since: OnceCell::new(),
             closed: Mutex::default(),
+            holds: Holds::default(),
         }
+    }
+
+    fn close(&self, key: Key, shortage: Shortage, now: Timestamp) {
+        let mut closed = self.closed.lock();
+        closed.retain(|(_, _, of), _| *of == key.2);
+        closed.insert(key, (shortage, now));
+    }
+
+    /// How an allowance was found used up, where that still holds.
+    fn closed(&self, key: Key, now: Timestamp) -> Option<Shortage> {
+        let closed = self.closed.lock();
+        let (shortage, since) = closed.get(&key)?;
+        let holds = !shortage.has_passed() && now.since(*since) < CLOSED_FOR;
+        holds.then(|| shortage.clone())
     }
 
     async fn since(&self, store: &dyn Warmups, today: i64) -> Result<i64, StoreError> {

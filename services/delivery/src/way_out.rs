@@ -1,11 +1,12 @@
 //! Whether mail may leave this machine at all. Who decides it stands above; here it is only asked
-//! before a host is visited.
+//! before a host is visited, and by the schedule, where what was turned back waits until it opens.
 
 use std::sync::Arc;
 
+use postrider_model::EnhancedCode;
 use tokio::sync::watch;
 
-use crate::route::{self, Host, Route};
+use crate::route::{Host, NoRoute, Route};
 
 /// Tells whether mail may leave, and in words why not. Cheap to clone; clones tell the same.
 #[derive(Clone, Debug)]
@@ -27,13 +28,26 @@ impl WayOut {
         (Self(receiver), Barrier(sender))
     }
 
-    /// A route, or that there is none now: it leaves this machine and the way out is closed.
+    /// Whether it is closed now.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.borrow().is_some()
+    }
+
+    /// Returns when the barrier said something. May be dropped at any time.
+    pub(crate) async fn changed(&mut self) {
+        if self.0.changed().await.is_err() {
+            // Nobody will say anything any more.
+            std::future::pending().await
+        }
+    }
+
+    /// A route, or that it is shut: it leaves this machine and the way out is closed.
     pub(crate) fn filtered(&self, route: Route) -> Route {
         let leaves = |host: &Host| host.addresses.iter().any(|ip| !ip.is_loopback());
         match (&route, self.0.borrow().as_deref()) {
             (Route::Hosts(hosts), Some(why)) if hosts.iter().any(leaves) => {
                 // RFC 3463 §3.4: the system is not configured as it must be.
-                route::not_now(4, 3, 5, why)
+                Route::Shut(NoRoute::new(EnhancedCode(4, 3, 5), why))
             }
             _ => route,
         }
@@ -46,7 +60,7 @@ impl Barrier {
         self.0.send_replace(Some(Arc::from(why)));
     }
 
-    /// From here on mail may leave. What waited is due when its time comes.
+    /// From here on mail may leave, and what waited for it goes.
     pub fn open(&self) {
         self.0.send_replace(None);
     }
@@ -66,18 +80,17 @@ mod tests {
             }])
         };
         let (way_out, barrier) = WayOut::with_barrier(Some("a finding stands".to_owned()));
-        let Route::NotNow(why) = way_out.filtered(to("192.0.2.1")) else {
+        let Route::Shut(why) = way_out.filtered(to("192.0.2.1")) else {
             panic!("it leaves");
         };
         assert_eq!(why.note, "4.3.5 a finding stands");
         assert_eq!(way_out.filtered(to("127.0.0.1")), to("127.0.0.1"));
+        assert!(way_out.is_closed());
         barrier.open();
+        assert!(!way_out.is_closed());
         assert_eq!(way_out.filtered(to("192.0.2.1")), to("192.0.2.1"));
         barrier.close("again");
-        assert!(matches!(
-            way_out.filtered(to("192.0.2.1")),
-            Route::NotNow(_)
-        ));
+        assert!(matches!(way_out.filtered(to("192.0.2.1")), Route::Shut(_)));
         assert_eq!(WayOut::open().filtered(to("192.0.2.1")), to("192.0.2.1"));
     }
 }

@@ -308,7 +308,7 @@ impl Enroller {
         let roster = &self.ports.roster;
         // Done is done: the poll reads the directory again.
         if let Err(fault) = roster.refresh(&*self.ports.provision.directory).await {
-            tracing::error!(%fault, "the directory cannot be read after an enrolment");
+            tracing::error!(error = &fault as &dyn std::error::Error, "the directory cannot be read after an enrolment");
         }
         let now = roster.tenant(tenant.id);
         now.map_or(tenant, |now| (*now).clone())
@@ -339,7 +339,7 @@ impl Enroller {
             detail,
         };
         if let Err(fault) = self.ports.audit.record(entry).await {
-            tracing::error!(%fault, verb, tenant.id = %tenant.id, "an entry of the audit is lost");
+            tracing::error!(error = &fault as &dyn std::error::Error, verb, tenant.id = %tenant.id, "an entry of the audit is lost");
         }
     }
 }

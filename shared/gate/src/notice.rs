@@ -22,8 +22,6 @@ const TENANTS_MOST: u32 = 100;
 /// Failures that are read for one mail, and messages that are listed in it.
 const FAILURES_MOST: u32 = 500;
 const LISTED_MOST: usize = 20;
-/// What ended later may not be committed yet: it is told next time.
-const SETTLING: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
 
 /// Why a tenant could not be told.
@@ -37,6 +35,22 @@ enum NoticeError {
     Store(#[from] StoreError),
 }
 
+/// Whether a tenant is told.
+enum Listener {
+    Here(To),
+    /// Not now: it is suspended, or its address is not confirmed yet. What there is waits.
+    Away,
+    /// It does not want to be.
+    Nobody,
+}
+
+/// Who is told, and in whose name.
+struct To {
+    tenant: Arc<Tenant>,
+    address: EmailAddress,
+    house: TenantId,
+}
+
 impl Gate {
     /// Tells those tenants of which something failed a while ago.
     pub(crate) async fn tell_failures(&self) -> Result<(), StoreError> {
@@ -45,7 +59,7 @@ impl Gate {
         };
         let now = self.clock.now();
         let told_before = now.before(pause);
-        let before = now.before(self.rules.identity.notices.gather.max(SETTLING));
+        let before = now.before(self.rules.identity.notices.gather);
         let tenants = self.failures.untold(before, told_before, TENANTS_MOST);
         for tenant in tenants.await? {
             if let Err(fault) = self.tell(tenant, now, told_before).await {
@@ -64,7 +78,8 @@ impl Gate {
         HOUR.checked_div(self.rules.identity.notices.per_hour)
     }
 
-    // Dies this between the mail and its being noted, the tenant is told again after the pause.
+    // Dies this between the mail and its being noted, the tenant is told again after the pause. So it
+    // is asked again after the pause where it cannot be told now.
     async fn tell(
         &self,
         tenant: TenantId,
@@ -75,35 +90,45 @@ impl Gate {
         if !turn.await? {
             return Ok(());
         }
-        let until = now.before(SETTLING);
-        if let Some((tenant, address)) = self.wants_notices(tenant) {
-            self.write_notice(&tenant, address, until).await?;
+        match self.listener(tenant) {
+            Listener::Here(to) => self.write_notice(&to, now).await?,
+            Listener::Away => return Ok(()),
+            Listener::Nobody => {}
         }
-        self.failures.told(tenant, until).await?;
+        self.failures.told(tenant, now).await?;
         Ok(())
     }
 
-    // Only to an address that is confirmed: a notice must not be a way to write to strangers.
-    fn wants_notices(&self, id: TenantId) -> Option<(Arc<Tenant>, EmailAddress)> {
-        let tenant = self.roster.tenant(id)?;
-        if !tenant.notices || tenant.is_house || !self.roster.is_active(&tenant) {
-            return None;
+    // Only at an address that is confirmed: a notice must not be a way to write to strangers.
+    fn listener(&self, id: TenantId) -> Listener {
+        // A tenant that is not known here yet is no tenant that is gone: its failures go with it.
+        let (Some(tenant), Some(house)) = (self.roster.tenant(id), self.roster.house()) else {
+            return Listener::Away;
+        };
+        if !tenant.notices || tenant.is_house {
+            return Listener::Nobody;
         }
         let address = tenant.reply_to.clone();
-        let known = self.roster.reply_address(id, &address)?;
-        (known.status == ReplyStatus::Confirmed).then_some((tenant, address))
+        let known = self.roster.reply_address(id, &address);
+        let is_confirmed = known.is_some_and(|known| known.status == ReplyStatus::Confirmed);
+        if is_confirmed && self.roster.is_active(&tenant) {
+            Listener::Here(To {
+                tenant,
+                address,
+                house: house.id,
+            })
+        } else {
+            Listener::Away
+        }
     }
 
-    async fn write_notice(
-        &self,
-        tenant: &Arc<Tenant>,
-        address: EmailAddress,
-        until: Timestamp,
-    ) -> Result<(), NoticeError> {
-        let Some(house) = self.roster.house() else {
-            return Ok(());
-        };
-        let untold = self.failures.failures(tenant.id, until, FAILURES_MOST);
+    async fn write_notice(&self, to: &To, turn: Timestamp) -> Result<(), NoticeError> {
+        let To {
+            tenant,
+            address,
+            house,
+        } = to;
+        let untold = self.failures.failures(tenant.id, turn, FAILURES_MOST);
         let untold = untold.await?;
         let mut listed = Vec::new();
         for (message, failures) in by_message(&untold.failures).into_iter().take(LISTED_MOST) {
@@ -124,7 +149,7 @@ impl Gate {
         let notice = Notice {
             tenant: &tenant.name,
             language: tenant.language,
-            address: &address,
+            address,
             service: self.rules.service.host.as_str(),
             more: untold.total.saturating_sub(in_list(&listed)),
             listed,
@@ -133,7 +158,7 @@ impl Gate {
         let submission = Submission {
             door: Door::House,
             raw,
-            envelope: vec![address],
+            envelope: vec![address.clone()],
             bcc: Vec::new(),
             stream: Some(Stream::Transactional),
             tags: Vec::new(),
@@ -142,7 +167,7 @@ impl Gate {
             claim: None,
             session: None,
         };
-        let caller = vouched(&self.roster, house.id).map_err(AcceptError::from)?;
+        let caller = vouched(&self.roster, *house).map_err(AcceptError::from)?;
         self.accept(&caller, submission).await?;
         tracing::info!(tenant.id = %tenant.id, failures = untold.total, "a tenant is told of what failed");
         Ok(())

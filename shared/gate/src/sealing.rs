@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use postrider_model::{Tenant, Timestamp};
+use postrider_model::{EmailAddress, Tenant, Timestamp};
 use postrider_runtime::Rng;
 use postrider_store::{NewMessage, Roster};
 use postrider_telemetry::Histogram;
@@ -90,6 +90,12 @@ impl Sealing {
     // As far as is known here: the commit decides.
     fn has_quota(&self, admitted: &Admitted, now: Timestamp) -> Result<(), QuotaExceeded> {
         let recipients = admitted.recipients.len();
+        let simulator = self.rules.simulator.as_ref();
+        let is_simulated = |address: &EmailAddress| simulator == Some(address.domain());
+        // Those count in no day and no month.
+        if admitted.recipients.iter().all(is_simulated) {
+            return Ok(());
+        }
         match self.quotas.used_up(self.tenant.id, admitted.quota, now) {
             Some(over) => {
                 let of = (&*self.tenant, &self.rules.identity.ramp);

@@ -98,7 +98,7 @@ words!(
         Greylisting = "greylisting",
         /// The usual wait between attempts after a temporary answer.
         Retry = "retry",
-        /// DNS gave no usable answer.
+        /// DNS gave no usable answer, or nothing may leave this machine.
         NoRoute = "no_route",
         /// Held by an operator, a limit or a policy.
         Held = "held",

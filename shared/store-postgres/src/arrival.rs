@@ -362,7 +362,7 @@ fn usage(messages: &[&NewMessage]) -> Usage {
     let mut sums: BTreeMap<(Uuid, i64), i64> = BTreeMap::new();
     for message in messages {
         let day = (message.tenant.uuid(), message.accepted_at.day());
-        let count = i64::try_from(message.recipients.len()).unwrap_or(i64::MAX);
+        let count = i64::try_from(message.counted()).unwrap_or(i64::MAX);
         *sums.entry(day).or_default() += count;
     }
     let mut usage = Usage::default();

@@ -57,7 +57,7 @@ impl Contacts {
 fn written_to(message: &NewMessage) -> impl Iterator<Item = (Uuid, String)> {
     let counts = message.quota.new_per_hour > 0;
     let live = message.recipients.iter();
-    live.filter(move |recipient| counts && !recipient.suppressed)
+    live.filter(move |recipient| counts && !recipient.suppressed && !recipient.simulated)
         .map(|recipient| (message.tenant.uuid(), recipient.address.folded()))
 }
 

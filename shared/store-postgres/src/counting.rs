@@ -1,12 +1,19 @@
 //! Counts on their way into the database: every few seconds, and before anybody reads them. Mail never
 //! waits for it.
+//!
+//! They are added to what is there, so that a write which is done and not heard of must not be done
+//! again: it is kept under the number of its transaction, and the server is asked what became of that.
 
 use std::sync::{Arc, Weak};
 
-use postrider_store::{Pending, StoreError};
+use parking_lot::Mutex;
+use postrider_store::{Pending, StoreError, Tally};
+use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 
-use crate::store::Parts;
+use crate::fault::Fault;
+
+use crate::store::{Parts, bounded};
 use crate::{PostgresStore, tally};
 
 /// What was counted, and whose turn it is to write it.
@@ -15,7 +22,13 @@ pub(crate) struct Counting {
     pub(crate) pending: Arc<Pending>,
     /// The rows that this process adds to.
     part: i32,
-    turn: tokio::sync::Mutex<()>,
+    turn: tokio::sync::Mutex<Vec<Unheard>>,
+}
+
+/// Counts whose write failed after its transaction had a number.
+struct Unheard {
+    transaction: String,
+    tally: Arc<Tally>,
 }
 
 impl Counting {
@@ -40,24 +53,65 @@ impl PostgresStore {
 
     async fn write(&self) -> Result<(), StoreError> {
         let counting = self.counting();
-        let _turn = counting.turn.lock().await;
+        let mut unheard = counting.turn.lock().await;
+        self.hear_of(&mut unheard).await;
         loop {
-            let taken = Arc::new(counting.pending.take());
-            if taken.is_empty() {
+            let tally = Arc::new(counting.pending.take());
+            if tally.is_empty() {
                 return Ok(());
             }
-            let (rows, part) = (Arc::clone(&taken), counting.part);
+            let transaction = Arc::new(Mutex::new(None));
+            let (rows, part) = (Arc::clone(&tally), counting.part);
+            let number = Arc::clone(&transaction);
             let written = self
                 .alone(move |connection| {
-                    Box::pin(async move { tally::add(connection, &rows, part).await })
+                    Box::pin(async move {
+                        *number.lock() = Some(transaction_of(connection).await?);
+                        tally::add(connection, &rows, part).await
+                    })
                 })
                 .await;
             if let Err(fault) = written {
-                counting.pending.add((*taken).clone());
+                let transaction = transaction.lock().take();
+                match transaction {
+                    Some(transaction) => unheard.push(Unheard { transaction, tally }),
+                    None => counting.pending.add((*tally).clone()),
+                }
                 return Err(fault);
             }
         }
     }
+
+    /// What was not written after all is counted again; what may be yet is asked after next time.
+    async fn hear_of(&self, unheard: &mut Vec<Unheard>) {
+        for one in std::mem::take(unheard) {
+            match bounded(self.outcome_of(&one.transaction)).await.as_deref() {
+                Ok("aborted") => self.counting().pending.add((*one.tally).clone()),
+                // Or so long ago that nobody knows: better not counted than counted twice.
+                Ok("committed" | "forgotten") => {}
+                Ok(_) | Err(_) => unheard.push(one),
+            }
+        }
+    }
+
+    /// `committed`, `aborted`, `in progress` or `forgotten`.
+    async fn outcome_of(&self, transaction: &str) -> Result<String, Fault> {
+        let mut connection = self.lend().await?;
+        // No index: the server's own log of transactions.
+        let outcome =
+            sqlx::query_scalar("SELECT coalesce(pg_xact_status($1::text::xid8), 'forgotten')")
+                .bind(transaction)
+                .fetch_one(&mut *connection)
+                .await?;
+        connection.back();
+        Ok(outcome)
+    }
+}
+
+/// The number of the transaction that this connection is in.
+async fn transaction_of(connection: &mut PgConnection) -> Result<String, Fault> {
+    let number = sqlx::query_scalar("SELECT pg_current_xact_id()::text");
+    Ok(number.fetch_one(connection).await?)
 }
 
 /// Writes what was counted every few seconds, until the store is closed or its last handle dropped.
@@ -72,7 +126,10 @@ pub(crate) async fn keep(parts: Weak<Parts>, closing: CancellationToken) {
             return;
         };
         if let Err(fault) = PostgresStore::of_parts(parts).write_counts().await {
-            tracing::warn!(%fault, "counts for reports wait for the database");
+            tracing::warn!(
+                error = &fault as &dyn std::error::Error,
+                "counts for reports wait for the database"
+            );
         }
     }
 }

@@ -37,14 +37,14 @@ impl Failures for PostgresStore {
     async fn failures(
         &self,
         tenant: TenantId,
-        until: Timestamp,
+        turn: Timestamp,
         limit: u32,
     ) -> Result<Untold, StoreError> {
-        Ok(bounded(failures(self, tenant, until, limit)).await?)
+        Ok(bounded(failures(self, tenant, turn, limit)).await?)
     }
 
-    async fn told(&self, tenant: TenantId, until: Timestamp) -> Result<(), StoreError> {
-        self.alone(move |connection| Box::pin(async move { told(connection, tenant, until).await }))
+    async fn told(&self, tenant: TenantId, turn: Timestamp) -> Result<(), StoreError> {
+        self.alone(move |connection| Box::pin(async move { told(connection, tenant, turn).await }))
             .await
     }
 }
@@ -129,25 +129,34 @@ async fn begin_telling(
     .bind(tenant.uuid())
     .bind(now.as_micros())
     .bind(told_before.as_micros())
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(done.rows_affected() > 0)
+    if done.rows_affected() == 0 {
+        return Ok(false);
+    }
+    // Index failures_tenant.
+    sqlx::query("UPDATE failures SET turn = $2 WHERE tenant = $1")
+        .bind(tenant.uuid())
+        .bind(now.as_micros())
+        .execute(connection)
+        .await?;
+    Ok(true)
 }
 
 async fn failures(
     store: &PostgresStore,
     tenant: TenantId,
-    until: Timestamp,
+    turn: Timestamp,
     limit: u32,
 ) -> Result<Untold, Fault> {
     let mut connection = store.lend().await?;
     // Index failures_tenant.
     let rows: Vec<(Uuid, Uuid, i64, i64)> = sqlx::query_as(
         "SELECT recipient, message, at, count(*) OVER () FROM failures
-         WHERE tenant = $1 AND at <= $2 ORDER BY at, recipient LIMIT $3",
+         WHERE tenant = $1 AND turn = $2 ORDER BY at, recipient LIMIT $3",
     )
     .bind(tenant.uuid())
-    .bind(until.as_micros())
+    .bind(turn.as_micros())
     .bind(i64::from(limit))
     .fetch_all(&mut *connection)
     .await?;
@@ -167,12 +176,12 @@ async fn failures(
 async fn told(
     connection: &mut PgConnection,
     tenant: TenantId,
-    until: Timestamp,
+    turn: Timestamp,
 ) -> Result<(), Fault> {
     // Index failures_tenant.
-    sqlx::query("DELETE FROM failures WHERE tenant = $1 AND at <= $2")
+    sqlx::query("DELETE FROM failures WHERE tenant = $1 AND turn = $2")
         .bind(tenant.uuid())
-        .bind(until.as_micros())
+        .bind(turn.as_micros())
         .execute(connection)
         .await?;
     Ok(())

@@ -65,7 +65,8 @@ pub(crate) async fn check(
     let mut over = HashMap::new();
     for (at, message) in open {
         let count = message.recipients.len() as u64;
-        let found = exceeded(message, count, &used)
+        let counted = message.counted() as u64;
+        let found = exceeded(message, counted, &used)
             .or_else(|| key_exceeded(message, count, &keys))
             .or_else(|| newcomer_exceeded(message, &newcomers))
             .or_else(|| volumes.exceeded(message, count))
@@ -80,7 +81,7 @@ pub(crate) async fn check(
         }
         volumes.count(message, count);
         let day = (message.tenant.uuid(), message.accepted_at.day());
-        *used.entry(day).or_default() += count;
+        *used.entry(day).or_default() += counted;
         if let Some(key) = key_day(message) {
             *keys.entry(key).or_default() += count;
         }
@@ -114,7 +115,7 @@ fn newcomer_exceeded(message: &NewMessage, newcomers: &BTreeMap<Uuid, u64>) -> O
 }
 
 fn within(period: Period, limit: u32, used: u64, more: u64) -> Result<(), OverQuota> {
-    if limit > 0 && used.saturating_add(more) > u64::from(limit) {
+    if more > 0 && limit > 0 && used.saturating_add(more) > u64::from(limit) {
         return Err(OverQuota {
             period,
             limit,

@@ -201,7 +201,7 @@ fn usage(messages: &[&NewMessage]) -> Vec<UsageRow> {
     let mut sums: BTreeMap<(TenantId, i64), usize> = BTreeMap::new();
     for message in messages {
         let day = (message.tenant, message.accepted_at.day());
-        *sums.entry(day).or_default() += message.recipients.len();
+        *sums.entry(day).or_default() += message.counted();
     }
     sums.into_iter()
         .map(|((tenant, day), accepted)| UsageRow {

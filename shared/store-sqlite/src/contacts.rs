@@ -65,7 +65,7 @@ fn rows(message: &NewMessage) -> impl Iterator<Item = Row> {
     let written_to = message
         .recipients
         .iter()
-        .filter(move |r| counts && !r.suppressed);
+        .filter(move |r| counts && !r.suppressed && !r.simulated);
     written_to.map(|recipient| Row {
         tenant: message.tenant,
         address: recipient.address.folded(),

@@ -71,7 +71,10 @@ pub(crate) async fn keep(parts: Weak<Parts>, closing: CancellationToken) {
             return;
         };
         if let Err(fault) = SqliteStore::of_parts(parts).write_counts().await {
-            tracing::warn!(%fault, "counts for reports wait for the database");
+            tracing::warn!(
+                error = &fault as &dyn std::error::Error,
+                "counts for reports wait for the database"
+            );
         }
     }
 }

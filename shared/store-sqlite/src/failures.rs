@@ -37,15 +37,15 @@ impl Failures for SqliteStore {
     async fn failures(
         &self,
         tenant: TenantId,
-        until: Timestamp,
+        turn: Timestamp,
         limit: u32,
     ) -> Result<Untold, StoreError> {
-        Ok(failures(self, tenant, until, limit).await?)
+        Ok(failures(self, tenant, turn, limit).await?)
     }
 
-    async fn told(&self, tenant: TenantId, until: Timestamp) -> Result<(), StoreError> {
+    async fn told(&self, tenant: TenantId, turn: Timestamp) -> Result<(), StoreError> {
         self.writer()
-            .alone(move |connection| Box::pin(async move { told(connection, tenant, until).await }))
+            .alone(move |connection| Box::pin(async move { told(connection, tenant, turn).await }))
             .await
     }
 }
@@ -134,24 +134,33 @@ async fn begin_telling(
     .bind(tenant.as_bytes().as_slice())
     .bind(now.as_micros())
     .bind(told_before.as_micros())
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(done.rows_affected() > 0)
+    if done.rows_affected() == 0 {
+        return Ok(false);
+    }
+    // Index failures_tenant.
+    sqlx::query("UPDATE failures SET turn = ?2 WHERE tenant = ?1")
+        .bind(tenant.as_bytes().as_slice())
+        .bind(now.as_micros())
+        .execute(connection)
+        .await?;
+    Ok(true)
 }
 
 async fn failures(
     store: &SqliteStore,
     tenant: TenantId,
-    until: Timestamp,
+    turn: Timestamp,
     limit: u32,
 ) -> Result<Untold, Fault> {
     // Index failures_tenant.
     let rows: Vec<(Vec<u8>, Vec<u8>, i64, i64)> = sqlx::query_as(
         "SELECT recipient, message, at, count(*) OVER () FROM failures
-         WHERE tenant = ?1 AND at <= ?2 ORDER BY at, recipient LIMIT ?3",
+         WHERE tenant = ?1 AND turn = ?2 ORDER BY at, recipient LIMIT ?3",
     )
     .bind(tenant.as_bytes().as_slice())
-    .bind(until.as_micros())
+    .bind(turn.as_micros())
     .bind(limit)
     .fetch_all(store.readers())
     .await?;
@@ -176,12 +185,12 @@ async fn failures(
 async fn told(
     connection: &mut SqliteConnection,
     tenant: TenantId,
-    until: Timestamp,
+    turn: Timestamp,
 ) -> Result<(), Fault> {
     // Index failures_tenant.
-    sqlx::query("DELETE FROM failures WHERE tenant = ?1 AND at <= ?2")
+    sqlx::query("DELETE FROM failures WHERE tenant = ?1 AND turn = ?2")
         .bind(tenant.as_bytes().as_slice())
-        .bind(until.as_micros())
+        .bind(turn.as_micros())
         .execute(connection)
         .await?;
     Ok(())

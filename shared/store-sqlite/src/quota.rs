@@ -104,11 +104,12 @@ impl Meter {
         let month = self.months.get_mut(&(tenant, at.month_begin()));
         let key = key_day(message).and_then(|key| self.keys.get_mut(&key));
         let more = message.recipients.len() as u64;
+        let counted = message.counted() as u64;
         if let Some(used) = &day {
-            within(Period::Day, quota.per_day, **used, more)?;
+            within(Period::Day, quota.per_day, **used, counted)?;
         }
         if let Some(used) = &month {
-            within(Period::Month, quota.per_month, **used, more)?;
+            within(Period::Month, quota.per_month, **used, counted)?;
         }
         if let Some(used) = &key {
             within(Period::KeyDay, quota.key_per_day, **used, more)?;
@@ -127,7 +128,10 @@ impl Meter {
         if let Some(used) = newcomer {
             *used += 1;
         }
-        for used in [day, month, key].into_iter().flatten() {
+        for used in [day, month].into_iter().flatten() {
+            *used += counted;
+        }
+        if let Some(used) = key {
             *used += more;
         }
         Ok(())
@@ -231,7 +235,7 @@ fn has_quota(message: &NewMessage) -> bool {
 }
 
 pub(crate) fn within(period: Period, limit: u32, used: u64, more: u64) -> Result<(), OverQuota> {
-    if limit > 0 && used.saturating_add(more) > u64::from(limit) {
+    if more > 0 && limit > 0 && used.saturating_add(more) > u64::from(limit) {
         return Err(OverQuota {
             period,
             limit,

@@ -276,6 +276,7 @@ macro_rules! conformance_tests {
             ramps: a_tenant_gets_another_language_and_way_with_its_domain,
                 a_day_of_a_ramp_is_decided_once,
                 there_is_one_house,
+                mail_to_the_simulator_is_no_part_of_a_ramp,
                 who_was_written_to_before_is_no_stranger,
                 strangers_are_counted_exactly_under_many_commits_at_once,
                 a_group_of_too_many_strangers_is_refused_whole,
@@ -323,7 +324,8 @@ macro_rules! conformance_tests {
                 an_allowance_is_taken_to_its_end_and_no_further,
                 what_is_given_back_may_be_taken_again,
                 many_who_take_at_once_get_no_more_than_there_is;
-            failures: a_tenant_is_told_of_what_failed_once_it_is_old_enough,
+            failures: what_is_entered_during_a_turn_is_told_in_the_next_however_old_it_is,
+                a_tenant_is_told_of_what_failed_once_it_is_old_enough,
                 a_failure_that_nobody_is_told_of_is_forgotten_after_days,
                 of_many_who_would_tell_one_does_and_not_too_often,
                 what_is_not_to_be_told_is_not_there,

@@ -19,7 +19,9 @@ pub trait Failures: Send + Sync {
     ) -> Result<Vec<TenantId>, StoreError>;
 
     /// Takes the turn to tell a tenant: true for one caller, who found it not told of any after
-    /// `told_before`. From then on it was told at `now`.
+    /// `told_before`. From then on it was told at `now`, which is the turn's name. All failures that
+    /// are entered by then are the turn's, also those that an earlier one left; what is entered later
+    /// is not, however old it is.
     async fn begin_telling(
         &self,
         tenant: TenantId,
@@ -27,17 +29,16 @@ pub trait Failures: Send + Sync {
         told_before: Timestamp,
     ) -> Result<bool, StoreError>;
 
-    /// A tenant's failures from `until` or earlier that it was not told of: the first `limit`,
-    /// the oldest first, and how many there are in all.
+    /// A turn's failures: the first `limit`, the oldest first, and how many there are in all.
     async fn failures(
         &self,
         tenant: TenantId,
-        until: Timestamp,
+        turn: Timestamp,
         limit: u32,
     ) -> Result<Untold, StoreError>;
 
-    /// It was told of all failures from `until` or earlier, or is not to be.
-    async fn told(&self, tenant: TenantId, until: Timestamp) -> Result<(), StoreError>;
+    /// The tenant was told of all failures of this turn, or is not to be.
+    async fn told(&self, tenant: TenantId, turn: Timestamp) -> Result<(), StoreError>;
 }
 
 /// What a tenant is to be told of.

@@ -83,6 +83,7 @@ pub enum Rescheduling {
 /// How many recipients a tenant may have accepted; 0 is no limit. Days and months are UTC's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quota {
+    /// As `NewMessage::counted`; so is `per_month`.
     pub per_day: u32,
     pub per_month: u32,
     /// Under the message's key, per UTC day. What was accepted under a key is only counted with
@@ -133,6 +134,7 @@ impl OverQuota {
         });
         let counts = |other: &NewMessage| match self.period {
             Period::Unconfirmed => 1,
+            Period::Day | Period::Month => other.counted(),
             _ => other.recipients.len(),
         };
         let counted: usize = same.map(counts).sum();
@@ -245,6 +247,13 @@ impl NewMessage {
         let waiting = self.recipients.iter();
         waiting.filter(|recipient| !self.held && !recipient.suppressed)
     }
+
+    /// How many of its recipients count in its tenant's day and month: all but the simulator's,
+    /// which say nothing of a list.
+    pub fn counted(&self) -> usize {
+        let real = self.recipients.iter().filter(|one| !one.simulated);
+        real.count()
+    }
 }
 
 /// What is shown of a message after its bytes are gone.
@@ -289,6 +298,6 @@ pub struct NewRecipient {
     /// It is on the suppression list: its state is `suppressed` from the start, and it is never
     /// attempted. Its first events say so.
     pub suppressed: bool,
-    /// It is the simulator's: its mail stays on this machine, and no report counts it.
+    /// It is the simulator's: its mail stays on this machine, and no report and no ramp counts it.
     pub simulated: bool,
 }

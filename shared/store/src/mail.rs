@@ -137,7 +137,7 @@ pub struct Note {
 /// Recipients, counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Accepted on the day.
+    /// Accepted on the day, as `NewMessage::counted`; so is `month`.
     pub day: u64,
     /// Accepted in the month.
     pub month: u64,

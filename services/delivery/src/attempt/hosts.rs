@@ -19,6 +19,10 @@ use crate::warmup::{Grant, Wish};
 const CAP_REST: Duration = Duration::from_millis(200);
 /// How long they rest when the database cannot tell what today's allowance leaves.
 const DATABASE_REST: Duration = Duration::from_secs(1);
+/// How long they rest when others hold what is left of today's allowance, and may give it back; by
+/// how much more or less, so that they do not come together.
+const HELD_REST: Duration = Duration::from_secs(30);
+const HELD_JITTER_PERCENT: u32 = 50;
 /// Sessions in one attempt that may get as far as a greeting.
 const SESSIONS_MOST: u32 = 3;
 
@@ -105,16 +109,16 @@ impl Attempt<'_> {
         let granted = self.granted(stop, &parties, trouble).await;
         let count = match &granted {
             Some(Grant::Warm) => parties.len(),
-            Some(Grant::Some(count, _)) => (*count).min(parties.len()),
+            Some(Grant::Some(part, _)) => part.recipients.min(parties.len()),
             None => 0,
         };
         let held_back = parties.split_off(count);
         for party in &parties {
             trouble.is_admitted(party.row.recipient);
         }
-        if matches!(granted, Some(Grant::Some(..))) {
+        if let Some(Grant::Some(_, shortage)) = &granted {
             for party in &held_back {
-                trouble.hold_back(party.row.recipient);
+                trouble.hold_back(party.row.recipient, shortage);
             }
         }
         if parties.is_empty() {
@@ -128,12 +132,12 @@ impl Attempt<'_> {
             lease: self.lease,
         };
         let seen = visit.one(stop, parties).await;
-        if let (Some(Grant::Some(taken, of)), Some(warmup), false) =
+        if let (Some(Grant::Some(part, _)), Some(warmup), false) =
             (granted, &self.shared.warmup, seen.served)
         {
             // Not for those who had it before the connection was lost.
-            let unused = taken.min(seen.waiting.len());
-            warmup.give_back(stop.address.ip(), &of, unused).await;
+            let unused = part.recipients.min(seen.waiting.len());
+            warmup.give_back(stop.address.ip(), part, unused).await;
         }
         (seen, held_back)
     }
@@ -161,7 +165,10 @@ impl Attempt<'_> {
         match warmup.take(&wish).await {
             Ok(granted) => Some(granted),
             Err(fault) => {
-                tracing::error!(%fault, "what an address may send today cannot be read");
+                tracing::error!(
+                    error = &fault as &dyn std::error::Error,
+                    "what an address may send today cannot be read"
+                );
                 trouble.unknown = true;
                 None
             }
@@ -185,12 +192,13 @@ impl Attempt<'_> {
         if trouble.stopped || self.halt.was_called() {
             return untouched(waiting.into_iter().map(|party| party.row));
         }
-        let mut unasked = Vec::new();
+        let (mut unasked, mut soon) = (Vec::new(), Vec::new());
         let mut settled = Vec::new();
         for party in &waiting {
             let recipient = party.row.recipient;
             match trouble.fate(recipient, hosts) {
                 Some((fate, report)) => settled.push(settle(self.shared, party, fate, report)),
+                None if trouble.may_be_admitted_soon(recipient) => soon.push(party.row.clone()),
                 None if trouble.is_held_back(recipient) => {
                     let report = Report {
                         note: Some(WARMING.to_owned()),
@@ -203,6 +211,15 @@ impl Attempt<'_> {
         }
         let mut left = futures_util::future::join_all(settled).await;
         let now = self.shared.clock.now();
+        for row in soon {
+            let due_at = now.after(
+                self.shared
+                    .router
+                    .rng
+                    .jitter(HELD_REST, HELD_JITTER_PERCENT),
+            );
+            left.extend(rest([row], due_at, Some(WaitCause::WarmUp)));
+        }
         left.extend(if trouble.unknown {
             rest(unasked, now.after(DATABASE_REST), None)
         } else if trouble.capped {

@@ -1,12 +1,13 @@
 //! What an attempt met on its way from host to host, and what that comes to for who is left.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use postrider_model::RecipientId;
 
 use crate::route::Host;
 use crate::settle::{Fate, Party, Report};
 use crate::visit::{Visited, Waiting};
+use crate::warmup::Shortage;
 
 /// What went wrong on the way to the hosts.
 #[derive(Default)]
@@ -25,8 +26,8 @@ pub(super) struct Trouble {
     pub(super) capped: bool,
     /// What our address may send today could not be read.
     pub(super) unknown: bool,
-    /// Recipients that our address may not send to today.
-    held_back: HashSet<RecipientId>,
+    /// Recipients that our address may not send to today, and how it was found so.
+    held_back: HashMap<RecipientId, Shortage>,
     /// Not every address was asked that could have been: their time was over.
     pub(super) untried: bool,
     /// The same, for we are stopping, or are not sure of our lease.
@@ -61,8 +62,8 @@ impl Trouble {
     }
 
     /// Warm-up leaves nothing for this recipient at the address that was to be visited.
-    pub(super) fn hold_back(&mut self, recipient: RecipientId) {
-        self.held_back.insert(recipient);
+    pub(super) fn hold_back(&mut self, recipient: RecipientId, shortage: &Shortage) {
+        self.held_back.insert(recipient, shortage.clone());
     }
 
     /// At another address it does.
@@ -71,7 +72,14 @@ impl Trouble {
     }
 
     pub(super) fn is_held_back(&self, recipient: RecipientId) -> bool {
-        self.held_back.contains(&recipient)
+        self.held_back.contains_key(&recipient)
+    }
+
+    /// The same, and what is missing is held by other attempts, or came back since: nobody needs to
+    /// wait for tomorrow yet.
+    pub(super) fn may_be_admitted_soon(&self, recipient: RecipientId) -> bool {
+        let shortage = self.held_back.get(&recipient);
+        shortage.is_some_and(Shortage::may_pass)
     }
 
     /// What becomes of a recipient that no host took; `None` where none was asked about it.
@@ -120,7 +128,7 @@ mod tests {
         );
         assert_eq!(met(|trouble| trouble.unknown = true), None);
         assert_eq!(
-            met(|trouble| trouble.hold_back(RecipientId::from_bytes([1; 16]))),
+            met(|trouble| trouble.hold_back(RecipientId::from_bytes([1; 16]), &Shortage::default())),
             None
         );
     }

@@ -93,6 +93,7 @@ fn said(route: &Route) -> String {
             .join("; "),
         Route::Never(why) => format!("never {}", why.code),
         Route::NotNow(why) => format!("not now {}", why.code),
+        Route::Shut(why) => format!("shut {}", why.code),
         Route::Simulated(simulated) => format!("simulated {}", simulated.address),
     }
 }

@@ -1,4 +1,5 @@
-//! What changes in the directory while attempts are under way: limits, and who may not send any more.
+//! What changes while attempts are under way: limits, who may not send any more, and whether mail may
+//! leave at all.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -66,6 +67,15 @@ impl Runner {
             self.memory.schedule.resume_of_key(message, now);
         }
         self.stop_suspended(&self.known.newly_suspended(&then));
+    }
+
+    /// What the schedule goes by is never older than what attempts went by that come back to it.
+    pub(super) fn look_at_way_out(&mut self, now: Timestamp) {
+        if self.way_out.is_closed() {
+            self.memory.schedule.shut(now);
+        } else {
+            self.memory.schedule.open(now);
+        }
     }
 
     // What is under way of a tenant that is suspended, or whose vendor is, ends before its final

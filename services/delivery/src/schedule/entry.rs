@@ -150,7 +150,7 @@ impl Schedule {
             && domain.is_some_and(|one| one.name == new.domain);
         let kind = Kind::of(new.attempts, new.cause);
         same && match old.place {
-            Place::Later | Place::Due | Place::Asked => {
+            Place::Later | Place::Due | Place::Asked | Place::Shut => {
                 old.cause == new.cause && old.due_at == new.due_at
             }
             Place::Line(_) | Place::Held | Place::Late => {

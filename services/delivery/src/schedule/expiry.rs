@@ -18,7 +18,7 @@ impl Schedule {
                 Popped::Nothing => return,
                 Popped::Moved => {}
                 Popped::Row(id) => match self.rows.get(id).map(|row| row.place) {
-                    Some(Place::Later) => self.arrive(id),
+                    Some(Place::Later | Place::Shut) => self.arrive(id),
                     Some(Place::Line(_)) => self.expire(id),
                     _ => {}
                 },

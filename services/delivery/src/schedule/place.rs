@@ -1,4 +1,5 @@
-//! Where a row stands: not due, to be started, in a line, held, or past its expiry.
+//! Where a row stands: not due, to be started, in a line, held, behind the closed way out, or past
+//! its expiry.
 
 use std::collections::hash_map::Entry;
 
@@ -10,6 +11,7 @@ use super::ledger::Spans;
 use super::rows::{Chain, Place, Row, Timer};
 use super::slab::Id;
 use super::tenant::Tenant;
+use super::way_out::waits_for_the_way_out;
 
 impl Schedule {
     /// A row's time has come.
@@ -26,6 +28,9 @@ impl Schedule {
                 self.to_ask.push_back(message);
             }
             return;
+        }
+        if self.is_shut && waits_for_the_way_out(row) && row.expires_at > self.at.now {
+            return self.shut_in(id);
         }
         let cause = row.cause;
         self.uncount(cause);
@@ -65,7 +70,7 @@ impl Schedule {
             return carried;
         };
         match row.place {
-            Place::Later => {
+            Place::Later | Place::Shut => {
                 let cause = row.cause;
                 self.wheel.remove(&mut self.rows, id);
                 self.uncount(cause);
@@ -168,7 +173,7 @@ impl Schedule {
         }
     }
 
-    fn put(&mut self, id: Id<Row>, place: Place, mark: Spans) {
+    pub(super) fn put(&mut self, id: Id<Row>, place: Place, mark: Spans) {
         if let Some(row) = self.rows.get_mut(id) {
             (row.place, row.mark) = (place, mark);
         }

@@ -58,6 +58,8 @@ pub(super) enum Place {
     Held,
     /// Past its expiry: it comes out without a slot.
     Late,
+    /// Due, and nothing may leave this machine.
+    Shut,
 }
 
 /// Which ring its `Chain::Timer` is in.
@@ -189,6 +191,11 @@ pub(super) struct Rows {
 impl Rows {
     pub(super) fn len(&self) -> usize {
         self.slab.len()
+    }
+
+    /// All of them, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Row> {
+        self.slab.iter()
     }
 
     pub(super) fn get(&self, id: Id<Row>) -> Option<&Row> {

@@ -14,6 +14,7 @@ mod paces;
 mod sites;
 mod slots;
 mod stops;
+mod way_out;
 
 const START: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 const FREE: Limits = Limits {

@@ -45,6 +45,7 @@ impl Schedule {
         let (until, behind) = match row.place {
             Place::Later => (self.at.now, WaitCause::Turn),
             Place::Due | Place::Asked => (self.at.now, WaitCause::Scheduled),
+            Place::Shut => (self.at.now, row.cause),
             Place::Line(_) | Place::Held | Place::Late => (row.entered, row.late),
         };
         let due_at = row.due_at.min(until);
@@ -81,7 +82,7 @@ impl Schedule {
             return Spans::default();
         };
         let reading = match row.place {
-            Place::Later | Place::Due | Place::Asked => return Spans::default(),
+            Place::Later | Place::Due | Place::Asked | Place::Shut => return Spans::default(),
             Place::Held => Spans::held(self.at.ticks),
             Place::Late => Spans::turn(self.at.ticks),
             Place::Line(berth) => match self.berths.get(berth) {

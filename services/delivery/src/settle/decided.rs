@@ -35,6 +35,7 @@ pub(super) fn decide(
         Fate::Bounced => return ended(RecipientState::Failed, EventKind::Bounced),
         Fate::Expired => return ended(RecipientState::Expired, EventKind::Expired),
         Fate::Suppressed => return ended(RecipientState::Suppressed, EventKind::Suppressed),
+        Fate::Shut => return when_it_opens(party, attempts, now),
         Fate::Warming => return tomorrow(party, attempts, now),
         Fate::Deferred(Hint::Greylist) => Wait::Greylist,
         Fate::Unreachable => Wait::Destination,
@@ -63,6 +64,21 @@ pub(super) fn decide(
             cause: Some(cause),
             ambiguous,
         },
+    }
+}
+
+// It is due all the while, so that it goes when the way out opens, whoever has its shard then.
+fn when_it_opens(party: &Party, attempts: u32, now: Timestamp) -> Decided {
+    let cause = WaitCause::NoRoute;
+    Decided {
+        outcome: Outcome::Retry {
+            due_at: party.row.due_at.min(now),
+            attempts,
+            cause,
+        },
+        kind: EventKind::Deferred,
+        cause: Some(cause),
+        ambiguous: false,
     }
 }
 

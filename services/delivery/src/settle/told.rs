@@ -24,8 +24,11 @@ pub(super) fn count(
     at: Timestamp,
 ) {
     let instruments = &shared.instruments.outcomes;
-    // What our own address may not send today is nobody's «no».
-    let events = if fate == Fate::Warming { &[] } else { events };
+    // What our own address may not send today, or this machine not now, is nobody's «no».
+    let events = match fate {
+        Fate::Warming | Fate::Shut => &[],
+        _ => events,
+    };
     for kind in events.iter().filter_map(|event| ResultKind::of(event.kind)) {
         instruments.results.add(party.provider, kind, 1);
     }
@@ -36,8 +39,13 @@ pub(super) fn count(
         instruments.waited.add(cause, span);
     }
     if fate == Fate::Delivered && party.recipient.attempts == 0 {
-        let could_not =
-            |cause: &WaitCause| matches!(cause, WaitCause::Scheduled | WaitCause::WarmUp);
+        // Without an attempt a recipient had no route where nothing might leave.
+        let could_not = |cause: &WaitCause| {
+            matches!(
+                cause,
+                WaitCause::Scheduled | WaitCause::WarmUp | WaitCause::NoRoute
+            )
+        };
         let asked = waits.iter().filter(|(cause, _)| could_not(cause));
         let asked = asked.map(|(_, span)| span).sum();
         let age = at.since(party.row.accepted_at).saturating_sub(asked);
@@ -48,7 +56,7 @@ pub(super) fn count(
 /// Which kind of «no» it was; `None` for what was delivered, and where nobody said one.
 fn class(fate: Fate, report: &Report) -> Option<Class> {
     match fate {
-        Fate::Delivered | Fate::Suppressed | Fate::Warming => None,
+        Fate::Delivered | Fate::Suppressed | Fate::Shut | Fate::Warming => None,
         Fate::Expired => Some(Class::TooLate),
         Fate::NoRoute => Some(Class::Dns),
         Fate::Ambiguous => Some(Class::Connection),

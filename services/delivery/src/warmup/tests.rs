@@ -78,7 +78,7 @@ fn wish(to: &str, recipients: usize, now: &str) -> Wish {
 async fn taken(warmup: &Warmup, wish: &Wish) -> Option<usize> {
     match warmup.take(wish).await.unwrap() {
         Grant::Warm => None,
-        Grant::Some(taken, _) => Some(taken),
+        Grant::Some(part, _) => Some(part.recipients),
     }
 }
 
@@ -140,11 +140,74 @@ async fn bulk_leaves_half_of_the_day_to_transactional_mail() {
 async fn what_was_not_sent_may_be_taken_again() {
     let warmup = Warmup::new(Arc::new(Counted::default()), config());
     let wish = wish(V4, 20, "2026-03-01T10:00:00Z");
-    let Grant::Some(10, allowance) = warmup.take(&wish).await.unwrap() else {
-        panic!("not ten");
+    let Grant::Some(part, _) = warmup.take(&wish).await.unwrap() else {
+        panic!("warm");
     };
-    warmup.give_back(wish.to, &allowance, 3).await;
+    assert_eq!(part.recipients, 10);
+    warmup.give_back(wish.to, part, 3).await;
     assert_eq!(taken(&warmup, &wish).await, Some(3));
+}
+
+/// Takes nothing, and how it is found then.
+async fn shortage(warmup: &Warmup, wish: &Wish) -> Shortage {
+    match warmup.take(wish).await.unwrap() {
+        Grant::Some(part, shortage) if part.recipients == 0 => shortage,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn an_allowance_is_used_up_when_nobody_holds_it_any_more() {
+    let warmup = Warmup::new(Arc::new(Counted::default()), config());
+    let wish = wish(V4, 10, "2026-03-01T10:00:00Z");
+    let Grant::Some(part, _) = warmup.take(&wish).await.unwrap() else {
+        panic!("warm");
+    };
+    let short = shortage(&warmup, &wish).await;
+    assert!(short.may_pass());
+    drop(part);
+    // All of it was sent.
+    assert!(!short.may_pass());
+    assert!(!shortage(&warmup, &wish).await.may_pass());
+}
+
+#[tokio::test]
+async fn what_comes_back_while_it_is_asked_for_leaves_nothing_closed() {
+    let store = Arc::new(Counted::default());
+    let warmup = Warmup::new(store.clone(), config());
+    let wish = wish(V4, 10, "2026-03-01T10:00:00Z");
+    let Grant::Some(part, _) = warmup.take(&wish).await.unwrap() else {
+        panic!("warm");
+    };
+    // The database says that nothing is left, and before that is heard all of it is back.
+    let line = &warmup.v4;
+    let asked = line.holds.shortage("google");
+    warmup.give_back(wish.to, part, 10).await;
+    line.close(
+        ("google", wish.stream, wish.now.day()),
+        asked.clone(),
+        wish.now,
+    );
+    assert!(asked.may_pass());
+    assert_eq!(taken(&warmup, &wish).await, Some(10));
+}
+
+#[tokio::test]
+async fn what_another_node_gives_back_is_found_after_a_minute() {
+    let store = Arc::new(Counted::default());
+    let (one, other) = (
+        Warmup::new(store.clone(), config()),
+        Warmup::new(store, config()),
+    );
+    let wish = wish(V4, 10, "2026-03-01T10:00:00Z");
+    let Grant::Some(part, _) = other.take(&wish).await.unwrap() else {
+        panic!("warm");
+    };
+    assert_eq!(taken(&one, &wish).await, Some(0));
+    other.give_back(wish.to, part, 10).await;
+    assert_eq!(taken(&one, &wish).await, Some(0));
+    let now = wish.now.after(CLOSED_FOR);
+    assert_eq!(taken(&one, &Wish { now, ..wish }).await, Some(10));
 }
 
 #[tokio::test]

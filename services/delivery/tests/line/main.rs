@@ -19,3 +19,5 @@ mod place;
 mod remotes;
 mod verbs;
 mod waits;
+mod warming;
+mod way_out;

@@ -124,7 +124,7 @@ impl Place {
     }
 
     pub(crate) async fn events(&self, message: &NewMessage) -> Vec<StoredEvent> {
-        let found = self.store.events(self.tenant, message.id).await;
+        let found = self.store.events(message.tenant, message.id).await;
         let mut events = found.unwrap().unwrap();
         events.retain(|stored| {
             !matches!(

@@ -54,13 +54,14 @@ impl<'a> RecipientObject<'a> {
     }
 }
 
-// A row that is due waits for its turn, whatever it waited for before.
+// A row that is due waits for its turn, whatever it waited for before; but where it had no route,
+// perhaps for that nothing may leave now: whoever delivers it lets it wait until it may.
 fn cause(recipient: &StoredRecipient, now: Timestamp) -> Option<WaitCause> {
     if recipient.state.is_final() {
         return None;
     }
     match recipient.due_at {
-        Some(due_at) if due_at <= now => Some(WaitCause::Turn),
+        Some(due_at) if due_at <= now => Some(once_due(recipient)),
         _ => Some(until_due(recipient)),
     }
 }
@@ -70,6 +71,13 @@ fn until_due(recipient: &StoredRecipient) -> WaitCause {
     match recipient.state {
         RecipientState::Held => WaitCause::Held,
         _ => recipient.cause.unwrap_or(WaitCause::Turn),
+    }
+}
+
+fn once_due(recipient: &StoredRecipient) -> WaitCause {
+    match until_due(recipient) {
+        WaitCause::NoRoute => WaitCause::NoRoute,
+        _ => WaitCause::Turn,
     }
 }
 
@@ -85,7 +93,7 @@ fn waited(recipient: &StoredRecipient, suspended: Option<Timestamp>, now: Timest
     waits.add(until_due(recipient), due_at.min(now).since(since));
     let due_since = due_at.max(since);
     let held_since = suspended.map_or(now, |from| from.clamp(due_since.min(now), now));
-    waits.add(WaitCause::Turn, held_since.since(due_since));
+    waits.add(once_due(recipient), held_since.since(due_since));
     waits.add(WaitCause::Held, now.since(held_since.max(due_since)));
     waits
 }
@@ -109,7 +117,9 @@ fn reason(cause: WaitCause) -> &'static str {
         }
         WaitCause::Greylisting => "The destination wants to be asked again later (greylisting).",
         WaitCause::Retry => "The last attempt did not succeed; we try again.",
-        WaitCause::NoRoute => "DNS gave no usable answer for the destination; we ask again.",
+        WaitCause::NoRoute => {
+            "There is no way to the destination now: DNS gives no usable answer for it, or this relay may not send yet. It goes on by itself."
+        }
         WaitCause::Held => "It is held until somebody releases it.",
         WaitCause::Attempt => "It is being sent.",
     }

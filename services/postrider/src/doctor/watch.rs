@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::Doctor;
 use super::finding::{Finding, Level, Report};
-use crate::admin::{About, Office, QueueAct, Verb};
+use crate::admin::Office;
 
 /// How soon it is looked again while mail may not leave.
 const WHILE_CLOSED: Duration = Duration::from_secs(15);
@@ -96,12 +96,12 @@ pub(crate) async fn keep_examining(mut watch: Watch, shutdown: Shutdown) {
             report = watch.doctor.examine() => report,
         };
         match report {
-            Ok(report) => watch.take(&report, &mut state).await,
+            Ok(report) => watch.take(&report, &mut state),
             Err(fault) => {
                 tracing::error!(fault = format!("{fault:#}"), "the doctor cannot look");
                 // Nothing is known, so that nothing that was open is closed.
                 let unseen = Finding::hard("doctor", "", &format!("{fault:#}")).uncertain();
-                watch.take(&Report::new(vec![unseen]), &mut state).await;
+                watch.take(&Report::new(vec![unseen]), &mut state);
             }
         }
         if let Some(examined) = watch.examined.take() {
@@ -151,7 +151,7 @@ impl State {
 }
 
 impl Watch {
-    async fn take(&self, report: &Report, state: &mut State) {
+    fn take(&self, report: &Report, state: &mut State) {
         self.gauges.hard.set(count(report, Level::Hard));
         self.gauges.soft.set(count(report, Level::Soft));
         let is_open = state.judge(report);
@@ -168,27 +168,6 @@ impl Watch {
         }
         if is_open && std::mem::take(&mut state.has_held) {
             tracing::info!("no hard findings any more: mail may leave");
-            self.hurry().await;
-        }
-    }
-
-    /// What was put off because of a finding need not wait for its next time.
-    async fn hurry(&self) {
-        let snapshot = match self.office.database.directory.snapshot().await {
-            Ok(snapshot) => snapshot,
-            Err(fault) => {
-                return tracing::warn!(%fault, "what waited is tried again at its time");
-            }
-        };
-        for tenant in snapshot.tenants {
-            let about = About::Tenant(tenant.id.to_string());
-            let act = QueueAct::RetryNow;
-            if let Err(fault) = self.office.execute(Verb::Queue { act, about }).await {
-                tracing::warn!(
-                    fault = format!("{fault:#}"),
-                    "what waited is tried again at its time"
-                );
-            }
         }
     }
 }

@@ -181,6 +181,23 @@ async fn bulk_the_simulator_and_tenants_that_do_not_want_it_are_not_told_of() {
 }
 
 #[tokio::test]
+async fn what_failed_of_a_tenant_that_is_suspended_is_told_when_it_goes_on() {
+    let (relay, tenant) = start().await;
+    sent(&tenant, &["gone@real.test"], "Your car").await;
+    relay.command(&["tenant", "suspend", &tenant.tenant]).await;
+    relay.advance(GATHER);
+    nobody_is_told(&relay, 0).await;
+    relay.command(&["tenant", "resume", &tenant.tenant]).await;
+    relay.advance(PAUSE);
+    let told = notices(&relay, 2).await;
+    assert!(
+        told.iter().any(|notice| notice.contains("Your car")),
+        "{told:?}"
+    );
+    relay.stop().await;
+}
+
+#[tokio::test]
 async fn a_notice_that_cannot_be_delivered_is_told_to_nobody() {
     let (relay, tenant) = start().await;
     let away = Script::new().recipient(OWNER, "550 5.1.1 nobody here");

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use postrider_model::TenantId;
 use postrider_store::conformance::Ports;
 use postrider_store::conformance::fixture::{add_tenant, at, claiming, email, live, message};
-use postrider_store::{Committed, NewMessage, OverQuota, Period, Quota};
+use postrider_store::{Committed, NewMessage, OverQuota, Period, Quota, Whose};
 use postrider_store_postgres::PostgresStore;
 use sqlx::postgres::PgConnectOptions;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -138,4 +138,24 @@ async fn a_group_that_filled_its_quota_unheard_is_not_over_it() {
         more: 1,
     };
     assert_eq!(over, Committed::OverQuota(wanted));
+}
+
+#[tokio::test]
+async fn counts_whose_commit_was_not_heard_of_are_written_once() {
+    let relay = Relay::start().await;
+    let tenant = add_tenant(&relay.ports).await;
+    let deaf = Deaf::before(&relay).await;
+    let (span, whose) = (at(0)..at(60), Whose::All);
+    let accepted = async || {
+        let report = deaf.ports.reports.total(&span, &whose).await;
+        report.map(|traffic| traffic.counts.accepted)
+    };
+    for _ in 0..3 {
+        deaf.commit(&group(tenant, 5), 0).await;
+        deaf.cuts.store(1, Ordering::SeqCst);
+        accepted().await.unwrap_err();
+    }
+    let stored = live(&relay.ports).await.len();
+    let told = accepted().await.unwrap();
+    assert_eq!(told, u64::try_from(stored).unwrap());
 }

@@ -37,9 +37,22 @@ async fn untold(ports: &Ports, before: Timestamp, told_before: Timestamp) -> Vec
     tenants.expect("tenants to tell")
 }
 
-async fn failures(ports: &Ports, tenant: TenantId, until: Timestamp, limit: u32) -> Untold {
-    let failures = ports.failures.failures(tenant, until, limit).await;
+/// Of the turn that began then.
+async fn failures(ports: &Ports, tenant: TenantId, turn: Timestamp, limit: u32) -> Untold {
+    let failures = ports.failures.failures(tenant, turn, limit).await;
     failures.expect("failures")
+}
+
+/// Begins a turn, which is this tenant's only one now.
+async fn begin(ports: &Ports, tenant: TenantId, now: Timestamp) {
+    let turn = ports.failures.begin_telling(tenant, now, now).await;
+    assert!(turn.expect("a turn"));
+}
+
+/// What this tenant is to be told of.
+async fn all(ports: &Ports, tenant: TenantId, now: Timestamp) -> Untold {
+    begin(ports, tenant, now).await;
+    failures(ports, tenant, now, 10).await
 }
 
 pub async fn a_tenant_is_told_of_what_failed_once_it_is_old_enough(ports: &Ports) {
@@ -54,18 +67,52 @@ pub async fn a_tenant_is_told_of_what_failed_once_it_is_old_enough(ports: &Ports
     assert!(!untold(ports, at(9), long_ago).await.contains(&tenant));
     let due = untold(ports, at(10), long_ago).await;
     assert!(due.contains(&tenant) && !due.contains(&other));
-    let seen = failures(ports, tenant, at(15), 10).await;
-    assert_eq!(seen.total, 1);
+    assert_eq!(
+        failures(ports, tenant, at(60), 10).await.total,
+        0,
+        "no turn"
+    );
+    let seen = all(ports, tenant, at(60)).await;
+    assert_eq!(seen.total, 2);
     assert_eq!(seen.failures[0].message, first.message);
     assert_eq!(seen.failures[0].recipient, first.recipient);
     assert_eq!(seen.failures[0].at, at(10));
-    let one_of_two = failures(ports, tenant, at(20), 1).await;
+    assert_eq!(seen.failures[1].recipient, second.recipient);
+    let one_of_two = failures(ports, tenant, at(60), 1).await;
     assert_eq!((one_of_two.failures.len(), one_of_two.total), (1, 2));
-    let told = ports.failures.told(tenant, at(15)).await;
+    let told = ports.failures.told(tenant, at(60)).await;
     told.expect("failures to be forgotten");
-    let left = failures(ports, tenant, at(90), 10).await;
-    assert_eq!(left.failures[0].recipient, second.recipient);
-    assert_eq!(failures(ports, other, at(90), 10).await.total, 1);
+    assert_eq!(all(ports, tenant, at(90)).await.total, 0);
+    assert_eq!(all(ports, other, at(90)).await.total, 1);
+}
+
+pub async fn what_is_entered_during_a_turn_is_told_in_the_next_however_old_it_is(ports: &Ports) {
+    let tenant = add_tenant(ports).await;
+    let first = ended(ports, tenant, 20, FAILED, true).await;
+    begin(ports, tenant, at(60)).await;
+    // A node that was cut off settles what it knew long before.
+    let late = ended(ports, tenant, 10, FAILED, true).await;
+    let seen = failures(ports, tenant, at(60), 10).await;
+    assert_eq!(
+        (seen.total, seen.failures[0].recipient),
+        (1, first.recipient)
+    );
+    ports.failures.told(tenant, at(60)).await.expect("told");
+    assert!(untold(ports, at(90), at(90)).await.contains(&tenant));
+    let seen = all(ports, tenant, at(90)).await;
+    assert_eq!(
+        (seen.total, seen.failures[0].recipient),
+        (1, late.recipient)
+    );
+    // Whoever had this turn did not come to tell it.
+    let seen = all(ports, tenant, at(95)).await;
+    assert_eq!(
+        (seen.total, seen.failures[0].recipient),
+        (1, late.recipient)
+    );
+    // Who comes too late with an earlier one forgets nothing of it.
+    ports.failures.told(tenant, at(90)).await.expect("told");
+    assert_eq!(failures(ports, tenant, at(95), 10).await.total, 1);
 }
 
 pub async fn a_failure_that_nobody_is_told_of_is_forgotten_after_days(ports: &Ports) {
@@ -82,7 +129,7 @@ pub async fn a_failure_that_nobody_is_told_of_is_forgotten_after_days(ports: &Po
             break;
         }
     }
-    let left = failures(ports, tenant, at(100), 10).await;
+    let left = all(ports, tenant, at(100)).await;
     assert_eq!((left.total, left.failures[0].at), (1, at(90)));
 }
 
@@ -120,15 +167,14 @@ pub async fn what_is_not_to_be_told_is_not_there(ports: &Ports) {
     ended(ports, tenant, 10, Outcome::Noted, true).await;
     let held = Outcome::Held { attempts: 1 };
     ended(ports, tenant, 10, held, true).await;
-    assert_eq!(failures(ports, tenant, at(90), 10).await, Untold::default());
+    assert_eq!(all(ports, tenant, at(90)).await, Untold::default());
     assert!(!untold(ports, at(90), at(0)).await.contains(&tenant));
 }
 
 pub async fn a_tenants_failures_go_with_it(ports: &Ports) {
     let tenant = add_tenant(ports).await;
     ended(ports, tenant, 10, FAILED, true).await;
-    let turn = ports.failures.begin_telling(tenant, at(20), at(0)).await;
-    assert!(turn.expect("a turn"));
+    begin(ports, tenant, at(20)).await;
     while !ports
         .upkeep
         .erase(tenant)
@@ -136,5 +182,5 @@ pub async fn a_tenants_failures_go_with_it(ports: &Ports) {
         .expect("a step")
         .is_nothing()
     {}
-    assert_eq!(failures(ports, tenant, at(90), 10).await.total, 0);
+    assert_eq!(failures(ports, tenant, at(20), 10).await.total, 0);
 }

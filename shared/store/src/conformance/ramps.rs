@@ -166,6 +166,53 @@ pub async fn who_was_written_to_before_is_no_stranger(ports: &Ports) {
     assert_eq!(new_in_hour(ports, tenant, later).await, 3);
 }
 
+pub async fn mail_to_the_simulator_is_no_part_of_a_ramp(ports: &Ports) {
+    let tenant = add_tenant(ports).await;
+    let quota = Quota {
+        per_day: 2,
+        per_month: 2,
+        new_per_hour: 2,
+        ..Quota::default()
+    };
+    let try_out = |count: usize| {
+        let names: Vec<String> = (0..count).map(|n| format!("s{n}@sim.example")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let mut message = to(tenant, 0, at(0), &names);
+        message.quota = quota;
+        for recipient in &mut message.recipients {
+            recipient.simulated = true;
+        }
+        message
+    };
+    let mut mixed = try_out(4);
+    mixed.recipients[0].simulated = false;
+    let usage = async || ports.mail.usage(tenant, at(0)).await.expect("an answer");
+    for (message, real) in [(try_out(5), 0), (mixed, 1)] {
+        assert_eq!(commit(ports, &message).await, Committed::Stored);
+        let used = usage().await;
+        assert_eq!((used.day, used.month, used.new_in_hour), (real, real, real));
+    }
+    let mut real = to(tenant, 0, at(0), &["a@x.example"]);
+    real.quota = quota;
+    assert_eq!(commit(ports, &real).await, Committed::Stored);
+    let more = message_to(tenant, &["b@x.example"]);
+    let refused = commit(ports, &NewMessage { quota, ..more }).await;
+    assert!(matches!(refused, Committed::OverQuota(_)), "{refused:?}");
+    // Where nothing is left, or the limit fell below what was used, it may be tried out all the same.
+    let less = Quota {
+        per_day: 1,
+        ..quota
+    };
+    for quota in [quota, less] {
+        let message = NewMessage {
+            quota,
+            ..try_out(3)
+        };
+        assert_eq!(commit(ports, &message).await, Committed::Stored);
+    }
+    assert_eq!(usage().await.day, 2);
+}
+
 pub async fn strangers_are_counted_exactly_under_many_commits_at_once(ports: &Ports) {
     let tenant = add_tenant(ports).await;
     let addresses: Vec<String> = (0..40).map(|n| format!("n{}@x.example", n / 2)).collect();

@@ -15,11 +15,12 @@ const RATES: [(u32, u32); 4] = [(100, 4), (0, 0), (1, 0), (1_000, 1)];
 const CONNECTIONS: u8 = 3;
 const TENANT_MOST: usize = 5;
 const SITE_CAP: usize = 2;
-const CAUSES: [WaitCause; 4] = [
+const CAUSES: [WaitCause; 5] = [
     WaitCause::Turn,
     WaitCause::Scheduled,
     WaitCause::Retry,
     WaitCause::DestinationCap,
+    WaitCause::NoRoute,
 ];
 
 /// Recipient `n`: its tenant, message, lane and domain are given by its number for good.
@@ -170,6 +171,8 @@ impl Model {
                 self.asked.extend(due);
             }
             Step::Answer(which) => self.answer(which),
+            Step::Shut => self.schedule.shut(now),
+            Step::Open => self.schedule.open(now),
         }
     }
 
@@ -284,6 +287,7 @@ impl Model {
     /// where `next_due` says.
     fn finish(&mut self) {
         self.free = true;
+        self.schedule.open(self.now);
         for scope in std::mem::take(&mut self.suspended) {
             self.schedule.resume(&scope, self.now);
         }

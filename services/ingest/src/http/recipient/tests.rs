@@ -49,6 +49,8 @@ fn the_open_interval_is_its_causes_until_it_is_due_and_then_its_turns() {
     let scheduled = Some(WaitCause::Scheduled);
     let scheduled = recipient(RecipientState::Scheduled, Some(70), scheduled);
     let held = recipient(RecipientState::Held, None, None);
+    // Turned back where nothing may leave: it is due all the while.
+    let shut = recipient(RecipientState::Queued, Some(0), Some(WaitCause::NoRoute));
     let delivered = recipient(RecipientState::Delivered, None, None);
     for (recipient, now, want) in [
         (&retry, 40, "retry turn=1.5 retry=30000 attempt=9998.5"),
@@ -62,6 +64,7 @@ fn the_open_interval_is_its_causes_until_it_is_due_and_then_its_turns() {
             11,
             "scheduled turn=1.5 scheduled=1000 attempt=9998.5",
         ),
+        (&shut, 12, "no_route turn=1.5 no_route=2000 attempt=9998.5"),
         (&held, 25, "held turn=1.5 held=15000 attempt=9998.5"),
         (&delivered, 99, "- turn=1.5 attempt=9998.5"),
     ] {

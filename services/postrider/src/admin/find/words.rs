@@ -24,7 +24,9 @@ pub(super) fn what(traced: &Traced, now: Timestamp) -> String {
         RecipientState::Scheduled => "Scheduled for later by its sender.".to_owned(),
         RecipientState::Queued => {
             let later = recipient.due_at.is_some_and(|due_at| due_at > now);
-            let cause = cause(recipient.cause.filter(|_| later));
+            // Where nothing may leave, what is due waits for that.
+            let waits = |cause: &WaitCause| later || *cause == WaitCause::NoRoute;
+            let cause = cause(recipient.cause.filter(waits));
             format!("It waits ({tries}): {cause}.")
         }
     }

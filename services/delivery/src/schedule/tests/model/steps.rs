@@ -52,6 +52,8 @@ pub(super) enum Step {
     HandOver(u64),
     Scheduled,
     Answer(usize),
+    Shut,
+    Open,
 }
 
 fn scopes() -> impl Strategy<Value = Scope> {
@@ -63,7 +65,13 @@ fn scopes() -> impl Strategy<Value = Scope> {
 }
 
 pub(super) fn steps(jumps: bool) -> impl Strategy<Value = Vec<Step>> {
-    let insert = (0_u64..60, 0_u64..100, 0_u32..3, 0_usize..4, 0_u64..200);
+    let insert = (
+        0_u64..60,
+        0_u64..100,
+        0_u32..3,
+        0_usize..CAUSES.len(),
+        0_u64..200,
+    );
     let insert = insert.prop_map(|(n, due, attempts, cause, lives)| {
         Step::Insert(New {
             n,
@@ -96,6 +104,8 @@ pub(super) fn steps(jumps: bool) -> impl Strategy<Value = Vec<Step>> {
         1 => (0_u64..4).prop_map(Step::HandOver),
         2 => Just(Step::Scheduled),
         2 => (0_usize..8).prop_map(Step::Answer),
+        1 => Just(Step::Shut),
+        2 => Just(Step::Open),
     ];
     proptest::collection::vec(step, 0..400)
 }
