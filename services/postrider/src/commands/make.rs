@@ -80,7 +80,8 @@ fn write_placeholder(config: &Config, zone: &Zone) -> anyhow::Result<()> {
     if config.path(certificate).exists() || config.path(key).exists() {
         return Ok(());
     }
-    let issued = postrider_tls::self_signed(&zone.certificate_names())?;
+    let issued =
+        postrider_tls::self_signed(&zone.certificate_names(), postrider_tls::KeyKind::Ecdsa)?;
     folder::write_atomically(&config.path(key), issued.key_pem.as_bytes())?;
     let certificate = config.path(certificate);
     folder::write_atomically(&certificate, issued.certificate_pem.as_bytes())
