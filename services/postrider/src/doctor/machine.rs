@@ -9,7 +9,7 @@ use postrider_tls::Certificate;
 
 use super::Doctor;
 use super::finding::Finding;
-use super::{clock, disk};
+use super::{acme, clock, disk};
 use crate::config::Config;
 use crate::database::Location;
 use crate::zone::Zone;
@@ -28,6 +28,7 @@ pub(super) async fn examine(doctor: &Doctor, zone: &Zone) -> Vec<Finding> {
             config.doctor.certificate_days,
         ));
     }
+    findings.extend(acme::examine(config));
     findings.push(clock::look(&config.doctor, &doctor.resolver, &doctor.clock).await);
     let (folder, least) = (written(config), config.limits.free_space_bytes);
     let looked = tokio::task::spawn_blocking(move || disk::look(&folder, least)).await;
@@ -47,16 +48,9 @@ fn written(config: &Config) -> PathBuf {
 
 /// Each file once: the doors share them, as a rule.
 fn certificates(doctor: &Doctor) -> BTreeSet<PathBuf> {
-    let config = &doctor.config;
-    let smtp = config
-        .smtp
-        .certificates
-        .iter()
-        .map(|pair| &pair.certificate);
-    let smtp = smtp.filter(|_| config.smtp.enabled);
-    let http = std::iter::once(&config.http.tls_certificate);
-    let named = http.chain(smtp).filter(|file| !file.as_os_str().is_empty());
-    named.map(|file| config.path(file)).collect()
+    let (http, smtp) = (doctor.config.http_pairs(), doctor.config.smtp_pairs());
+    let all = http.into_iter().chain(smtp);
+    all.map(|pair| pair.certificate).collect()
 }
 
 /// Never hard: what leaves is not the worse for it. Whoever hands mail in is refused, though.
