@@ -8,7 +8,7 @@ use postrider_model::Timestamp;
 use postrider_tls::Certificate;
 
 use super::Doctor;
-use super::finding::Finding;
+use super::finding::{Finding, Level};
 use super::{acme, clock, disk};
 use crate::config::Config;
 use crate::database::Location;
@@ -20,13 +20,15 @@ pub(super) async fn examine(doctor: &Doctor, zone: &Zone) -> Vec<Finding> {
     let config = &doctor.config;
     let mut findings = Vec::new();
     let now = doctor.clock.now();
+    let had = config.acme_files();
     for file in certificates(doctor) {
-        findings.push(certificate(
-            &file,
-            zone,
-            now,
-            config.doctor.certificate_days,
-        ));
+        let found = certificate(&file, zone, now, config.doctor.certificate_days);
+        let is_had = had.iter().any(|(_, one)| *one == file);
+        findings.push(if is_had && found.level != Level::Ok {
+            found.remedy("nothing here: a running relay has another made; the finding acme says how that goes")
+        } else {
+            found
+        });
     }
     findings.extend(acme::examine(config));
     findings.push(clock::look(&config.doctor, &doctor.resolver, &doctor.clock).await);
@@ -121,7 +123,6 @@ pub(super) fn words(span: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::Level;
     use postrider_fakenet::LeafKey;
     use postrider_model::Domain;
 
