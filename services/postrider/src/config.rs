@@ -19,7 +19,7 @@ mod simulator;
 mod smtp;
 mod warmup;
 
-pub use acme::{AcmeConfig, acme_pair};
+pub use acme::{AcmeConfig, LETS_ENCRYPT, acme_pairs};
 pub use enrolment::{AdminConfig, EnrolmentConfig};
 pub use identity::{NameWord, NamesConfig, NoticesConfig, RampConfig, RepliesConfig};
 pub use outside::{DoctorConfig, InboundConfig, OperatorConfig};

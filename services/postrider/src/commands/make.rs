@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::core::furnish;
 use crate::database::{Database, Location};
 use crate::zone::Zone;
-use crate::{folder, print};
+use crate::{acme, folder, print};
 
 /// Makes a folder with all that a relay cannot be without.
 pub(super) async fn init(args: InitArgs) -> anyhow::Result<()> {
@@ -29,7 +29,9 @@ pub(super) async fn init(args: InitArgs) -> anyhow::Result<()> {
     let zone = Zone::of(&config)?;
     let zone_path = args.dir.join("zone.txt");
     folder::write_atomically(&zone_path, zone.text().as_bytes())?;
-    if args.domain.is_some() {
+    if config.acme.is_on() {
+        acme::write_placeholders(&config)?;
+    } else if args.domain.is_some() {
         write_placeholder(&config, &zone)?;
     }
     // Last: what is there is whole.
@@ -62,6 +64,11 @@ fn next_steps(args: &InitArgs, zone: &Zone) -> Vec<String> {
                 zone.host
             ));
         }
+    }
+    if args.acme {
+        next.push(
+            "let port 80 of the host come to this machine: the authority asks there".to_owned(),
+        );
     }
     next.push(format!("postrider doctor --wait --data {dir}"));
     next.push(format!("postrider serve --data {dir}"));

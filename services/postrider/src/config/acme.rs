@@ -21,6 +21,9 @@ pub struct AcmeConfig {
     pub root: PathBuf,
 }
 
+/// Where most relays have theirs from.
+pub const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
+
 /// A chain with its key in one file, so that both change in one moment. Beside the configuration.
 const FILES: [(KeyKind, &str); 2] = [
     (KeyKind::Ecdsa, "acme/ecdsa.pem"),
@@ -54,14 +57,12 @@ impl AcmeConfig {
     }
 }
 
-/// What a door names for these: one file for both.
-pub fn acme_pair(kind: KeyKind) -> CertificatePair {
-    let named = FILES.iter().find(|(one, _)| *one == kind);
-    let file = named.map_or(Path::new(""), |(_, file)| Path::new(file));
-    CertificatePair {
-        certificate: file.to_owned(),
-        key: file.to_owned(),
-    }
+/// What a door names that shows both.
+pub fn acme_pairs() -> [CertificatePair; 2] {
+    FILES.map(|(_, file)| CertificatePair {
+        certificate: PathBuf::from(file),
+        key: PathBuf::from(file),
+    })
 }
 
 impl Config {
