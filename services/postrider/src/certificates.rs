@@ -9,7 +9,7 @@ use postrider_telemetry::{GaugeBy, Registry};
 use postrider_tls::{Acceptor, IdentityFiles, keep_current};
 
 /// How soon a renewed certificate is shown.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How often what is wrong with one is said again.
 const SAY_EVERY: Duration = Duration::from_hours(24);
 /// Whoever renews by itself has done it by now: half of what Let's Encrypt leaves.

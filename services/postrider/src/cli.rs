@@ -196,6 +196,15 @@ pub struct InitArgs {
     /// Who answers for it [default: postmaster@NAME]
     #[arg(long, value_name = "ADDRESS")]
     pub contact: Option<EmailAddress>,
+    /// Have certificates by ACME, from Let's Encrypt, to whose terms of service you agree by this; port 80 of the names has to come here
+    #[arg(long, requires = "domain")]
+    pub acme: bool,
+    /// Have them from another authority, by the address of its ACME directory, and agree to its terms
+    #[arg(long, value_name = "URL", requires = "acme")]
+    pub acme_directory: Option<String>,
+    /// In a closed network: the certificate, PEM, of who vouches for that directory
+    #[arg(long, value_name = "FILE", requires = "acme_directory")]
+    pub acme_root: Option<PathBuf>,
     /// A resolver to ask in place of the system's, as ADDRESS or ADDRESS:PORT; may be repeated
     #[arg(long, value_name = "ADDRESS", value_parser = dns_server)]
     pub dns_server: Vec<SocketAddr>,

@@ -9,6 +9,7 @@ use postrider_gate::Service;
 use postrider_model::{Domain, Limits};
 use serde::Deserialize;
 
+mod acme;
 mod check;
 mod defaults;
 mod enrolment;
@@ -18,6 +19,7 @@ mod simulator;
 mod smtp;
 mod warmup;
 
+pub use acme::{AcmeConfig, LETS_ENCRYPT, acme_pairs};
 pub use enrolment::{AdminConfig, EnrolmentConfig};
 pub use identity::{NameWord, NamesConfig, NoticesConfig, RampConfig, RepliesConfig};
 pub use outside::{DoctorConfig, InboundConfig, OperatorConfig};
@@ -42,6 +44,7 @@ pub struct Config {
     pub http: HttpConfig,
     pub smtp: SmtpConfig,
     pub inbound: InboundConfig,
+    pub acme: AcmeConfig,
     pub admin: AdminConfig,
     pub enrolment: EnrolmentConfig,
     pub metrics: MetricsConfig,
@@ -84,6 +87,7 @@ pub struct HttpConfig {
     pub listen: Vec<SocketAddr>,
     pub tls_certificate: PathBuf,
     pub tls_key: PathBuf,
+    pub certificates: Vec<CertificatePair>,
     pub public_url: String,
     pub max_connections: usize,
     pub max_connections_of_one: usize,
@@ -339,6 +343,10 @@ mod tests {
             ("[service]\nhost = \"a b\"\n", "line 2"),
             ("[http]\nlisten = []\n", "http.listen"),
             ("[http]\ntls_key = \"k\"\n", "http.tls_certificate"),
+            (
+                "[http]\ntls_certificate = \"c\"\ntls_key = \"k\"\ncertificates = [{ certificate = \"c\", key = \"k\" }]\n",
+                "http.certificates",
+            ),
             ("[database]\nurl = \"mysql://x\"\n", "sqlite://PATH"),
             (
                 "[database]\nurl = \"postgres://me:secret@db/mail\"\n",

@@ -11,6 +11,7 @@
 //! address; all else is *soft*. Reads the configuration and files beside it, never the database: it
 //! runs beside a relay and before there is one.
 
+mod acme;
 mod clock;
 mod disk;
 mod egress;

@@ -8,6 +8,7 @@
 //!
 //! No mail is handled here.
 
+mod acme;
 pub mod admin;
 pub mod admin_api;
 mod caretaker;

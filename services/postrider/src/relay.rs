@@ -1,6 +1,7 @@
 //! The relay put together: from a configuration to running services, and to their end.
 
 mod admin_door;
+mod certified;
 mod doors;
 mod outside;
 
@@ -65,6 +66,8 @@ pub struct Relay {
     pub shutdown: Shutdown,
     database: Database,
     figures: Registry,
+    /// Made when the first part of the process asks DNS.
+    resolver: Option<Resolver>,
     tasks: JoinSet<(&'static str, anyhow::Result<()>)>,
 }
 
@@ -95,6 +98,7 @@ impl Relay {
             shutdown,
             database: core.database.clone(),
             figures: core.metrics.clone(),
+            resolver: None,
             tasks: JoinSet::new(),
         };
         relay.start_caretakers(config, &core, &machine);
@@ -107,10 +111,12 @@ impl Relay {
             relay.start_commands(config, &core);
         }
         relay.start_metrics(config, &core, &machine)?;
+        crate::acme::write_placeholders(config)?;
         relay.start_admin(config, &core, &machine)?;
         if roles.contains(&Role::Ingest) {
             relay.start_ingest(config, &core, &machine)?;
             relay.start_inbound(config, &machine)?;
+            relay.start_acme(config, &core, &machine)?;
         }
         if roles.contains(&Role::Delivery) {
             relay.start_delivery(config, &core, &machine)?;
@@ -198,18 +204,27 @@ impl Relay {
         Ok(())
     }
 
-    fn start_delivery(
-        &mut self,
-        config: &Config,
-        core: &Core,
-        machine: &Machine,
-    ) -> anyhow::Result<()> {
+    /// One for the whole process.
+    fn resolver(&mut self, config: &Config, core: &Core) -> anyhow::Result<Resolver> {
+        if let Some(resolver) = &self.resolver {
+            return Ok(resolver.clone());
+        }
         let dns = DnsConfig {
             servers: config.dns.servers.clone(),
             timeout: Duration::from_secs(config.dns.timeout_seconds),
             attempts: 2,
         };
         let resolver = Resolver::new(dns, &core.metrics).context("dns.servers")?;
+        Ok(self.resolver.insert(resolver).clone())
+    }
+
+    fn start_delivery(
+        &mut self,
+        config: &Config,
+        core: &Core,
+        machine: &Machine,
+    ) -> anyhow::Result<()> {
+        let resolver = self.resolver(config, core)?;
         let (gate, shutdown) = (Arc::clone(&core.gate), self.shutdown.clone());
         let looking = recheck::keep_looking(gate, resolver.clone(), shutdown);
         self.spawn("reply addresses", done(looking));

@@ -22,7 +22,8 @@ pub struct Acceptor {
     identities: Arc<Identities>,
 }
 
-/// Where a certificate with its chain and its key lie, as PEM.
+/// Where a certificate with its chain and its key lie, as PEM. It may be one file for both, which is
+/// then read once: who renames another into its place changes both in one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityFiles {
     pub certificate: PathBuf,
@@ -138,7 +139,12 @@ impl std::fmt::Debug for Acceptor {
 
 fn identities_of_files(files: &[IdentityFiles]) -> Result<Vec<Arc<CertifiedKey>>, TlsError> {
     let read = |files: &IdentityFiles| {
-        let (chain, private) = (pem::read(&files.certificate)?, pem::read(&files.key)?);
+        let chain = pem::read(&files.certificate)?;
+        let private = if files.key == files.certificate {
+            chain.clone()
+        } else {
+            pem::read(&files.key)?
+        };
         pem::identity(
             &Pem::of(&files.certificate, &chain),
             &Pem::of(&files.key, &private),

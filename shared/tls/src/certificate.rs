@@ -13,6 +13,8 @@ use crate::pem::{self, Pem};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate {
     der: CertificateDer<'static>,
+    /// It is good from then on.
+    pub starts_at: Timestamp,
     /// It is good until then.
     pub ends_at: Timestamp,
     /// It names itself as its issuer: nobody else vouches for it.
@@ -22,9 +24,10 @@ pub struct Certificate {
 impl Certificate {
     /// `None` where it does not parse: no client can read it either.
     pub(crate) fn read(der: &CertificateDer<'static>) -> Option<Self> {
-        let (ends_at, is_self_signed) = facts(der)?;
+        let (starts_at, ends_at, is_self_signed) = facts(der)?;
         Some(Self {
             der: der.clone(),
+            starts_at,
             ends_at,
             is_self_signed,
         })
@@ -54,8 +57,8 @@ const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
-/// `tbsCertificate.validity.notAfter`, and whether issuer and subject are the same (RFC 5280 §4.1).
-fn facts(certificate: &[u8]) -> Option<(Timestamp, bool)> {
+/// `tbsCertificate.validity`, and whether issuer and subject are the same (RFC 5280 §4.1).
+fn facts(certificate: &[u8]) -> Option<(Timestamp, Timestamp, bool)> {
     let (tag, certificate, _) = element(certificate)?;
     let (inner, to_be_signed, _) = element(certificate)?;
     if (tag, inner) != (SEQUENCE, SEQUENCE) {
@@ -70,10 +73,11 @@ fn facts(certificate: &[u8]) -> Option<(Timestamp, bool)> {
     let (_, issuer, rest) = element(rest)?;
     let (_, validity, rest) = element(rest)?;
     let (_, subject, _) = element(rest)?;
-    let (_not_before, _, rest) = element(validity)?;
+    let (tag, text, rest) = element(validity)?;
+    let starts_at = moment(tag, std::str::from_utf8(text).ok()?)?;
     let (tag, text, _) = element(rest)?;
-    let text = std::str::from_utf8(text).ok()?;
-    Some((moment(tag, text)?, issuer == subject))
+    let ends_at = moment(tag, std::str::from_utf8(text).ok()?)?;
+    Some((starts_at, ends_at, issuer == subject))
 }
 
 /// One element of DER (X.690 §8.1, §10.1): its tag, what is in it, what comes behind it.
@@ -157,8 +161,9 @@ mod tests {
     #[test]
     fn who_vouches_for_a_certificate_is_told() {
         let names = ["relay.example".to_owned()];
-        let own = crate::self_signed(&names).unwrap();
+        let own = crate::self_signed(&names, crate::KeyKind::Ecdsa).unwrap();
         let read = Certificate::from_pem("own.pem", own.certificate_pem.as_bytes()).unwrap();
+        assert!(read.starts_at < read.ends_at);
         assert!(read.is_self_signed && read.is_for("relay.example"));
         assert!(!read.is_for("other.example"));
         let fault = Certificate::from_pem("none.pem", b"").unwrap_err();

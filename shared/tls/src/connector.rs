@@ -51,6 +51,18 @@ pub fn trusting(ca_pem: &[u8]) -> Result<Connector, TlsError> {
         let added = roots.add(authority);
         added.map_err(|error| TlsError::BadCertificate(given.name.clone(), error))?;
     }
+    under(roots)
+}
+
+/// TLS that trusts the authorities that browsers trust, for the name that is dialled. They are
+/// built in: a machine need not have a list of its own.
+pub fn trusting_the_web() -> Result<Connector, TlsError> {
+    under(RootCertStore::from_iter(
+        webpki_roots::TLS_SERVER_ROOTS.iter().cloned(),
+    ))
+}
+
+fn under(roots: RootCertStore) -> Result<Connector, TlsError> {
     let config = ClientConfig::builder_with_provider(crate::provider())
         .with_protocol_versions(crate::VERSIONS)
         .map_err(TlsError::Setup)?

@@ -11,6 +11,7 @@ mod facts;
 mod fault;
 mod pem;
 mod renewal;
+mod request;
 mod self_signed;
 
 use std::sync::Arc;
@@ -20,11 +21,14 @@ use tokio::net::TcpStream;
 
 pub use acceptor::{Acceptor, IdentityFiles};
 pub use certificate::Certificate;
-pub use connector::{Connector, connect, offering, opportunistic, trusting, trusting_nobody};
+pub use connector::{
+    Connector, connect, offering, opportunistic, trusting, trusting_nobody, trusting_the_web,
+};
 pub use facts::{Facts, client_facts, server_facts, server_protocol};
 pub use fault::HandshakeFault;
 pub use pem::TlsError;
 pub use renewal::keep_current;
+pub use request::{CertificateRequest, KeyKind, certificate_request};
 pub use self_signed::{Issued, self_signed};
 
 /// An accepted TLS connection over TCP.

@@ -1,6 +1,9 @@
 //! A certificate by nobody, so that doors open before an authority has been asked.
 
-use crate::TlsError;
+use rcgen::CertificateParams;
+
+use crate::request::new_key;
+use crate::{KeyKind, TlsError};
 
 /// A certificate with its chain, and its key: PEM.
 #[derive(Clone, PartialEq, Eq)]
@@ -16,12 +19,14 @@ impl std::fmt::Debug for Issued {
     }
 }
 
-/// Makes a certificate for these names that is signed by its own key (ECDSA on P-256). Who checks
-/// certificates refuses it.
-pub fn self_signed(names: &[String]) -> Result<Issued, TlsError> {
-    let made = rcgen::generate_simple_self_signed(names).map_err(TlsError::NotMade)?;
+/// Makes a certificate for these names that is signed by its own new key. Who checks certificates
+/// refuses it.
+pub fn self_signed(names: &[String], kind: KeyKind) -> Result<Issued, TlsError> {
+    let key = new_key(kind)?;
+    let made = CertificateParams::new(names).and_then(|params| params.self_signed(&key));
+    let made = made.map_err(TlsError::NotMade)?;
     Ok(Issued {
-        certificate_pem: made.cert.pem(),
-        key_pem: made.signing_key.serialize_pem(),
+        certificate_pem: made.pem(),
+        key_pem: key.serialize_pem(),
     })
 }

@@ -8,12 +8,13 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use postrider_runtime::Shutdown;
 use postrider_tls::{
-    Acceptor, Connector, HandshakeFault, IdentityFiles, connect, keep_current, trusting,
+    Acceptor, Connector, HandshakeFault, IdentityFiles, KeyKind, connect, keep_current,
+    self_signed, trusting,
 };
 use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
 use rustls::crypto::aws_lc_rs::{self, cipher_suite};
@@ -142,6 +143,43 @@ async fn renewed_files_are_served_without_a_restart_and_half_written_ones_are_no
         tokio::task::yield_now().await;
     }
     assert_eq!(told.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_pair_in_one_file_is_whole_whenever_it_is_read() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let (file, beside) = (
+        folder.path().join("both.pem"),
+        folder.path().join("new.pem"),
+    );
+    let names = [NAME.to_owned()];
+    let made = || {
+        let issued = self_signed(&names, KeyKind::Ecdsa).unwrap();
+        format!("{}{}", issued.certificate_pem, issued.key_pem)
+    };
+    let pairs = [made(), made()];
+    std::fs::write(&file, &pairs[0]).unwrap();
+    let files = [IdentityFiles {
+        certificate: file.clone(),
+        key: file.clone(),
+    }];
+    let acceptor = Acceptor::from_files(&files).unwrap();
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            for pair in pairs.iter().cycle().take(2_000) {
+                std::fs::write(&beside, pair).unwrap();
+                std::fs::rename(&beside, &file).unwrap();
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+        let mut renewals = 0;
+        while !is_over.load(Ordering::Relaxed) {
+            // An error would be a pair that does not fit together.
+            renewals += u32::from(acceptor.reload_files(&files).unwrap());
+        }
+        assert!(renewals > 0, "no renewal was met");
+    });
 }
 
 #[test]

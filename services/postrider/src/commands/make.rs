@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::core::furnish;
 use crate::database::{Database, Location};
 use crate::zone::Zone;
-use crate::{folder, print};
+use crate::{acme, folder, print};
 
 /// Makes a folder with all that a relay cannot be without.
 pub(super) async fn init(args: InitArgs) -> anyhow::Result<()> {
@@ -29,7 +29,9 @@ pub(super) async fn init(args: InitArgs) -> anyhow::Result<()> {
     let zone = Zone::of(&config)?;
     let zone_path = args.dir.join("zone.txt");
     folder::write_atomically(&zone_path, zone.text().as_bytes())?;
-    if args.domain.is_some() {
+    if config.acme.is_on() {
+        acme::write_placeholders(&config)?;
+    } else if args.domain.is_some() {
         write_placeholder(&config, &zone)?;
     }
     // Last: what is there is whole.
@@ -63,6 +65,11 @@ fn next_steps(args: &InitArgs, zone: &Zone) -> Vec<String> {
             ));
         }
     }
+    if args.acme {
+        next.push(
+            "let port 80 of the host come to this machine: the authority asks there".to_owned(),
+        );
+    }
     next.push(format!("postrider doctor --wait --data {dir}"));
     next.push(format!("postrider serve --data {dir}"));
     // Who brings the shops; `tenant add` is for those that nobody brings.
@@ -80,7 +87,8 @@ fn write_placeholder(config: &Config, zone: &Zone) -> anyhow::Result<()> {
     if config.path(certificate).exists() || config.path(key).exists() {
         return Ok(());
     }
-    let issued = postrider_tls::self_signed(&zone.certificate_names())?;
+    let issued =
+        postrider_tls::self_signed(&zone.certificate_names(), postrider_tls::KeyKind::Ecdsa)?;
     folder::write_atomically(&config.path(key), issued.key_pem.as_bytes())?;
     let certificate = config.path(certificate);
     folder::write_atomically(&certificate, issued.certificate_pem.as_bytes())

@@ -21,6 +21,11 @@ impl Config {
         {
             bail!("http.tls_certificate and http.tls_key belong together: give both or none");
         }
+        if !self.http.certificates.is_empty() && !self.http.tls_key.as_os_str().is_empty() {
+            bail!(
+                "http.certificates stands in place of http.tls_certificate and http.tls_key: leave one of them out"
+            );
+        }
         let url = self.http.public_url.as_str();
         if !url.is_empty() && !url.starts_with("https://") && !url.starts_with("http://") {
             bail!(
@@ -34,6 +39,7 @@ impl Config {
         }
         self.smtp.check()?;
         self.inbound.check()?;
+        self.check_acme()?;
         self.doctor.check()?;
         self.admin.check()?;
         self.enrolment.check()?;

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use postrider_model::Domain;
 
 use super::{
-    AdminConfig, DatabaseConfig, DeliveryConfig, Dial, DnsConfig, DoctorConfig, EnrolmentConfig,
-    HttpConfig, InboundConfig, LimitsConfig, LogConfig, LogWord, MetricsConfig, NameWord,
-    NamesConfig, NoticesConfig, RampConfig, RepliesConfig, RetentionConfig, ServiceConfig,
-    ShutdownConfig, SmtpConfig, SmtpPort, TenantsConfig,
+    AcmeConfig, AdminConfig, DatabaseConfig, DeliveryConfig, Dial, DnsConfig, DoctorConfig,
+    EnrolmentConfig, HttpConfig, InboundConfig, LimitsConfig, LogConfig, LogWord, MetricsConfig,
+    NameWord, NamesConfig, NoticesConfig, RampConfig, RepliesConfig, RetentionConfig,
+    ServiceConfig, ShutdownConfig, SmtpConfig, SmtpPort, TenantsConfig,
 };
 
 impl Default for ServiceConfig {
@@ -56,6 +56,7 @@ impl Default for HttpConfig {
             listen: vec![loopback(8025)],
             tls_certificate: PathBuf::new(),
             tls_key: PathBuf::new(),
+            certificates: Vec::new(),
             public_url: String::new(),
             max_connections: 4096,
             max_connections_of_one: 1024,
@@ -90,6 +91,17 @@ impl Default for InboundConfig {
         Self {
             enabled: false,
             listen: vec![anywhere(25)],
+        }
+    }
+}
+
+impl Default for AcmeConfig {
+    fn default() -> Self {
+        Self {
+            directory: String::new(),
+            contact: String::new(),
+            listen: vec![anywhere(80)],
+            root: PathBuf::new(),
         }
     }
 }

@@ -8,8 +8,8 @@ use postrider_model::Timestamp;
 use postrider_tls::Certificate;
 
 use super::Doctor;
-use super::finding::Finding;
-use super::{clock, disk};
+use super::finding::{Finding, Level};
+use super::{acme, clock, disk};
 use crate::config::Config;
 use crate::database::Location;
 use crate::zone::Zone;
@@ -20,14 +20,17 @@ pub(super) async fn examine(doctor: &Doctor, zone: &Zone) -> Vec<Finding> {
     let config = &doctor.config;
     let mut findings = Vec::new();
     let now = doctor.clock.now();
+    let had = config.acme_files();
     for file in certificates(doctor) {
-        findings.push(certificate(
-            &file,
-            zone,
-            now,
-            config.doctor.certificate_days,
-        ));
+        let found = certificate(&file, zone, now, config.doctor.certificate_days);
+        let is_had = had.iter().any(|(_, one)| *one == file);
+        findings.push(if is_had && found.level != Level::Ok {
+            found.remedy("nothing here: a running relay has another made; the finding acme says how that goes")
+        } else {
+            found
+        });
     }
+    findings.extend(acme::examine(config));
     findings.push(clock::look(&config.doctor, &doctor.resolver, &doctor.clock).await);
     let (folder, least) = (written(config), config.limits.free_space_bytes);
     let looked = tokio::task::spawn_blocking(move || disk::look(&folder, least)).await;
@@ -47,16 +50,9 @@ fn written(config: &Config) -> PathBuf {
 
 /// Each file once: the doors share them, as a rule.
 fn certificates(doctor: &Doctor) -> BTreeSet<PathBuf> {
-    let config = &doctor.config;
-    let smtp = config
-        .smtp
-        .certificates
-        .iter()
-        .map(|pair| &pair.certificate);
-    let smtp = smtp.filter(|_| config.smtp.enabled);
-    let http = std::iter::once(&config.http.tls_certificate);
-    let named = http.chain(smtp).filter(|file| !file.as_os_str().is_empty());
-    named.map(|file| config.path(file)).collect()
+    let (http, smtp) = (doctor.config.http_pairs(), doctor.config.smtp_pairs());
+    let all = http.into_iter().chain(smtp);
+    all.map(|pair| pair.certificate).collect()
 }
 
 /// Never hard: what leaves is not the worse for it. Whoever hands mail in is refused, though.
@@ -127,7 +123,6 @@ pub(super) fn words(span: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doctor::Level;
     use postrider_fakenet::LeafKey;
     use postrider_model::Domain;
 

@@ -14,7 +14,7 @@ use crate::core::Core;
 /// Vendors' servers and operators: few, but not one at a time.
 const CONNECTIONS_MOST: usize = 256;
 /// How soon a renewed certificate is shown.
-const LOOK_EVERY: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 impl Relay {
     pub(super) fn start_admin(

@@ -11,7 +11,7 @@ use postrider_tls::{Acceptor, IdentityFiles};
 
 use super::{Machine, Relay, done, listen};
 use crate::certificates::{DoorWord, Ends, Watched, show_ends};
-use crate::config::Config;
+use crate::config::{CertificatePair, Config};
 use crate::core::Core;
 use crate::suspended::Suspended;
 
@@ -68,22 +68,24 @@ impl Relay {
         certificates: &Certificates,
     ) -> anyhow::Result<Vec<Listener>> {
         let http = &config.http;
-        let tls = if http.tls_certificate.as_os_str().is_empty() {
+        let pairs = config.http_pairs();
+        let tls = if pairs.is_empty() {
             None
         } else {
-            let files = vec![IdentityFiles {
-                certificate: config.path(&http.tls_certificate),
-                key: config.path(&http.tls_key),
-            }];
+            let key = if http.certificates.is_empty() {
+                "http.tls_certificate"
+            } else {
+                "http.certificates"
+            };
             let watched = |acceptor| Watched {
                 door: DoorWord::Http,
-                key: "http.tls_certificate",
+                key,
                 host: config.http_host(),
                 acceptor,
                 clock: certificates.clock.clone(),
                 ends: certificates.ends.clone(),
             };
-            Some(self.acceptor("http.tls_certificate, http.tls_key", files, watched)?)
+            Some(self.acceptor(key, identities(pairs), watched)?)
         };
         let mut listeners = Vec::new();
         for address in &http.listen {
@@ -107,10 +109,6 @@ impl Relay {
         if !smtp.enabled {
             return Ok(Vec::new());
         }
-        let files = smtp.certificates.iter().map(|pair| IdentityFiles {
-            certificate: config.path(&pair.certificate),
-            key: config.path(&pair.key),
-        });
         let watched = |acceptor| Watched {
             door: DoorWord::Smtp,
             key: "smtp.certificates",
@@ -119,7 +117,11 @@ impl Relay {
             clock: certificates.clock.clone(),
             ends: certificates.ends.clone(),
         };
-        let tls = self.acceptor("smtp.certificates", files.collect(), watched)?;
+        let tls = self.acceptor(
+            "smtp.certificates",
+            identities(config.smtp_pairs()),
+            watched,
+        )?;
         let mut listeners = Vec::new();
         for port in &smtp.listen {
             let tcp = listen("smtp.listen", port.address, machine)?;
@@ -145,6 +147,14 @@ impl Relay {
         self.spawn("certificates", done(kept));
         Ok(acceptor)
     }
+}
+
+fn identities(pairs: Vec<CertificatePair>) -> Vec<IdentityFiles> {
+    let files = pairs.into_iter().map(|pair| IdentityFiles {
+        certificate: pair.certificate,
+        key: pair.key,
+    });
+    files.collect()
 }
 
 /// What looking at certificates takes.

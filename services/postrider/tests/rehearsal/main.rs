@@ -7,6 +7,7 @@
 //! guide      the page's commands, typed at the machine that each is for
 //! scene      what stands before the first step, and what an operator asks
 //! network    machines as network namespaces
+//! authority  who gives certificates: pebble
 //! shop       the servers of others: NSD, and Postfix with opendkim and opendmarc as judges
 //! ```
 #![expect(
@@ -21,6 +22,7 @@
 #[expect(dead_code, unused_imports, reason = "other test programs use the rest")]
 mod harness;
 
+mod authority;
 mod barrier;
 mod guide;
 mod network;

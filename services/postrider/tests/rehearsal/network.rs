@@ -1,7 +1,7 @@
 //! Machines on one wire, as network namespaces that this test makes and removes.
 
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use super::scene::POSTRIDER;
@@ -11,6 +11,8 @@ use crate::harness::unique;
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
     namespace: String,
+    /// Authorities that its browsers trust.
+    pub(crate) trusted: PathBuf,
     pub(crate) address: Ipv4Addr,
 }
 
@@ -37,10 +39,12 @@ pub(crate) fn may_build() -> bool {
 }
 
 impl Network {
-    pub(crate) fn new() -> Self {
+    /// Everybody trusts the authorities in this file, once it is there.
+    pub(crate) fn new(trusted: &Path) -> Self {
         let word = unique();
         let machine = |name: &str, last| Machine {
             namespace: format!("{word}-{name}"),
+            trusted: trusted.to_owned(),
             address: Ipv4Addr::new(10, 77, 0, last),
         };
         let network = Self {
@@ -98,6 +102,7 @@ impl Machine {
         command.args(["netns", "exec", &self.namespace]).args(words);
         let installed = Path::new(POSTRIDER).parent().unwrap().display();
         command.env("PATH", format!("{installed}:/usr/sbin:/usr/bin:/sbin:/bin"));
+        command.env("CURL_CA_BUNDLE", &self.trusted);
         command.stdin(Stdio::null());
         command
     }

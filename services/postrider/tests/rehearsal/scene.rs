@@ -12,7 +12,7 @@ use crate::harness::tools::missing;
 use crate::harness::until;
 
 pub(crate) const POSTRIDER: &str = env!("CARGO_BIN_EXE_postrider");
-const NEEDED: [&str; 8] = [
+const NEEDED: [&str; 9] = [
     "ip",
     "nsd",
     "postfix",
@@ -21,9 +21,10 @@ const NEEDED: [&str; 8] = [
     "swaks",
     "curl",
     "openssl",
+    "pebble",
 ];
 const INSTALL: &str = "the rehearsal: apt-get install iproute2 nsd postfix opendkim opendmarc swaks libnet-ssleay-perl \
-     curl openssl; as root, who may make network namespaces";
+     curl openssl pebble; as root, who may make network namespaces";
 
 fn can_rehearse() -> bool {
     let is_there = |name: &&str| {
@@ -118,6 +119,8 @@ pub(crate) struct Scene {
     pub(crate) shop: Shop,
     /// Where whoever types has his files.
     pub(crate) desk: PathBuf,
+    /// Where the authority has its files.
+    pub(crate) authority: PathBuf,
     /// Where the name server has its files.
     dns: PathBuf,
     pub(crate) network: Network,
@@ -140,7 +143,7 @@ impl Scene {
             std::fs::create_dir(&folder).unwrap();
             folder
         };
-        let network = Network::new();
+        let network = Network::new(&base.path().join("trusted.pem"));
         let operator = Operator {
             machine: network.relay.clone(),
             folder: base.path().join("relay"),
@@ -149,6 +152,7 @@ impl Scene {
             operator,
             shop: Shop::start(&network.shop, &network.names, &at("shop")),
             desk: at("desk"),
+            authority: at("authority"),
             dns: at("dns"),
             network,
             _base: base,

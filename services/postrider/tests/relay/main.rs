@@ -30,6 +30,7 @@ macro_rules! in_both_arrangements {
     };
 }
 
+mod acme;
 mod admin_api;
 mod bad_input;
 mod batches;

@@ -103,12 +103,35 @@ fn doors(text: &mut Text, args: &InitArgs) -> anyhow::Result<()> {
         text.0.push_str(&table);
     }
     text.set("listen", "[\"127.0.0.1:8025\"]", "[\"[::]:443\"]")?;
-    text.set("tls_certificate", "\"\"", &quoted(CERTIFICATE))?;
-    text.set("tls_key", "\"\"", &quoted(KEY))?;
-    let pair = format!("[{{ certificate = \"{CERTIFICATE}\", key = \"{KEY}\" }}]");
-    text.set("certificates", "[]", &pair)?;
+    if args.acme {
+        certificates_by_acme(text, args)?;
+    } else {
+        text.set("tls_certificate", "\"\"", &quoted(CERTIFICATE))?;
+        text.set("tls_key", "\"\"", &quoted(KEY))?;
+        let pair = format!("[{{ certificate = \"{CERTIFICATE}\", key = \"{KEY}\" }}]");
+        text.set_in("smtp", "certificates", "[]", &pair)?;
+    }
     text.set_in("smtp", "enabled", "false", "true")?;
     text.set_in("inbound", "enabled", "false", "true")?;
+    Ok(())
+}
+
+/// Certificates of an authority, for both doors.
+fn certificates_by_acme(text: &mut Text, args: &InitArgs) -> anyhow::Result<()> {
+    let directory = args.acme_directory.as_deref();
+    let directory = quoted(directory.unwrap_or(config::LETS_ENCRYPT));
+    text.set("directory", "\"\"", &directory)?;
+    if let Some(root) = &args.acme_root {
+        text.set("root", "\"\"", &absolute("--acme-root", root)?)?;
+    }
+    let pairs = config::acme_pairs().map(|pair| {
+        let file = quoted(&pair.certificate.to_string_lossy());
+        format!("{{ certificate = {file}, key = {file} }}")
+    });
+    let pairs = format!("[{}]", pairs.join(", "));
+    for section in ["http", "smtp"] {
+        text.set_in(section, "certificates", "[]", &pairs)?;
+    }
     Ok(())
 }
 
@@ -207,6 +230,32 @@ mod tests {
             config.http.tls_certificate
         );
         assert_eq!(config.doctor, config::DoctorConfig::default());
+    }
+
+    #[test]
+    fn an_authority_is_asked_where_that_was_said() {
+        let own = ["--domain", "mail.test", "--ip", "192.0.2.1", "--acme"];
+        let config = made(&own);
+        assert_eq!(config.acme.directory, config::LETS_ENCRYPT);
+        assert_eq!(config.acme_contact(), "postmaster@mail.test");
+        assert_eq!(config.acme_files().len(), 2);
+        assert_eq!(config.http.certificates, config.smtp.certificates);
+        let other = [
+            "--acme-directory",
+            "https://ca.test/dir",
+            "--acme-root",
+            "ca.pem",
+        ];
+        let config = made(&[&own[..], &other].concat());
+        assert_eq!(config.acme.directory, "https://ca.test/dir");
+        assert!(config.acme.root.is_absolute());
+        for words in [
+            &["--acme"][..],
+            &["--domain", "mail.test", "--acme-directory", "x"],
+        ] {
+            let line = ["postrider", "init", "relay"].iter().chain(words);
+            assert!(Cli::try_parse_from(line).is_err(), "{words:?}");
+        }
     }
 
     #[test]

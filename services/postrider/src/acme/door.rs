@@ -1,0 +1,36 @@
+//! Port 80: what an authority asks there is answered (RFC 8555 §8.3), all else goes to HTTPS.
+
+use async_trait::async_trait;
+use http::{HeaderValue, Method, header};
+use postrider_acme::Answers;
+use postrider_http::{Answer, Door, Problem, Request};
+
+/// The door of `acme.listen`.
+pub(crate) struct ChallengeDoor {
+    pub(crate) answers: Answers,
+    /// Where browsers are sent.
+    pub(crate) host: String,
+}
+
+#[async_trait]
+impl Door for ChallengeDoor {
+    async fn answer(&self, request: Request) -> Answer {
+        let path = request.path.as_str();
+        let is_read = request.method == Method::GET || request.method == Method::HEAD;
+        if let Some(authorization) = self.answers.to(path).filter(|_| is_read) {
+            let kind = HeaderValue::from_static("application/octet-stream");
+            return Answer::new(200, kind, authorization);
+        }
+        if Answers::is_challenge(path) {
+            return Problem::not_found().into();
+        }
+        // What stands in a query is for HTTPS only: whoever wrote it here has told it already.
+        match HeaderValue::from_str(&format!("https://{}{path}", self.host)) {
+            Ok(place) => {
+                let status = if is_read { 301 } else { 308 };
+                Answer::text(status, "").header(header::LOCATION, place)
+            }
+            Err(_) => Problem::not_found().into(),
+        }
+    }
+}

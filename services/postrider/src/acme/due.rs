@@ -1,0 +1,108 @@
+//! When a certificate is asked for. Pure.
+
+use std::path::Path;
+use std::time::Duration;
+
+use postrider_model::Timestamp;
+use postrider_tls::Certificate;
+
+/// Why another certificate is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// There is none, or it cannot be read.
+    Missing,
+    /// Nobody vouches for it.
+    SelfSigned,
+    /// It lacks a name.
+    OtherNames,
+    /// Two thirds of its life are over.
+    Old,
+}
+
+impl Due {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Missing => "there is none",
+            Self::SelfSigned => "nobody vouches for it",
+            Self::OtherNames => "it is not for all names",
+            Self::Old => "it is old",
+        }
+    }
+}
+
+/// Whether what lies in this file is to be replaced.
+pub(super) fn why_file(file: &Path, names: &[String], now: Timestamp) -> Option<Due> {
+    let text = std::fs::read(file).unwrap_or_default();
+    why(Certificate::from_pem("", &text).ok().as_ref(), names, now)
+}
+
+fn why(shown: Option<&Certificate>, names: &[String], now: Timestamp) -> Option<Due> {
+    let Some(shown) = shown else {
+        return Some(Due::Missing);
+    };
+    if shown.is_self_signed {
+        return Some(Due::SelfSigned);
+    }
+    if !names.iter().all(|name| shown.is_for(name)) {
+        return Some(Due::OtherNames);
+    }
+    // A third of 90 days is what Let's Encrypt asks for; of six days it is still two.
+    let life = shown.ends_at.since(shown.starts_at);
+    (now >= shown.starts_at.after(life / 3 * 2)).then_some(Due::Old)
+}
+
+/// How long to wait after so many failures one after the other: a minute, doubled each time, at most
+/// six hours. Not yet spread.
+pub(super) fn pause(failures: u32) -> Duration {
+    const FIRST: Duration = Duration::from_mins(1);
+    const MOST: Duration = Duration::from_hours(6);
+    let doubled = 2_u32.checked_pow(failures.saturating_sub(1));
+    doubled.map_or(MOST, |times| FIRST.saturating_mul(times).min(MOST))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_due_in_the_last_third_of_its_life() {
+        let names = ["relay.example".to_owned()];
+        let made = postrider_tls::self_signed(&names, postrider_tls::KeyKind::Ecdsa).unwrap();
+        let read = Certificate::from_pem("", made.certificate_pem.as_bytes()).unwrap();
+        let start = Timestamp::parse("2026-01-01T00:00:00Z").unwrap();
+        let days = |days: u64| Duration::from_hours(24 * days);
+        let mut shown = read.clone();
+        (shown.starts_at, shown.ends_at) = (start, start.after(days(90)));
+        shown.is_self_signed = false;
+        let other = [
+            "relay.example".to_owned(),
+            "mta-sts.relay.example".to_owned(),
+        ];
+        for (shown, names, now, want) in [
+            (None, &names[..], start, Some(Due::Missing)),
+            (Some(&read), &names, start, Some(Due::SelfSigned)),
+            (Some(&shown), &other, start, Some(Due::OtherNames)),
+            (Some(&shown), &names, start, None),
+            (Some(&shown), &names, start.after(days(59)), None),
+            (Some(&shown), &names, start.after(days(60)), Some(Due::Old)),
+            (Some(&shown), &names, start.after(days(900)), Some(Due::Old)),
+        ] {
+            assert_eq!(why(shown, names, now), want, "{now}");
+        }
+    }
+
+    #[test]
+    fn pauses_grow_to_six_hours() {
+        for (failures, minutes) in [
+            (0, 1),
+            (1, 1),
+            (2, 2),
+            (5, 16),
+            (9, 256),
+            (10, 360),
+            (u32::MAX, 360),
+        ] {
+            assert_eq!(pause(failures), Duration::from_mins(minutes), "{failures}");
+        }
+    }
+}

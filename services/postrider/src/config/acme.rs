@@ -1,0 +1,220 @@
+//! `[acme]`: the authority that the certificates are had from, for whom, and where they lie.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use postrider_model::EmailAddress;
+use postrider_tls::KeyKind;
+use serde::Deserialize;
+
+use super::{CertificatePair, Config};
+use crate::zone::Zone;
+
+/// Where certificates come from by themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AcmeConfig {
+    pub directory: String,
+    pub contact: String,
+    pub listen: Vec<SocketAddr>,
+    pub root: PathBuf,
+}
+
+/// Where most relays have theirs from.
+pub const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
+
+/// A chain with its key in one file, so that both change in one moment. Beside the configuration.
+const FILES: [(KeyKind, &str); 2] = [
+    (KeyKind::Ecdsa, "acme/ecdsa.pem"),
+    (KeyKind::Rsa, "acme/rsa.pem"),
+];
+
+impl AcmeConfig {
+    pub fn is_on(&self) -> bool {
+        !self.directory.is_empty()
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        if !self.directory.starts_with("https://") {
+            bail!(
+                "acme.directory is {:?}: give the address of an authority's directory, such as \"https://acme-v02.api.letsencrypt.org/directory\", or nothing",
+                self.directory
+            );
+        }
+        if !self.contact.is_empty() && EmailAddress::parse(&self.contact).is_err() {
+            bail!(
+                "acme.contact is {:?}: give a mail address, or nothing for operator.contact",
+                self.contact
+            );
+        }
+        if self.listen.is_empty() {
+            bail!(
+                "acme.listen is empty: the authority asks on port 80 of each name; name an address that gets what comes there, such as \"[::]:80\""
+            );
+        }
+        Ok(())
+    }
+}
+
+/// What a door names that shows both.
+pub fn acme_pairs() -> [CertificatePair; 2] {
+    FILES.map(|(_, file)| CertificatePair {
+        certificate: PathBuf::from(file),
+        key: PathBuf::from(file),
+    })
+}
+
+impl Config {
+    /// Where the account, the certificates and what came of the attempts lie.
+    pub fn acme_folder(&self) -> PathBuf {
+        self.path(Path::new("acme"))
+    }
+
+    /// The certificates that doors show of those that are had by ACME; none where it is off.
+    pub fn acme_files(&self) -> Vec<(KeyKind, PathBuf)> {
+        if !self.acme.is_on() {
+            return Vec::new();
+        }
+        let shown: Vec<_> = self
+            .doors_pairs()
+            .into_iter()
+            .map(|pair| pair.certificate)
+            .collect();
+        let files = FILES
+            .iter()
+            .map(|(kind, file)| (*kind, self.path(Path::new(file))));
+        files.filter(|(_, file)| shown.contains(file)).collect()
+    }
+
+    /// The names that they are for: the host, those of the MTA-STS policies, and where browsers go.
+    pub fn acme_names(&self) -> Vec<String> {
+        let mut names = Zone::new(self, Vec::new()).certificate_names();
+        let http = self.http_host();
+        if http.parse::<IpAddr>().is_err() && !names.contains(&http) {
+            names.push(http);
+        }
+        names
+    }
+
+    /// Who is named to the authority; may be empty.
+    pub fn acme_contact(&self) -> &str {
+        match self.acme.contact.as_str() {
+            "" => &self.operator.contact,
+            contact => contact,
+        }
+    }
+
+    pub(super) fn check_acme(&self) -> anyhow::Result<()> {
+        if !self.acme.is_on() {
+            return Ok(());
+        }
+        self.acme.check()?;
+        let ours: Vec<_> = FILES
+            .iter()
+            .map(|(_, file)| self.path(Path::new(file)))
+            .collect();
+        let halves = self.doors_pairs().into_iter();
+        let mut halves = halves.filter(|pair| ours.contains(&pair.certificate));
+        if let Some(half) = halves.find(|pair| pair.key != pair.certificate) {
+            bail!(
+                "{} has its key in it: name the same file as the key, not {}",
+                half.certificate.display(),
+                half.key.display()
+            );
+        }
+        if self.acme_files().is_empty() {
+            bail!(
+                "acme.directory is set, and no door shows what comes from there: name \"acme/ecdsa.pem\", or \"acme/rsa.pem\", as certificate and as key under smtp.certificates or http.certificates"
+            );
+        }
+        Ok(())
+    }
+
+    /// What the HTTP door shows, as seen from here; none where it speaks plain HTTP.
+    pub fn http_pairs(&self) -> Vec<CertificatePair> {
+        let alone = (!self.http.tls_certificate.as_os_str().is_empty()).then(|| CertificatePair {
+            certificate: self.http.tls_certificate.clone(),
+            key: self.http.tls_key.clone(),
+        });
+        let pairs = self.http.certificates.iter().cloned().chain(alone);
+        pairs.map(|pair| self.located(&pair)).collect()
+    }
+
+    /// What the SMTP door shows, as seen from here; none where it is off.
+    pub fn smtp_pairs(&self) -> Vec<CertificatePair> {
+        let pairs = self.smtp.certificates.iter();
+        let pairs = pairs.filter(|_| self.smtp.enabled);
+        pairs.map(|pair| self.located(pair)).collect()
+    }
+
+    fn doors_pairs(&self) -> Vec<CertificatePair> {
+        let mut pairs = [self.http_pairs(), self.smtp_pairs()].concat();
+        if self.admin.enabled && !self.admin.tls_certificate.as_os_str().is_empty() {
+            pairs.push(self.located(&CertificatePair {
+                certificate: self.admin.tls_certificate.clone(),
+                key: self.admin.tls_key.clone(),
+            }));
+        }
+        pairs
+    }
+
+    fn located(&self, pair: &CertificatePair) -> CertificatePair {
+        CertificatePair {
+            certificate: self.path(&pair.certificate),
+            key: self.path(&pair.key),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ON: &str = "[acme]\ndirectory = \"https://ca.example/dir\"\n";
+    const SHOWN: &str = "[http]\ntls_certificate = \"acme/rsa.pem\"\ntls_key = \"acme/rsa.pem\"\n";
+
+    #[test]
+    fn only_what_a_door_shows_is_had() {
+        let parse = |text: &str| Config::parse(text, Path::new("/srv/relay")).unwrap();
+        assert!(parse("").acme_files().is_empty());
+        let config = parse(&format!("{ON}{SHOWN}"));
+        let rsa = PathBuf::from("/srv/relay/acme/rsa.pem");
+        assert_eq!(config.acme_files(), [(KeyKind::Rsa, rsa)]);
+    }
+
+    #[test]
+    fn what_browsers_are_told_is_in_the_certificate() {
+        let names = |text: &str| Config::parse(text, Path::new("")).unwrap().acme_names();
+        let usual = names("");
+        assert_eq!(usual[..2], ["relay.example", "mta-sts.relay.example"]);
+        assert_eq!(usual.len(), 4);
+        for (url, want) in [
+            ("https://relay.example:8443", 4),
+            ("http://192.0.2.1", 4),
+            ("http://[2001:db8::1]:80", 4),
+            ("https://links.example/a", 5),
+        ] {
+            let all = names(&format!("[http]\npublic_url = \"{url}\"\n"));
+            assert_eq!(all.len(), want, "{url}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_by_its_key() {
+        let two = "[http]\ntls_certificate = \"acme/rsa.pem\"\ntls_key = \"key.pem\"\n";
+        for (text, says) in [
+            (
+                "[acme]\ndirectory = \"http://ca.example\"\n".to_owned(),
+                "acme.directory",
+            ),
+            (format!("{ON}contact = \"me\"\n{SHOWN}"), "acme.contact"),
+            (format!("{ON}listen = []\n{SHOWN}"), "acme.listen"),
+            (ON.to_owned(), "no door shows"),
+            (format!("{ON}{two}"), "has its key in it"),
+        ] {
+            let fault = format!("{:#}", Config::parse(&text, Path::new("")).unwrap_err());
+            assert!(fault.contains(says), "{text}: {fault}");
+        }
+    }
+}
