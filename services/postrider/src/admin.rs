@@ -31,7 +31,7 @@ use std::time::Duration;
 use anyhow::bail;
 use postrider_delivery::Traces;
 use postrider_gate::{Access, Gate, Provision, RampConfig};
-use postrider_model::{Limits, Tenant, TenantId};
+use postrider_model::{Limits, Tenant};
 use postrider_runtime::Shutdown;
 use postrider_store::{DirectorySnapshot, Roster, Suppressing, TenantChange};
 use serde_json::Value;
@@ -176,15 +176,23 @@ impl Office {
         }
     }
 
+    /// The directory as it is now.
+    async fn directory(&self) -> anyhow::Result<&Roster> {
+        self.roster.refresh(&*self.database.directory).await?;
+        Ok(&self.roster)
+    }
+
+    /// A tenant by its id or slug, with all that the directory has of it alone.
     async fn find(&self, which: &str) -> anyhow::Result<(DirectorySnapshot, Tenant)> {
-        let snapshot = self.database.directory.snapshot().await?;
-        let id = which.parse::<TenantId>().ok();
-        let is_meant = |tenant: &&Tenant| Some(tenant.id) == id || tenant.slug == which;
-        match snapshot.tenants.iter().find(is_meant).cloned() {
-            Some(tenant) => Ok((snapshot, tenant)),
-            None => {
-                bail!("there is no tenant {which:?}: `postrider tenant list` shows all of them")
-            }
+        let directory = self.directory().await?;
+        let by_id = which.parse().ok().and_then(|id| directory.tenant(id));
+        let tenant = by_id.or_else(|| directory.tenant_named(which));
+        let all = tenant
+            .as_ref()
+            .and_then(|tenant| directory.all_of(tenant.id));
+        match (tenant, all) {
+            (Some(tenant), Some(all)) => Ok((all, (*tenant).clone())),
+            _ => bail!("there is no tenant {which:?}: `postrider tenant list` shows all of them"),
         }
     }
 }

@@ -86,6 +86,32 @@ impl Roster {
         self.index.load().tenants.get(&id).cloned()
     }
 
+    /// A tenant with its keys and reply addresses, which are in the order of their ids; nothing
+    /// else is in it. `None` where it is not there.
+    pub fn all_of(&self, id: TenantId) -> Option<DirectorySnapshot> {
+        let index = self.index.load();
+        let tenant = index.tenants.get(&id)?;
+        let keys = index.credentials.values();
+        let addresses = index.reply_addresses.values();
+        let mut all = DirectorySnapshot {
+            generation: index.generation,
+            tenants: vec![(**tenant).clone()],
+            credentials: keys
+                .filter(|key| key.tenant == id)
+                .map(|key| (**key).clone())
+                .collect(),
+            reply_addresses: addresses
+                .filter(|address| address.tenant == id)
+                .map(|address| (**address).clone())
+                .collect(),
+            ..DirectorySnapshot::default()
+        };
+        all.credentials.sort_unstable_by_key(|key| key.id);
+        all.reply_addresses
+            .sort_unstable_by_key(|address| address.id);
+        Some(all)
+    }
+
     /// A tenant by its slug.
     pub fn tenant_named(&self, slug: &str) -> Option<Arc<Tenant>> {
         let index = self.index.load();

@@ -3,10 +3,8 @@
 
 mod words;
 
-use std::collections::HashMap;
-
-use postrider_model::{EmailAddress, Suppression, Tenant, TenantId, TenantStatus, Timestamp};
-use postrider_store::{Senders, Traced};
+use postrider_model::{EmailAddress, Suppression, TenantStatus, Timestamp};
+use postrider_store::{Roster, Senders, Traced};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -28,17 +26,12 @@ pub struct FindRequest {
 
 impl Office {
     pub(super) async fn find_mail(&self, request: FindRequest) -> anyhow::Result<Value> {
-        let snapshot = self.database.directory.snapshot().await?;
+        let directory = self.directory().await?;
         let senders = match (&request.tenant, &request.vendor) {
             (Some(which), _) => Senders::Tenant(self.find(which).await?.1.id),
             (None, Some(which)) => Senders::Vendor(self.find_vendor(which).await?.id),
             (None, None) => Senders::All,
         };
-        let tenants: HashMap<TenantId, &Tenant> = snapshot
-            .tenants
-            .iter()
-            .map(|tenant| (tenant.id, tenant))
-            .collect();
         let trace = &self.database.trace;
         let now = self.provision.clock.now();
         // One more tells whether there is more.
@@ -48,8 +41,8 @@ impl Office {
         let suppressions = trace
             .suppressions_of(&request.address, senders, now)
             .await?;
-        let messages = found.iter().map(|traced| message(traced, &tenants, now));
-        let suppressions = suppressions.iter().map(|one| suppression(one, &tenants));
+        let messages = found.iter().map(|traced| message(traced, directory, now));
+        let suppressions = suppressions.iter().map(|one| suppression(one, directory));
         Ok(json!({
             "address": request.address,
             "at": now,
@@ -60,9 +53,10 @@ impl Office {
     }
 }
 
-fn message(traced: &Traced, tenants: &HashMap<TenantId, &Tenant>, now: Timestamp) -> Value {
+fn message(traced: &Traced, directory: &Roster, now: Timestamp) -> Value {
     let recipient = &traced.recipient;
-    let tenant = tenants.get(&traced.tenant);
+    let tenant = directory.tenant(traced.tenant);
+    let tenant = tenant.as_ref();
     let suspended = tenant.is_some_and(|tenant| tenant.status == TenantStatus::Suspended);
     json!({
         "id": traced.message,
@@ -84,8 +78,8 @@ fn message(traced: &Traced, tenants: &HashMap<TenantId, &Tenant>, now: Timestamp
     })
 }
 
-fn suppression(one: &Suppression, tenants: &HashMap<TenantId, &Tenant>) -> Value {
-    let tenant = tenants.get(&one.tenant);
+fn suppression(one: &Suppression, directory: &Roster) -> Value {
+    let tenant = directory.tenant(one.tenant);
     json!({
         "tenant": tenant.map_or_else(|| one.tenant.to_string(), |tenant| tenant.slug.clone()),
         "stream": one.stream,

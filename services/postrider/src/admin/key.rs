@@ -155,12 +155,13 @@ impl Office {
     }
 
     async fn find_key(&self, id: &str) -> anyhow::Result<Credential> {
-        let snapshot = self.database.directory.snapshot().await?;
-        let mut keys = snapshot.credentials.into_iter();
-        let Some(key) = keys.find(|key| key.id.to_string() == id) else {
+        let directory = self.directory().await?;
+        let found = id.parse().ok();
+        let found = found.and_then(|id| directory.credential_of_id(id));
+        let Some(key) = found else {
             bail!("there is no key {id:?}: `postrider key list TENANT` shows a tenant's keys");
         };
-        Ok(key)
+        Ok((*key).clone())
     }
 }
 

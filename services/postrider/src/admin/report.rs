@@ -1,10 +1,10 @@
 //! What became of mail: counted by the hour, over all tenants, by tenant, by vendor or by provider.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::bail;
-use postrider_model::{Tenant, TenantId, Timestamp, Vendor, VendorId};
+use postrider_model::{TenantId, Timestamp, VendorId};
 use postrider_store::{DAILY_LIFE, HOURLY_LIFE, Refused, Traffic, Whose, hour};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -116,14 +116,10 @@ impl Office {
 
     /// Lines by the names of their tenants; of one that was erased meanwhile there is its id.
     async fn named(&self, lines: Vec<(TenantId, Traffic)>) -> anyhow::Result<Vec<Value>> {
-        let snapshot = self.database.directory.snapshot().await?;
-        let tenants: HashMap<TenantId, &Tenant> = snapshot
-            .tenants
-            .iter()
-            .map(|tenant| (tenant.id, tenant))
-            .collect();
+        let directory = self.directory().await?;
         let named = lines.into_iter().map(|(id, traffic)| {
-            let tenant = tenants.get(&id);
+            let tenant = directory.tenant(id);
+            let tenant = tenant.as_ref();
             let who = json!({
                 "tenant": tenant.map_or_else(|| id.to_string(), |tenant| tenant.slug.clone()),
                 "id": id,
@@ -141,20 +137,18 @@ impl Office {
         lines: Vec<(TenantId, Traffic)>,
         most: u32,
     ) -> anyhow::Result<(Vec<Value>, u64)> {
-        let snapshot = self.database.directory.snapshot().await?;
-        let tenants = snapshot.tenants.iter();
-        let owners: HashMap<TenantId, VendorId> = tenants.map(|one| (one.id, one.vendor)).collect();
+        let directory = self.directory().await?;
         let mut sums: BTreeMap<Option<VendorId>, Traffic> = BTreeMap::new();
         for (tenant, traffic) in lines {
-            let owner = owners.get(&tenant).copied();
+            let owner = directory.tenant(tenant).map(|tenant| tenant.vendor);
             sums.entry(owner).or_default().merge(&traffic);
         }
         let mut sums: Vec<_> = sums.into_iter().collect();
         sums.sort_by_key(|(_, traffic)| std::cmp::Reverse(traffic.counts.weight()));
         let left_out = sums.len().saturating_sub(most as usize) as u64;
         let named = sums.iter().take(most as usize).map(|(owner, traffic)| {
-            let is_it = |vendor: &&Vendor| Some(vendor.id) == *owner;
-            let vendor = snapshot.vendors.iter().find(is_it);
+            let vendor = owner.and_then(|owner| directory.vendor(owner));
+            let vendor = vendor.as_ref();
             let who = json!({
                 "vendor": vendor.map(|vendor| vendor.slug.as_str()),
                 "id": owner,

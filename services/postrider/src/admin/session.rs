@@ -3,8 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::bail;
-use postrider_model::{Session, SessionCode};
-use postrider_store::DirectorySnapshot;
+use postrider_model::{Session, SessionCode, Tenant};
 use serde_json::{Value, json};
 
 use super::Office;
@@ -16,16 +15,15 @@ impl Office {
                 "there is no session {code}: they are kept for seven days, 500 of a tenant's smooth and 500 of its refused ones an hour, and fewer where nobody signed in; one that just began is written within a second. What is above that is not kept: postrider_ingest_sessions_lost_total counts it"
             );
         };
-        let snapshot = self.database.directory.snapshot().await?;
-        Ok(show(&session, &snapshot))
+        let tenant = match session.tenant {
+            Some(id) => self.directory().await?.tenant(id),
+            None => None,
+        };
+        Ok(show(&session, tenant.as_deref()))
     }
 }
 
-fn show(session: &Session, snapshot: &DirectorySnapshot) -> Value {
-    let tenant = snapshot
-        .tenants
-        .iter()
-        .find(|tenant| Some(tenant.id) == session.tenant);
+fn show(session: &Session, tenant: Option<&Tenant>) -> Value {
     // A socket for both families shows IPv4 as part of IPv6.
     let peer = SocketAddr::new(session.peer.ip().to_canonical(), session.peer.port());
     json!({

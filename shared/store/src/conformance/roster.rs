@@ -8,7 +8,7 @@ use postrider_model::{
 };
 
 use super::Ports;
-use super::fixture::*;
+use super::fixture::{add_tenant, address, at, credential, reply_address};
 use crate::{
     AskCaps, DirectoryChanges, Roster, StoreError, TenantChange, TenantImport, TenantUpdate,
 };
@@ -158,7 +158,7 @@ pub async fn what_became_of_a_key_is_read_of_its_tenant_alone(ports: &Ports) {
     let key = credential(tenant, [7; 32]);
     let (closed, open) = (CredentialStatus::Suspended, CredentialStatus::Active);
     let mut noted = key.clone();
-    noted.note = "the shop".to_owned();
+    "the shop".clone_into(&mut noted.note);
     each_reads_alone!(
         ports,
         &roster,
