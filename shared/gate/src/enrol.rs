@@ -308,7 +308,10 @@ impl Enroller {
         let roster = &self.ports.roster;
         // Done is done: the poll reads the directory again.
         if let Err(fault) = roster.refresh(&*self.ports.provision.directory).await {
-            tracing::error!(error = &fault as &dyn std::error::Error, "the directory cannot be read after an enrolment");
+            tracing::error!(
+                error = &fault as &dyn std::error::Error,
+                "the directory cannot be read after an enrolment"
+            );
         }
         let now = roster.tenant(tenant.id);
         now.map_or(tenant, |now| (*now).clone())

@@ -58,7 +58,10 @@ impl SqliteStore {
     /// `Unavailable` from here on.
     pub async fn close(self) {
         if let Err(fault) = self.write_counts().await {
-            tracing::warn!(error = &fault as &dyn std::error::Error, "the last counts are missing in reports");
+            tracing::warn!(
+                error = &fault as &dyn std::error::Error,
+                "the last counts are missing in reports"
+            );
         }
         self.0.closing.cancel();
         self.0.tasks.close();

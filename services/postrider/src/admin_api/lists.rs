@@ -164,10 +164,17 @@ impl AdminDoor {
         };
         let database = &self.office.database;
         if let Err(fault) = database.audit.record(entry).await {
-            tracing::error!(error = &fault as &dyn std::error::Error, verb, "what was done could not be written into the audit");
+            tracing::error!(
+                error = &fault as &dyn std::error::Error,
+                verb,
+                "what was done could not be written into the audit"
+            );
         }
         if let Err(fault) = self.office.roster.refresh(&*database.directory).await {
-            tracing::error!(error = &fault as &dyn std::error::Error, "the directory cannot be read after a change");
+            tracing::error!(
+                error = &fault as &dyn std::error::Error,
+                "the directory cannot be read after a change"
+            );
         }
     }
 }
