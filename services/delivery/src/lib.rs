@@ -26,6 +26,7 @@ mod attempt;
 mod bodies;
 mod controls;
 mod dial;
+mod families;
 mod filter;
 mod flights;
 mod halt;
@@ -72,7 +73,8 @@ use postrider_telemetry::Registry;
 use tokio::task::JoinSet;
 
 pub use dial::Dialer;
-pub use filter::{Families, Network, NetworkError, is_public};
+pub use families::Families;
+pub use filter::{Network, NetworkError, is_public};
 pub use journal::JournalError;
 pub use ownership::Heartbeat;
 pub use pool::PoolLimits;

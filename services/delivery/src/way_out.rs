@@ -37,7 +37,7 @@ impl WayOut {
     pub(crate) async fn changed(&mut self) {
         if self.0.changed().await.is_err() {
             // Nobody will say anything any more.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

@@ -44,6 +44,7 @@ pub(crate) enum Purpose {
     Spf,
     Dkim,
     Dmarc,
+    DmarcReports,
     MtaSts,
     TlsReports,
 }
@@ -99,6 +100,28 @@ impl Zone {
         domains
     }
 
+    /// These domains by the zones that they lie in, the host's zone first.
+    fn zones(&self) -> Vec<Vec<&Domain>> {
+        let mut zones: Vec<Vec<&Domain>> = Vec::new();
+        for domain in self.receiving() {
+            let is_with = |zone: &&mut Vec<&Domain>| {
+                let all: Vec<_> = zone.iter().copied().chain([domain]).collect();
+                names::common(&all).is_some()
+            };
+            match zones.iter_mut().find(is_with) {
+                Some(zone) => zone.push(domain),
+                None => zones.push(vec![domain]),
+            }
+        }
+        zones
+    }
+
+    /// Whether a domain is another organisation's than the host, as far as names tell. Then the host
+    /// says that it takes the reports about it (RFC 7489 §7.1).
+    fn is_elsewhere(&self, domain: &Domain) -> bool {
+        names::common(&[&self.host, domain]).is_none()
+    }
+
     /// The names that a certificate is for: the host, and those of the MTA-STS policies
     /// (RFC 8461 §3.3).
     pub(crate) fn certificate_names(&self) -> Vec<String> {
@@ -142,9 +165,8 @@ impl Zone {
                 Data::Text(key.value.clone()),
             );
         }
-        for domain in &domains {
-            let text = Data::Text(self.dmarc(domain));
-            add(format!("_dmarc.{domain}"), Purpose::Dmarc, text);
+        for (purpose, name, text) in self.dmarc_records(&domains) {
+            add(name, purpose, Data::Text(text));
         }
         for domain in &domains {
             let alias = Data::Alias(self.host.clone());
@@ -165,6 +187,21 @@ impl Zone {
             );
         }
         records
+    }
+
+    /// The policy of each domain, and that we take the reports about those of another organisation.
+    fn dmarc_records(&self, domains: &[&Domain]) -> Vec<(Purpose, String, String)> {
+        let policy = |domain: &&Domain| {
+            let name = format!("_dmarc.{domain}");
+            (Purpose::Dmarc, name, self.dmarc(domain))
+        };
+        let allowed = |domain: &&Domain| {
+            let name = format!("{domain}._report._dmarc.{}", self.host);
+            (Purpose::DmarcReports, name, "v=DMARC1".to_owned())
+        };
+        let elsewhere = domains.iter().filter(|domain| self.is_elsewhere(domain));
+        let policies = domains.iter().map(policy);
+        policies.chain(elsewhere.map(allowed)).collect()
     }
 
     /// RFC 7208: our addresses, and no others.

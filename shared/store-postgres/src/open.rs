@@ -83,7 +83,9 @@ pub enum OpenError {
     #[error("{database} has not the shape of this release; run `postrider migrate`")]
     Older { database: String },
     /// Made by a later release: an older one does not know what it may not touch.
-    #[error("{database} was written by a newer release (it has migration {version})")]
+    #[error(
+        "{database} was written by a newer release (it has migration {version}): run that release, or restore the backup that was made before it"
+    )]
     Newer { database: String, version: i64 },
     #[error("migration {version} of {database} is not the one of this release")]
     Altered { database: String, version: i64 },

@@ -87,7 +87,9 @@ pub enum OpenError {
         source: io::Error,
     },
     /// Made by a later release: an older one does not know what it may not touch.
-    #[error("{path} was written by a newer release (it has migration {version})")]
+    #[error(
+        "{path} was written by a newer release (it has migration {version}): run that release, or restore the backup that was made before it"
+    )]
     Newer { path: PathBuf, version: i64 },
     #[error("migration {version} of {path} is not the one of this release")]
     Altered { path: PathBuf, version: i64 },

@@ -216,3 +216,29 @@ async fn listed(ports: &Ports, tenant: TenantId, filter: &MailFilter) -> Vec<Mes
     let listed = listed.unwrap().unwrap().emails;
     listed.iter().map(|email| email.id).collect()
 }
+
+#[tokio::test]
+async fn a_database_of_a_newer_release_is_refused_and_left_as_it_is() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("relay.db");
+    let open = || SqliteStore::open(&path, SqliteOptions::default());
+    open().await.unwrap().close().await;
+    let options = SqliteConnectOptions::new().filename(&path);
+    let mut shell = options.connect().await.unwrap();
+    let newer = "INSERT INTO _sqlx_migrations
+        (version, description, success, checksum, execution_time)
+        VALUES (9001, 'from the future', true, x'00', 0)";
+    sqlx::raw_sql(newer).execute(&mut shell).await.unwrap();
+    shell.close().await.unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let Err(refused) = open().await else {
+        panic!("opened");
+    };
+    let said = refused.to_string();
+    assert!(
+        said.contains("newer release (it has migration 9001)"),
+        "{said}"
+    );
+    assert!(said.contains("restore the backup"), "{said}");
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}

@@ -123,7 +123,7 @@ fn id(purpose: Purpose) -> &'static str {
         Purpose::Exchanger => "mx",
         Purpose::Spf => "spf",
         Purpose::Dkim => "dkim",
-        Purpose::Dmarc => "dmarc",
+        Purpose::Dmarc | Purpose::DmarcReports => "dmarc",
         Purpose::MtaSts => "mta-sts",
         Purpose::TlsReports => "tls-rpt",
     }

@@ -33,7 +33,13 @@ fn suffix(address: IpAddr) -> &'static str {
     }
 }
 
-/// The longest name that all of these are at or below; `None` where that is a top-level domain.
+/// Below a country's domain, what anybody may register under, in most countries that have it.
+const SECOND_LEVEL: &[&str] = &[
+    "ac", "co", "com", "edu", "go", "gob", "gov", "gv", "ne", "net", "or", "org",
+];
+
+/// The longest name that all of these are at or below; `None` where that is nobody's own: a
+/// top-level domain, or one like `co.uk`.
 pub(super) fn common(domains: &[&Domain]) -> Option<String> {
     let mut labels = domains.iter().map(|domain| {
         let mut labels: Vec<_> = domain.as_str().split('.').collect();
@@ -46,5 +52,12 @@ pub(super) fn common(domains: &[&Domain]) -> Option<String> {
         same.map(|(label, _)| *label).collect()
     });
     let name = shared.into_iter().rev().collect::<Vec<_>>().join(".");
-    name.contains('.').then_some(name)
+    is_ones_own(&name).then_some(name)
+}
+
+fn is_ones_own(name: &str) -> bool {
+    match name.split_once('.') {
+        Some((second, country)) => country.len() != 2 || !SECOND_LEVEL.contains(&second),
+        None => false,
+    }
 }

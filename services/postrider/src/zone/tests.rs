@@ -62,4 +62,31 @@ fn a_zone_begins_where_all_its_names_are_below() {
     );
     assert_eq!(at(["a.example", "send.a.example"]).unwrap(), "a.example");
     assert_eq!(at(["a.example", "b.example"]), None);
+    assert_eq!(at(["a.co.uk", "b.co.uk"]), None);
+    assert_eq!(at(["mail.a.co.uk", "send.a.co.uk"]).unwrap(), "a.co.uk");
+    assert_eq!(at(["mail.abc.de", "send.abc.de"]).unwrap(), "abc.de");
+}
+
+#[test]
+fn names_of_two_parents_are_two_zones_and_reports_about_the_other_are_allowed() {
+    let mut zone = zone(&["192.0.2.1"]);
+    zone.send = Domain::parse("send.other.example").unwrap();
+    zone.dkim[0].name = "k1._domainkey.send.other.example".to_owned();
+    let text = zone.text();
+    let (before, after) = text
+        .split_once("; ---- The zone send.other.example")
+        .unwrap();
+    let report = "send.other.example._report._dmarc.relay.example. IN TXT \"v=DMARC1\"";
+    assert!(before.contains(report), "{text}");
+    assert!(!text.contains("bounce.relay.example._report"), "{text}");
+    for (part, origin) in [(before, "relay.example"), (after, "send.other.example")] {
+        assert_eq!(part.matches("$ORIGIN").count(), 1, "{text}");
+        assert!(part.contains(&format!("$ORIGIN {origin}.\n")), "{text}");
+        let records = part.lines().filter(|line| line.contains(" IN "));
+        for line in records.filter(|line| !line.starts_with([';', '@'])) {
+            let name = line.split_once(". IN").unwrap().0;
+            assert!(name.ends_with(origin), "{line}");
+        }
+    }
+    assert!(after.contains("DKIM1"), "{text}");
 }

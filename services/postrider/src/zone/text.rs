@@ -3,28 +3,51 @@
 
 use std::fmt::Write;
 
+use postrider_model::Domain;
+
 use super::{Data, Purpose, Record, Zone, names, reverse};
 
 /// One string of a TXT record (RFC 1035 §3.3.14).
 const STRING_MOST: usize = 255;
 
 impl Zone {
-    /// The whole file.
+    /// The whole file; where the names lie in several zones, a file for each, one after the other.
     pub(crate) fn text(&self) -> String {
-        let domains = self.receiving();
-        let origin = names::common(&domains).unwrap_or_else(|| self.host.to_string());
+        let zones = self.zones();
         let mut text = format!(
             "; The DNS records of {host}. Paste them at your DNS provider, or load this file.\n\
-             ; `postrider doctor` says which of them are seen, and what is wrong with the others.\n\
-             $ORIGIN {origin}.\n\
+             ; `postrider doctor` says which of them are seen, and what is wrong with the others.\n",
+            host = self.host,
+        );
+        let several = zones.len() > 1;
+        for domains in zones {
+            let shared = names::common(&domains);
+            let origin = shared.or_else(|| domains.first().map(ToString::to_string));
+            let origin = origin.unwrap_or_else(|| self.host.to_string());
+            if several {
+                let head = format!(
+                    "\n; ---- The zone {origin}: from here to the next such line it is a file of its own.\n"
+                );
+                text.push_str(&head);
+            }
+            text.push_str(&self.zone(&origin, &domains));
+        }
+        text.push_str(&self.reverse_names());
+        text
+    }
+
+    fn zone(&self, origin: &str, domains: &[&Domain]) -> String {
+        let mut text = format!(
+            "$ORIGIN {origin}.\n\
              $TTL 3600\n\n\
              ; Providers have these two themselves.\n\
              @ IN SOA {host}. postmaster.{host}. 1 3600 900 1209600 300\n\
              @ IN NS {host}.\n",
             host = self.host,
         );
+        let is_here = |record: &Record| domains.iter().any(|domain| lies_in(record, domain));
         let mut last = None;
-        for record in self.records() {
+        for record in self.records().into_iter().filter(is_here) {
             if last.replace(record.purpose) != Some(record.purpose) {
                 text.push_str("\n; ");
                 text.push_str(about(record.purpose));
@@ -33,7 +56,6 @@ impl Zone {
             text.push_str(&line(&record));
             text.push('\n');
         }
-        text.push_str(&self.reverse_names());
         text
     }
 
@@ -54,6 +76,11 @@ impl Zone {
     }
 }
 
+fn lies_in(record: &Record, domain: &Domain) -> bool {
+    let above = record.name.strip_suffix(domain.as_str());
+    above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
+}
+
 fn about(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Host => "Where the relay is",
@@ -61,6 +88,7 @@ fn about(purpose: Purpose) -> &'static str {
         Purpose::Spf => "SPF: mail leaves from these addresses only. One such record a name",
         Purpose::Dkim => "DKIM: the keys that sign. A long one is several strings, and one record",
         Purpose::Dmarc => "DMARC: what is not signed by these keys is not ours",
+        Purpose::DmarcReports => "DMARC: the relay takes the reports about domains of another zone",
         Purpose::MtaSts => "MTA-STS: mail to us comes by TLS. The policy is served by the relay",
         Purpose::TlsReports => "TLS-RPT: where reports about that go",
     }

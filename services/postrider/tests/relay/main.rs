@@ -60,3 +60,4 @@ mod traces;
 mod verbs;
 mod waits;
 mod warming;
+mod zones;

@@ -51,6 +51,8 @@ async fn a_database_of_another_release_is_not_touched() {
         matches!(error, OpenError::Newer { version: 9001, .. }),
         "{error:?}"
     );
+    let said = error.to_string();
+    assert!(said.contains("restore the backup"), "{said}");
     let altered = "DELETE FROM _sqlx_migrations WHERE version = 9001;
         UPDATE _sqlx_migrations SET checksum = '\\x00' WHERE version = 1";
     sqlx::raw_sql(altered).execute(&mut shell).await.unwrap();
