@@ -48,8 +48,6 @@ pub enum AcmeError {
     NoHttp(String),
     #[error("the account's file does not hold what was written there")]
     BadAccount(#[source] Box<dyn std::error::Error + Send + Sync>),
-    #[error("the authorities in acme.root cannot be used")]
-    BadRoot(#[source] TlsError),
     #[error("a key cannot be made")]
     NoKey(#[source] TlsError),
     #[error("the certificate that came cannot be used")]
@@ -87,7 +85,6 @@ impl AcmeError {
                 "name another authority in acme.directory, or put certificates there yourself"
             }
             Self::BadAccount(_) => "remove acme/account.json: a new account is made",
-            Self::BadRoot(_) => "put the certificate of the directory's authority there, as PEM",
             Self::NoKey(_) | Self::Stopped => "start again",
         }
     }

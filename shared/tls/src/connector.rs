@@ -57,9 +57,7 @@ pub fn trusting(ca_pem: &[u8]) -> Result<Connector, TlsError> {
 /// TLS that trusts the authorities that browsers trust, for the name that is dialled. They are
 /// built in: a machine need not have a list of its own.
 pub fn trusting_the_web() -> Result<Connector, TlsError> {
-    under(RootCertStore::from_iter(
-        webpki_roots::TLS_SERVER_ROOTS.iter().cloned(),
-    ))
+    under(webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect())
 }
 
 fn under(roots: RootCertStore) -> Result<Connector, TlsError> {

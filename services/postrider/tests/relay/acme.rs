@@ -13,7 +13,7 @@ use self::authority::{Authority, Habits, LOOKS_AT, is_there};
 use crate::harness::{Door, Page, Sandbox, until};
 
 /// A sandbox whose doors show what is had by ACME, and whose directory is there.
-async fn asking(directory: &str, root: &Path, sandbox: Sandbox, port: u16) -> Sandbox {
+fn asking(directory: &str, root: &Path, sandbox: Sandbox, port: u16) -> Sandbox {
     let pair =
         |kind: &str| format!("{{ certificate = \"acme/{kind}.pem\", key = \"acme/{kind}.pem\" }}");
     let both = format!("certificates = [{}, {}]", pair("ecdsa"), pair("rsa"));
@@ -79,7 +79,7 @@ async fn certificates_come_by_themselves_and_the_doors_show_them_without_a_resta
     let sandbox = Sandbox::prepared().await;
     let authority = Authority::start(&sandbox, &Habits::default()).await;
     let directory = authority.directory();
-    let mut sandbox = asking(&directory, &authority.root, sandbox, LOOKS_AT).await;
+    let mut sandbox = asking(&directory, &authority.root, sandbox, LOOKS_AT);
     sandbox.serve().await;
     let (connector, issuer) = authority.trusted().await;
     let door = https(&sandbox, connector);
@@ -150,7 +150,7 @@ async fn a_certificate_is_renewed_before_it_ends() {
     };
     let authority = Authority::start(&sandbox, &habits).await;
     let directory = authority.directory();
-    let mut sandbox = asking(&directory, &authority.root, sandbox, LOOKS_AT).await;
+    let mut sandbox = asking(&directory, &authority.root, sandbox, LOOKS_AT);
     sandbox.serve().await;
     let first = until("the first certificate", async || {
         attempts(&sandbox)["succeeded_at"].as_str()?;
@@ -175,13 +175,9 @@ async fn refused(sandbox: &Sandbox, word: &str) -> (String, Value) {
     let relay = sandbox.relay.as_ref().unwrap();
     let line = until(word, async || {
         let printed = relay.printed();
-        let lines = printed
-            .lines()
-            .filter(|line| line.contains("no certificate: "));
-        lines
-            .filter(|line| line.contains(word))
-            .next_back()
-            .map(str::to_owned)
+        let mut lines = printed.lines();
+        let newest = lines.rfind(|line| line.contains("no certificate: ") && line.contains(word));
+        newest.map(str::to_owned)
     })
     .await;
     let finding = until("the doctor's finding", async || {
@@ -206,7 +202,7 @@ async fn a_refusal_is_told_in_the_authoritys_words_and_the_old_certificate_stays
     let authority = Authority::start(&sandbox, &Habits::default()).await;
     let directory = authority.directory();
     // Nobody answers where the authority looks.
-    let mut sandbox = asking(&directory, &authority.root, sandbox, LOOKS_AT + 10).await;
+    let mut sandbox = asking(&directory, &authority.root, sandbox, LOOKS_AT + 10);
     sandbox.serve().await;
     let placeholder = read(&sandbox, "ecdsa.pem");
     let (line, finding) = refused(&sandbox, "connection").await;
@@ -253,7 +249,7 @@ async fn other_names_or_another_authority_are_asked_for_at_once() {
     let authority = Authority::start(&sandbox, &habits).await;
     let directory = authority.directory();
     let nowhere = directory.replace(":14000", ":14001");
-    let mut sandbox = asking(&nowhere, &authority.root, sandbox, LOOKS_AT).await;
+    let mut sandbox = asking(&nowhere, &authority.root, sandbox, LOOKS_AT);
     sandbox.serve().await;
     let (line, finding) = refused(&sandbox, "cannot connect").await;
     assert!(line.contains("acme.directory"), "{line}");
@@ -273,4 +269,35 @@ async fn other_names_or_another_authority_are_asked_for_at_once() {
             .contains("bounce.relay.test"),
         "{finding}"
     );
+}
+
+#[tokio::test]
+async fn an_authority_that_has_forgotten_the_account_gives_another() {
+    if !is_there() {
+        return;
+    }
+    let sandbox = Sandbox::prepared().await;
+    let authority = Authority::start(&sandbox, &Habits::default()).await;
+    let directory = authority.directory();
+    let mut sandbox = asking(&directory, &authority.root, sandbox, LOOKS_AT);
+    sandbox.serve().await;
+    until("the certificates", async || {
+        attempts(&sandbox)["succeeded_at"].as_str().map(drop)
+    })
+    .await;
+    sandbox.stop_relay().await;
+    let account = read(&sandbox, "account.json");
+    // It keeps nothing.
+    drop(authority);
+    let _authority = Authority::start(&sandbox, &Habits::default()).await;
+    std::fs::remove_file(sandbox.place.folder.join("acme/rsa.pem")).unwrap();
+    sandbox.serve().await;
+    let (line, _) = refused(&sandbox, "accountDoesNotExist").await;
+    assert!(line.contains("new account"), "{line}");
+    std::fs::remove_file(sandbox.place.folder.join("acme/attempts.json")).unwrap();
+    until("another account", async || {
+        attempts(&sandbox)["succeeded_at"].as_str()?;
+        (read(&sandbox, "account.json") != account).then_some(())
+    })
+    .await;
 }
