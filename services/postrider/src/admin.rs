@@ -46,7 +46,7 @@ pub use tenant::AddedTenant;
 pub use token::TokenAct;
 pub use trace::TraceAct;
 pub use vendor::{VendorAct, VendorChange};
-pub use verb::{About, NewLimits, QueueAct, SuppressionAct, Verb};
+pub use verb::{About, QueueAct, SuppressionAct, Verb};
 
 use crate::database::Database;
 use audit::Done;
@@ -119,7 +119,7 @@ impl Office {
             Verb::TenantShow { tenant } => self.show_tenant(&tenant).await,
             Verb::TenantSuspend { tenant, by } => self.suspend_tenant(&tenant, by).await,
             Verb::TenantResume { tenant, by } => self.resume_tenant(&tenant, by).await,
-            Verb::TenantLimit { tenant, limits } => self.limit(&tenant, limits).await,
+            Verb::TenantLimit { tenant, limits, by } => self.limit(&tenant, limits, by).await,
             Verb::TenantSet {
                 tenant,
                 language,

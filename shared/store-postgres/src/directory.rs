@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use postrider_model::{
-    Authority, Credential, CredentialId, CredentialStatus, DkimKey, DkimKeyId, EmailAddress,
-    Limits, Ramp, ReplyAddress, ReplyStatus, TenantId, TenantStatus, Timestamp,
+    Authority, Credential, CredentialId, CredentialStatus, DkimKey, DkimKeyId, EmailAddress, Ramp,
+    ReplyAddress, ReplyStatus, TenantId, TenantStatus, Timestamp,
 };
 use postrider_store::{
-    AskCaps, Directory, DirectorySnapshot, Imported, NewTenant, Observed, StoreError, TenantChange,
-    TenantImport, TenantUpdate,
+    AskCaps, Directory, DirectorySnapshot, Imported, NewLimits, NewTenant, Observed, StoreError,
+    TenantChange, TenantImport, TenantUpdate,
 };
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::fault::Fault;
 use crate::rows::{Id as _, Place};
 use crate::store::bounded;
-use crate::{PostgresStore, credentials, reply_addresses, tenants, updates};
+use crate::{PostgresStore, credentials, limits, reply_addresses, tenants, updates};
 
 #[async_trait]
 impl Directory for PostgresStore {
@@ -68,9 +68,14 @@ impl Directory for PostgresStore {
         .await
     }
 
-    async fn set_limits(&self, tenant: TenantId, limits: Limits) -> Result<(), StoreError> {
+    async fn set_limits(
+        &self,
+        tenant: TenantId,
+        wished: NewLimits,
+        by: Authority,
+    ) -> Result<(), StoreError> {
         self.change(move |connection| {
-            Box::pin(async move { tenants::set_limits(connection, tenant, limits).await })
+            Box::pin(async move { limits::set(connection, tenant, wished, by).await })
         })
         .await
     }

@@ -27,6 +27,7 @@ mod fault;
 mod instruments;
 mod intake;
 mod levels;
+mod limits;
 mod listener;
 mod listing;
 mod looks;

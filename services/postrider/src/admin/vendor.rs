@@ -3,11 +3,11 @@
 use anyhow::{Context, bail};
 use postrider_gate::vendor_key;
 use postrider_model::{EmailAddress, Language, Vendor, VendorId, VendorKey, VendorStatus};
-use postrider_store::StoreError;
+use postrider_store::{NewLimits, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{NewLimits, Office, show};
+use super::{Office, show};
 
 /// What is done about vendors.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use postrider_http::{Answer, Problem};
 use postrider_model::{EmailAddress, Language, Vendor, VendorId};
+use postrider_store::NewLimits;
 use serde_json::Value;
 
 use super::caller::Caller;
 use super::fields::{Fields, given};
 use super::lists::list;
 use super::{AdminDoor, Outcome};
-use crate::admin::{NewLimits, VendorAct, VendorChange, Verb};
+use crate::admin::{VendorAct, VendorChange, Verb};
 
 impl AdminDoor {
     /// A vendor by its id or slug.

@@ -1,6 +1,7 @@
 //! What a vendor's token does not get, whatever its role: the operator's word stands over it.
 
 use postrider::admin::{VendorAct, VendorChange, Verb};
+use postrider_model::Authority;
 use serde_json::{Value, json};
 
 use super::scene::{Scene, body_of, operations};
@@ -81,7 +82,9 @@ async fn a_vendor_raises_no_limit_over_its_own_and_keeps_what_it_does_not_touch(
         (json!({"connections": 3}), None),
         (json!({"per_day": 500}), None),
         (json!({"per_day": 300}), None),
-        (json!({"per_day": 301}), Some("limits.per_day")),
+        // As far as the operator went with this tenant, and no farther.
+        (json!({"per_day": 500}), None),
+        (json!({"per_day": 501}), Some("limits.per_day")),
         (json!({"burst": 6}), Some("limits.burst")),
         (json!({"burst": 0}), Some("limits.burst")),
         (json!({"burst": 4}), None),
@@ -129,5 +132,41 @@ async fn the_operator_as_a_vendor_is_not_suspended() {
         refused.text().contains("tenant suspend"),
         "{}",
         refused.text()
+    );
+}
+
+#[tokio::test]
+async fn what_the_operator_took_from_a_tenant_its_vendor_does_not_give_back() {
+    let scene = Scene::start().await;
+    let (vendors, _) = scene.token("admin", Some("acme")).await;
+    let tenant = format!("/tenants/{}", scene.acmes);
+    let limits = |limits: &str| serde_json::from_str(limits).unwrap();
+    let lowered = Verb::TenantLimit {
+        tenant: scene.acmes.clone(),
+        limits: limits(r#"{"per_day": 20, "per_minute": 6}"#),
+        by: Authority::Operator,
+    };
+    scene.execute(lowered).await;
+    for (limits, says) in [
+        (
+            json!({"per_day": 21}),
+            Some("20 is what the service's operator set"),
+        ),
+        (json!({"per_day": 0}), Some("would be no limit")),
+        (json!({"burst": 2}), Some("burst would be 2, and 1")),
+        (json!({"per_day": 3}), None),
+        (json!({"per_day": 20, "per_minute": 6}), None),
+    ] {
+        let body = json!({"limits": limits});
+        let answer = scene.ask(&vendors, "PATCH", &tenant, &body).await;
+        let status = if says.is_some() { 422 } else { 200 };
+        assert_eq!(answer.status, status, "{limits}: {}", answer.text());
+        let says = says.unwrap_or_default();
+        assert!(answer.text().contains(says), "{limits}: {}", answer.text());
+    }
+    let shown = scene.done(&vendors, "GET", &tenant, &Value::Null).await;
+    assert_eq!(
+        shown["operators_limits"],
+        json!({"per_day": 20, "per_minute": 6})
     );
 }
