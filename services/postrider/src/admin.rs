@@ -12,6 +12,7 @@ mod import;
 mod key;
 mod nodes;
 mod queue;
+mod refused;
 mod reply;
 mod report;
 mod session;
@@ -40,6 +41,7 @@ pub use find::FindRequest;
 pub(crate) use import::ROWS_MOST;
 pub use import::{ImportRow, RowOutcome};
 pub use key::NewKey;
+pub(crate) use refused::Refused;
 pub use report::{ReportBy, ReportRequest};
 pub use socket::{ask, serve};
 pub use tenant::AddedTenant;
@@ -125,12 +127,14 @@ impl Office {
                 language,
                 own_domain,
                 notices,
+                without_plan,
                 vouched,
             } => {
                 let change = TenantChange {
                     language,
                     own_domain,
                     notices,
+                    without_plan,
                 };
                 self.set_tenant(&tenant, change, vouched).await
             }

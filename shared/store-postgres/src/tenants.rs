@@ -154,13 +154,15 @@ pub(crate) async fn change(
     // Index tenants (primary key).
     let changed = sqlx::query(
         "UPDATE tenants SET language = coalesce($2, language),
-             own_domain = coalesce($3, own_domain), notices = coalesce($4, notices)
+             own_domain = coalesce($3, own_domain), notices = coalesce($4, notices),
+             plan = CASE WHEN $5 THEN NULL ELSE plan END
          WHERE id = $1",
     )
     .bind(tenant.uuid())
     .bind(change.language.map(Language::as_str))
     .bind(change.own_domain)
     .bind(change.notices)
+    .bind(change.without_plan)
     .execute(connection)
     .await?;
     found(changed.rows_affected(), "tenant")

@@ -213,6 +213,8 @@ pub struct TenantChange {
     pub language: Option<Language>,
     pub own_domain: Option<bool>,
     pub notices: Option<bool>,
+    /// It has no plan any more.
+    pub without_plan: bool,
 }
 
 /// How many strangers a tenant may have us write to.

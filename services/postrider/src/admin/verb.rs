@@ -61,6 +61,8 @@ pub enum Verb {
         own_domain: Option<bool>,
         #[serde(default)]
         notices: Option<bool>,
+        #[serde(default)]
+        without_plan: bool,
         vouched: bool,
     },
     ReplyToList {

@@ -8,7 +8,7 @@ use postrider_store::{NewLimits, TenantUpdate};
 use serde_json::{Value, json};
 
 use super::caller::Caller;
-use super::fields::{Fields, given};
+use super::fields::{Change, Fields, given};
 use super::lists::{cursor, cut, list, page};
 use super::{AdminDoor, Fault, Outcome};
 use crate::admin::{AddedTenant, Verb};
@@ -90,13 +90,13 @@ impl AdminDoor {
         tenant: &Tenant,
         mut fields: Fields,
     ) -> Outcome {
-        let name: Option<String> = fields.take("name");
-        let language: Option<Language> = fields.take("language");
-        let plan: Option<Plan> = fields.take("plan");
-        let own_domain: Option<bool> = fields.take("own_domain");
-        let notices: Option<bool> = fields.take("notices");
-        let reply_to: Option<EmailAddress> = fields.take("reply_to");
-        let limits: Option<NewLimits> = fields.take("limits");
+        let name: Option<String> = fields.wish("name");
+        let language: Option<Language> = fields.wish("language");
+        let plan: Change<Plan> = fields.change("plan");
+        let own_domain: Option<bool> = fields.wish("own_domain");
+        let notices: Option<bool> = fields.wish("notices");
+        let reply_to: Option<EmailAddress> = fields.wish("reply_to");
+        let limits: Option<NewLimits> = fields.wish("limits");
         if let Some(name) = &name
             && !postrider_gate::is_acceptable_name(name.trim())
         {
@@ -115,6 +115,8 @@ impl AdminDoor {
             }
         }
         fields.done()?;
+        let without_plan = plan == Change::Ends;
+        let plan = plan.over(None);
         if name.is_some() || plan.is_some() || reply_to.is_some() {
             let update = TenantUpdate {
                 tenant: tenant.id,
@@ -125,12 +127,13 @@ impl AdminDoor {
             };
             self.update(caller, tenant, update).await?;
         }
-        if language.is_some() || own_domain.is_some() || notices.is_some() {
+        if language.is_some() || own_domain.is_some() || notices.is_some() || without_plan {
             let verb = Verb::TenantSet {
                 tenant: tenant.id.to_string(),
                 language,
                 own_domain,
                 notices,
+                without_plan,
                 vouched: false,
             };
             self.execute(caller, verb).await?;

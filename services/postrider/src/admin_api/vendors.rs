@@ -66,8 +66,8 @@ impl AdminDoor {
         mut fields: Fields,
     ) -> Outcome {
         self.vendor(&vendor)?;
-        let name: Option<String> = fields.take("name");
-        let contact: Option<EmailAddress> = fields.take("contact");
+        let name: Option<String> = fields.wish("name");
+        let contact: Option<EmailAddress> = fields.wish("contact");
         let change = change(&mut fields);
         fields.done()?;
         let act = |vendor| VendorAct::Set {
@@ -148,10 +148,10 @@ impl AdminDoor {
 }
 
 fn change(fields: &mut Fields) -> VendorChange {
-    let limits: Option<NewLimits> = fields.take("tenant_limits");
-    let languages: Option<Vec<Language>> = fields.take("languages");
+    let limits: Option<NewLimits> = fields.wish("tenant_limits");
+    let languages: Option<Vec<Language>> = fields.wish("languages");
     VendorChange {
-        per_day: fields.take("per_day"),
+        per_day: fields.wish("per_day"),
         tenant_limits: limits.unwrap_or_default(),
         languages: languages.unwrap_or_default(),
     }

@@ -147,6 +147,9 @@ pub struct SetArgs {
     /// Whether it is told by mail what could not be delivered
     #[arg(long, value_name = "yes|no", value_parser = yes_or_no)]
     notices: Option<bool>,
+    /// It has bought nothing of its vendor any more
+    #[arg(long)]
+    no_plan: bool,
     /// Known people: the default reply address counts as confirmed, and the ramp is over
     #[arg(long)]
     vouched: bool,
@@ -160,6 +163,7 @@ impl SetArgs {
             language: self.language,
             own_domain: self.own_domain,
             notices: self.notices,
+            without_plan: self.no_plan,
             vouched: self.vouched,
         };
         (self.which.place, verb)

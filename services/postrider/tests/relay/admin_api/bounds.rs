@@ -129,7 +129,9 @@ async fn the_operator_as_a_vendor_is_not_suspended() {
     let refused = scene.ask(&token, "POST", path, &Value::Null).await;
     assert_eq!(refused.status, 422, "{}", refused.text());
     assert!(
-        refused.text().contains("tenant suspend"),
+        refused
+            .text()
+            .contains("POST /tenants/{tenant}/suspend below /admin/v1"),
         "{}",
         refused.text()
     );
@@ -169,4 +171,131 @@ async fn what_the_operator_took_from_a_tenant_its_vendor_does_not_give_back() {
         shown["operators_limits"],
         json!({"per_day": 20, "per_minute": 6})
     );
+}
+
+#[tokio::test]
+async fn null_takes_a_value_away_and_what_is_left_out_stays() {
+    let scene = Scene::start().await;
+    let (token, _) = scene.token("admin", None).await;
+    let tenant = format!("/tenants/{}", scene.acmes);
+    let end = json!({"expires_at": "2999-01-01T00:00:00Z", "note": "till"});
+    let made = scene
+        .done(&token, "POST", &format!("{tenant}/keys"), &end)
+        .await;
+    let key = format!("{tenant}/keys/{}", made["id"].as_str().unwrap());
+    let plan = json!({"plan": "gold"});
+    scene.done(&token, "PATCH", &tenant, &plan).await;
+    for (path, body, field, is_there) in [
+        (&key, json!({"note": "desk"}), "expires_at", true),
+        (&key, json!({"expires_at": null}), "expires_at", false),
+        (&key, json!({"note": "till"}), "expires_at", false),
+        (&tenant, json!({"language": "fr"}), "plan", true),
+        (&tenant, json!({"plan": null}), "plan", false),
+        (&tenant, json!({"plan": "silver"}), "plan", true),
+    ] {
+        let shown = scene.done(&token, "PATCH", path, &body).await;
+        assert_eq!(!shown[field].is_null(), is_there, "{body}: {shown}");
+    }
+    let vendor = "/vendors/acme".to_owned();
+    for (path, field) in [
+        (&key, "note"),
+        (&key, "networks"),
+        (&key, "per_day"),
+        (&tenant, "name"),
+        (&tenant, "reply_to"),
+        (&tenant, "notices"),
+        (&vendor, "contact"),
+        (&vendor, "languages"),
+    ] {
+        let refused = scene
+            .ask(&token, "PATCH", path, &json!({field: null}))
+            .await;
+        assert_eq!(refused.status, 422, "{field}: {}", refused.text());
+        let error = &refused.json()["errors"][0];
+        assert_eq!(error["field"], field);
+        assert!(error["message"].as_str().unwrap().contains("leave it out"));
+    }
+}
+
+#[tokio::test]
+async fn a_token_asks_a_hundred_times_a_second_and_wrong_ones_are_slowed_down() {
+    let scene = Scene::start().await;
+    let (token, _) = scene.token("read", None).await;
+    let (other, _) = scene.token("read", Some("acme")).await;
+    let status = async |token: &str| {
+        let answer = scene.ask(token, "GET", "/tenants", &Value::Null).await;
+        let wait = answer.field("retry-after").map(str::to_owned);
+        assert_eq!(answer.status == 429, wait.is_some(), "{}", answer.text());
+        answer.status
+    };
+    for _ in 0..100 {
+        assert_eq!(status(&token).await, 200);
+    }
+    assert_eq!(status(&token).await, 429);
+    assert_eq!(status(&other).await, 200, "its own pace");
+    let wrong = format!("pra_{}", "A".repeat(43));
+    for _ in 0..300 {
+        assert_eq!(status(&wrong).await, 403);
+    }
+    assert_eq!(status(&wrong).await, 429);
+    assert_eq!(status(&other).await, 200, "a good one passes");
+    scene.inside.advance(std::time::Duration::from_secs(1));
+    assert_eq!(status(&token).await, 200);
+    assert_eq!(status(&wrong).await, 403);
+}
+
+#[tokio::test]
+async fn a_remedy_names_what_an_api_has() {
+    let scene = Scene::start().await;
+    let (token, _) = scene.token("admin", None).await;
+    let tenant = format!("/tenants/{}", scene.acmes);
+    let keys = format!("{tenant}/keys");
+    let made = scene.done(&token, "POST", &keys, &json!({})).await;
+    let key = format!("{keys}/{}", made["id"].as_str().unwrap());
+    scene.done(&token, "DELETE", &key, &Value::Null).await;
+    let replies = format!("{tenant}/reply-addresses");
+    let asked = format!("{replies}/owner@acme.test/ask");
+    let none = "01890a5d-ac96-774b-bcce-b302099a8057";
+    for (method, path, body, says) in [
+        (
+            "POST",
+            format!("{key}/resume"),
+            Value::Null,
+            "keys below /admin/v1 makes another",
+        ),
+        (
+            "POST",
+            keys,
+            json!({"kind": "smtp", "user": "a b"}),
+            "user: Give 1 to 20",
+        ),
+        ("POST", asked, Value::Null, "it is confirmed"),
+        (
+            "GET",
+            format!("{tenant}/suppressions?after={none}"),
+            Value::Null,
+            "after: ",
+        ),
+        (
+            "POST",
+            "/vendors".to_owned(),
+            json!({"slug": "A b", "name": "x", "contact": "a@x.test"}),
+            "slug: ",
+        ),
+        (
+            "POST",
+            "/vendors".to_owned(),
+            json!({"slug": "ab", "name": " ", "contact": "a@x.test"}),
+            "name: ",
+        ),
+    ] {
+        let refused = scene.ask(&token, method, &path, &body).await;
+        let text = refused.text();
+        assert_eq!(refused.status, 422, "{path}: {text}");
+        assert!(text.contains(says), "{path}: {text}");
+        assert!(
+            !text.contains("`postrider") && !text.contains("--"),
+            "{text}"
+        );
+    }
 }
