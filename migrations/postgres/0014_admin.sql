@@ -2,3 +2,7 @@
 ALTER TABLE controls ADD COLUMN vendor uuid;
 ALTER TABLE controls DROP CONSTRAINT controls_check;
 ALTER TABLE controls ADD CHECK (num_nonnulls(tenant, vendor, domain, message) = 1);
+
+-- Which limits of a tenant the operator set itself: the most that its vendor may give it. A JSON
+-- object; NULL: none, or before this was written down.
+ALTER TABLE tenants ADD COLUMN operators_limits text;

@@ -16,3 +16,7 @@ INSERT INTO controls_new (id, verb, tenant, domain, message, at, note)
 SELECT id, verb, tenant, domain, message, at, note FROM controls;
 DROP TABLE controls;
 ALTER TABLE controls_new RENAME TO controls;
+
+-- Which limits of a tenant the operator set itself: the most that its vendor may give it. A JSON
+-- object; NULL: none, or before this was written down.
+ALTER TABLE tenants ADD COLUMN operators_limits TEXT;

@@ -12,6 +12,7 @@ mod import;
 mod key;
 mod nodes;
 mod queue;
+mod refused;
 mod reply;
 mod report;
 mod session;
@@ -40,13 +41,14 @@ pub use find::FindRequest;
 pub(crate) use import::ROWS_MOST;
 pub use import::{ImportRow, RowOutcome};
 pub use key::NewKey;
+pub(crate) use refused::Refused;
 pub use report::{ReportBy, ReportRequest};
 pub use socket::{ask, serve};
 pub use tenant::AddedTenant;
 pub use token::TokenAct;
 pub use trace::TraceAct;
 pub use vendor::{VendorAct, VendorChange};
-pub use verb::{About, NewLimits, QueueAct, SuppressionAct, Verb};
+pub use verb::{About, QueueAct, SuppressionAct, Verb};
 
 use crate::database::Database;
 use audit::Done;
@@ -119,18 +121,20 @@ impl Office {
             Verb::TenantShow { tenant } => self.show_tenant(&tenant).await,
             Verb::TenantSuspend { tenant, by } => self.suspend_tenant(&tenant, by).await,
             Verb::TenantResume { tenant, by } => self.resume_tenant(&tenant, by).await,
-            Verb::TenantLimit { tenant, limits } => self.limit(&tenant, limits).await,
+            Verb::TenantLimit { tenant, limits, by } => self.limit(&tenant, limits, by).await,
             Verb::TenantSet {
                 tenant,
                 language,
                 own_domain,
                 notices,
+                without_plan,
                 vouched,
             } => {
                 let change = TenantChange {
                     language,
                     own_domain,
                     notices,
+                    without_plan,
                 };
                 self.set_tenant(&tenant, change, vouched).await
             }

@@ -10,6 +10,7 @@ mod fields;
 mod keys;
 mod lists;
 mod messages;
+mod pace;
 mod replies;
 mod report;
 mod suppressions;
@@ -25,10 +26,11 @@ use postrider_model::Tenant;
 use postrider_store::StoreError;
 use serde_json::Value;
 
-use crate::admin::{Office, Verb};
+use crate::admin::{Office, Refused, Verb};
 use caller::Caller;
 use endpoint::{Act, TenantAct, VendorAct};
 use fields::Fields;
+use pace::Paces;
 
 /// The API as an `OpenAPI` 3.1 document.
 pub const CONTRACT: &str = include_str!("admin_api/admin-openapi.json");
@@ -38,7 +40,8 @@ const REQUEST_MOST: u64 = 64 * 1024;
 
 /// The door.
 pub(crate) struct AdminDoor {
-    pub(crate) office: Arc<Office>,
+    office: Arc<Office>,
+    paces: Paces,
 }
 
 /// What an endpoint gives, or why it does not.
@@ -82,6 +85,13 @@ impl Door for AdminDoor {
 }
 
 impl AdminDoor {
+    pub(crate) fn new(office: Arc<Office>) -> Self {
+        Self {
+            office,
+            paces: Paces::default(),
+        }
+    }
+
     async fn asked(&self, mut request: Request) -> Outcome {
         let act = endpoint::of(&request)?;
         if matches!(act, Act::Contract) {
@@ -184,6 +194,13 @@ fn told(fault: &anyhow::Error) -> Problem {
     let in_chain = fault
         .chain()
         .find_map(|one| one.downcast_ref::<StoreError>());
+    if let Some(refused) = fault.downcast_ref::<Refused>() {
+        let message = sentence(&refused.by_api);
+        return match refused.field {
+            Some(field) => Problem::field(422, "validation_error", field, message),
+            None => Problem::new(422, "validation_error", message),
+        };
+    }
     let provision = fault.downcast_ref::<ProvisionError>();
     match (in_chain, provision) {
         (_, Some(ProvisionError::BadName)) => Problem::field(

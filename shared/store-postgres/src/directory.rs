@@ -3,19 +3,19 @@
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use postrider_model::{
-    Authority, Credential, CredentialId, CredentialStatus, DkimKey, DkimKeyId, EmailAddress,
-    Limits, Ramp, ReplyAddress, ReplyStatus, TenantId, TenantStatus, Timestamp,
+    Authority, Credential, CredentialId, CredentialStatus, DkimKey, DkimKeyId, EmailAddress, Ramp,
+    ReplyAddress, ReplyStatus, TenantId, TenantStatus, Timestamp,
 };
 use postrider_store::{
-    AskCaps, Directory, DirectoryChanges, DirectorySnapshot, Imported, NewTenant, Observed,
-    StoreError, TenantChange, TenantImport, TenantUpdate,
+    AskCaps, Directory, DirectoryChanges, DirectorySnapshot, Imported, NewLimits, NewTenant,
+    Observed, StoreError, TenantChange, TenantImport, TenantUpdate,
 };
 use sqlx::{PgConnection, Postgres, QueryBuilder};
 
 use crate::fault::Fault;
 use crate::rows::Id as _;
 use crate::store::bounded;
-use crate::{PostgresStore, credentials, generation, reply_addresses, tenants, updates};
+use crate::{PostgresStore, credentials, generation, limits, reply_addresses, tenants, updates};
 
 #[async_trait]
 impl Directory for PostgresStore {
@@ -70,9 +70,14 @@ impl Directory for PostgresStore {
         .await
     }
 
-    async fn set_limits(&self, tenant: TenantId, limits: Limits) -> Result<(), StoreError> {
+    async fn set_limits(
+        &self,
+        tenant: TenantId,
+        wished: NewLimits,
+        by: Authority,
+    ) -> Result<(), StoreError> {
         self.change_of(tenant, move |connection| {
-            Box::pin(async move { tenants::set_limits(connection, tenant, limits).await })
+            Box::pin(async move { limits::set(connection, tenant, wished, by).await })
         })
         .await
     }

@@ -28,6 +28,7 @@ mod generation;
 mod instruments;
 mod intake;
 mod levels;
+mod limits;
 mod listener;
 mod listing;
 mod looks;

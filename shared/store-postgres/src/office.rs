@@ -5,14 +5,14 @@ use postrider_model::{
     AdminToken, AdminTokenId, AuditEntry, AuditId, EmailAddress, Licence, MessageId, Tenant,
     TenantId, Timestamp, Vendor, VendorId, VendorKey, VendorStatus,
 };
-use postrider_store::{Audit, AuditFilter, StoreError, Vendors};
+use postrider_store::{Audit, AuditFilter, StoreError, TenantLimits, Vendors};
 use uuid::Uuid;
 
 use crate::fault::Fault;
 use crate::rows::{Id as _, Place, json};
 use crate::snapshot::{TenantRow, all};
 use crate::store::bounded;
-use crate::{PostgresStore, vendors};
+use crate::{PostgresStore, limits, vendors};
 
 #[async_trait]
 impl Vendors for PostgresStore {
@@ -89,6 +89,16 @@ impl Vendors for PostgresStore {
         licences: &[Licence],
     ) -> Result<Vec<Tenant>, StoreError> {
         Ok(bounded(self.read_licensed(vendor, licences)).await?)
+    }
+
+    async fn limits_of(&self, tenant: TenantId) -> Result<TenantLimits, StoreError> {
+        let read = async {
+            let mut connection = self.lend().await?;
+            let stands = limits::read(&mut connection, tenant).await?;
+            connection.back();
+            Ok(stands)
+        };
+        Ok(bounded(read).await?)
     }
 
     async fn sender_of(&self, message: MessageId) -> Result<Option<TenantId>, StoreError> {

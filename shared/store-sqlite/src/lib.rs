@@ -26,6 +26,7 @@ mod group;
 mod instruments;
 mod intake;
 mod levels;
+mod limits;
 mod listing;
 mod mail;
 mod newcomers;

@@ -5,13 +5,13 @@ use postrider_model::{
     AdminToken, AdminTokenId, AuditEntry, EmailAddress, Licence, MessageId, Tenant, TenantId,
     Timestamp, Vendor, VendorId, VendorKey, VendorStatus,
 };
-use postrider_store::{Audit, AuditFilter, StoreError, Vendors};
+use postrider_store::{Audit, AuditFilter, StoreError, TenantLimits, Vendors};
 
 use crate::fault::Fault;
 use crate::rows::{Place, json};
 use crate::snapshot::{TenantRow, all};
 
-use crate::{SqliteStore, vendors};
+use crate::{SqliteStore, limits, vendors};
 
 #[async_trait]
 impl Vendors for SqliteStore {
@@ -88,6 +88,11 @@ impl Vendors for SqliteStore {
         licences: &[Licence],
     ) -> Result<Vec<Tenant>, StoreError> {
         Ok(self.read_licensed(vendor, licences).await?)
+    }
+
+    async fn limits_of(&self, tenant: TenantId) -> Result<TenantLimits, StoreError> {
+        let mut connection = self.readers().begin().await.map_err(Fault::from)?;
+        Ok(limits::read(&mut connection, tenant).await?)
     }
 
     async fn sender_of(&self, message: MessageId) -> Result<Option<TenantId>, StoreError> {

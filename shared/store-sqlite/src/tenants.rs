@@ -1,7 +1,7 @@
 //! Tenants, written inside a verb's transaction.
 
 use postrider_model::{
-    Authority, EmailAddress, Language, Licence, Limits, Plan, Ramp, Tenant, TenantId, TenantStatus,
+    Authority, EmailAddress, Language, Licence, Plan, Ramp, Tenant, TenantId, TenantStatus,
 };
 use postrider_store::{LICENCE, NewTenant, Stands, TenantChange};
 use sqlx::SqliteConnection;
@@ -137,30 +137,6 @@ pub(crate) async fn set_status(
     found(changed.rows_affected(), "tenant")
 }
 
-pub(crate) async fn set_limits(
-    connection: &mut SqliteConnection,
-    tenant: TenantId,
-    limits: Limits,
-) -> Result<(), Fault> {
-    // Index tenants (primary key).
-    let changed = sqlx::query(
-        "UPDATE tenants SET requests_per_second = ?2, per_minute = ?3, burst = ?4,
-             bulk_per_minute = ?5, connections = ?6, per_day = ?7, per_month = ?8
-         WHERE id = ?1",
-    )
-    .bind(tenant.as_bytes().as_slice())
-    .bind(limits.requests_per_second)
-    .bind(limits.per_minute)
-    .bind(limits.burst)
-    .bind(limits.bulk_per_minute)
-    .bind(limits.connections)
-    .bind(limits.per_day)
-    .bind(limits.per_month)
-    .execute(connection)
-    .await?;
-    found(changed.rows_affected(), "tenant")
-}
-
 pub(crate) async fn change(
     connection: &mut SqliteConnection,
     tenant: TenantId,
@@ -169,13 +145,15 @@ pub(crate) async fn change(
     // Index tenants (primary key).
     let changed = sqlx::query(
         "UPDATE tenants SET language = coalesce(?2, language),
-             own_domain = coalesce(?3, own_domain), notices = coalesce(?4, notices)
+             own_domain = coalesce(?3, own_domain), notices = coalesce(?4, notices),
+             plan = CASE WHEN ?5 THEN NULL ELSE plan END
          WHERE id = ?1",
     )
     .bind(tenant.as_bytes().as_slice())
     .bind(change.language.map(Language::as_str))
     .bind(change.own_domain)
     .bind(change.notices)
+    .bind(change.without_plan)
     .execute(connection)
     .await?;
     found(changed.rows_affected(), "tenant")

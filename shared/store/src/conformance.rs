@@ -260,7 +260,8 @@ macro_rules! conformance_tests {
                 a_licence_is_one_tenants_of_its_vendor,
                 tenants_are_read_a_page_at_a_time,
                 a_vendors_volume_is_counted_over_all_its_tenants,
-                a_vendors_volume_is_exact_under_fifty_commits_at_once;
+                a_vendors_volume_is_exact_under_fifty_commits_at_once,
+                a_vendor_raises_no_limit_over_what_the_operator_set_of_the_tenant;
             vouching: another_default_reply_address_waits_for_its_confirmation,
                 an_address_that_is_attested_is_confirmed_and_says_by_whom,
                 an_import_adds_and_changes_many_at_once;

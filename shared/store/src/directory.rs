@@ -5,11 +5,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use postrider_model::{
     AdminToken, Authority, Credential, CredentialId, CredentialStatus, DkimKey, DkimKeyId,
-    EmailAddress, Language, Limits, Plan, Ramp, ReplyAddress, ReplyStatus, Tenant, TenantId,
-    TenantStatus, Timestamp, Vendor, VendorKey,
+    EmailAddress, Language, Plan, Ramp, ReplyAddress, ReplyStatus, Tenant, TenantId, TenantStatus,
+    Timestamp, Vendor, VendorKey,
 };
 
-use crate::{Enrolment, StoreError};
+use crate::{Enrolment, NewLimits, StoreError};
 
 /// Tenants, keys, reply addresses, DKIM keys. Every change raises `generation`.
 #[async_trait]
@@ -46,8 +46,15 @@ pub trait Directory: Send + Sync {
         by: Authority,
     ) -> Result<(), StoreError>;
 
-    /// Gives a tenant other limits.
-    async fn set_limits(&self, tenant: TenantId, limits: Limits) -> Result<(), StoreError>;
+    /// Gives a tenant other limits; what is not named stays. What the operator names is from then on
+    /// the most that its vendor may give it. `Rejected` where a vendor would go beyond what it may
+    /// (`TenantLimits::beyond`).
+    async fn set_limits(
+        &self,
+        tenant: TenantId,
+        wished: NewLimits,
+        by: Authority,
+    ) -> Result<(), StoreError>;
 
     /// Gives a tenant another language, or way with its own domain.
     async fn change_tenant(&self, tenant: TenantId, change: TenantChange)
@@ -220,6 +227,8 @@ pub struct TenantChange {
     pub language: Option<Language>,
     pub own_domain: Option<bool>,
     pub notices: Option<bool>,
+    /// It has no plan any more.
+    pub without_plan: bool,
 }
 
 /// How many strangers a tenant may have us write to.

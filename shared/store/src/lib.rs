@@ -14,6 +14,7 @@ mod error;
 mod failures;
 mod fresh;
 mod intake;
+mod limits;
 mod mail;
 mod nodes;
 mod queue;
@@ -45,6 +46,7 @@ pub use intake::{
     Answer, Claim, ClaimScope, Committed, Intake, NewMessage, NewRecipient, OverQuota, Period,
     Quota, Rescheduled, Rescheduling, Resealed, Summary, VendorQuota,
 };
+pub use limits::{Beyond, NewLimits, TenantLimits};
 pub use mail::{
     Cancelled, ListedEmail, Listing, Mail, MailFilter, MailPage, Note, PageStart, StoredEmail,
     StoredEvent, StoredRecipient, Usage,

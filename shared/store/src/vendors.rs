@@ -7,7 +7,7 @@ use postrider_model::{
     TenantId, Timestamp, Vendor, VendorId, VendorKey, VendorStatus,
 };
 
-use crate::StoreError;
+use crate::{StoreError, TenantLimits};
 
 /// Vendors, their keys and the tokens of the admin API, which stand in the directory: every
 /// change raises its generation. And questions about tenants that need not read all of it.
@@ -58,6 +58,9 @@ pub trait Vendors: Send + Sync {
         vendor: VendorId,
         licences: &[Licence],
     ) -> Result<Vec<Tenant>, StoreError>;
+
+    /// A tenant's limits, with who gave them. `NotFound` without the tenant.
+    async fn limits_of(&self, tenant: TenantId) -> Result<TenantLimits, StoreError>;
 
     /// Whose a message is. For operators: who faces a tenant asks `Mail`.
     async fn sender_of(&self, message: MessageId) -> Result<Option<TenantId>, StoreError>;

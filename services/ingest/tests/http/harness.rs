@@ -15,7 +15,7 @@ use postrider_model::{
     TenantStatus, Timestamp,
 };
 use postrider_runtime::{Clock, Rng, Shutdown};
-use postrider_store::{Roster, StoreError};
+use postrider_store::{NewLimits, Roster, StoreError};
 use postrider_store_sqlite::{SqliteOptions, SqliteStore};
 use postrider_telemetry::Registry;
 use serde_json::Value;
@@ -133,7 +133,11 @@ impl Relay {
     /// Gives the tenant other limits.
     pub(crate) async fn limit(&self, limits: Limits) {
         let directory = &self.provision.directory;
-        directory.set_limits(self.tenant.id, limits).await.unwrap();
+        let wished = NewLimits::all(limits);
+        directory
+            .set_limits(self.tenant.id, wished, Authority::Operator)
+            .await
+            .unwrap();
         self.roster.refresh(&**directory).await.unwrap();
     }
 

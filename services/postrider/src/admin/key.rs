@@ -10,7 +10,7 @@ use postrider_store::DirectorySnapshot;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Office, show};
+use super::{Office, Refused, show};
 
 /// A key to make.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,9 +96,10 @@ impl Office {
     async fn create_password(&self, tenant: &Tenant, key: NewKey) -> anyhow::Result<Value> {
         let made = self.provision.smtp_credential(tenant, wishes(key)).await;
         let (credential, password) = match made {
-            Err(ProvisionError::BadUser) => bail!(
-                "--user: give 1 to 20 letters, digits and signs, without spaces: old forms take no more"
-            ),
+            Err(ProvisionError::BadUser) => {
+                let why = "give 1 to 20 letters, digits and signs, without spaces: old forms take no more";
+                bail!(Refused::argument("--user", "user", why))
+            }
             made => made?,
         };
         let mut shown = show::credential(&credential);
@@ -146,7 +147,10 @@ impl Office {
         let key = self.find_key(id).await?;
         let directory = &self.database.directory;
         if key.status == CredentialStatus::Revoked {
-            bail!("the key {id} is revoked, for good: `postrider key create` makes another");
+            let said =
+                |way: &str| format!("the key {id} is revoked, for good: {way} makes another");
+            let endpoint = format!("POST /tenants/{}/keys", key.tenant);
+            bail!(Refused::verb(said, "key create", &endpoint));
         }
         directory
             .set_credential_status(key.tenant, key.id, status, by)

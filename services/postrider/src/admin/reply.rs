@@ -6,7 +6,7 @@ use postrider_model::{EmailAddress, ReplyAddress, ReplyStatus, Tenant};
 use postrider_store::DirectorySnapshot;
 use serde_json::{Value, json};
 
-use super::{Office, show};
+use super::{Office, Refused, show};
 
 impl Office {
     pub(super) async fn list_reply_to(&self, tenant: &str) -> anyhow::Result<Value> {
@@ -21,12 +21,13 @@ impl Office {
     ) -> anyhow::Result<Value> {
         let (snapshot, tenant) = self.find(tenant).await?;
         if let Some(known) = known(&snapshot, &tenant, &address) {
-            bail!(
-                "{} is a reply address of {} already: {}",
-                known.address,
-                tenant.slug,
-                standing(known, &tenant)
-            );
+            let said = |standing| {
+                format!(
+                    "{} is a reply address of {} already: {standing}",
+                    known.address, tenant.slug
+                )
+            };
+            bail!(refused(known, &tenant, said));
         }
         let new = self
             .provision
@@ -52,27 +53,42 @@ impl Office {
         let address = &known.address;
         match self.gate.ask_again(tenant.id, address).await? {
             AskOutcome::Asked => Ok(json!({"address": address, "status": "asked"})),
-            AskOutcome::Lately if known.status == ReplyStatus::Broken => bail!(
-                "{address} was written to less than ten minutes ago, for this tenant or another: ask again then. {}",
-                standing(known, &tenant)
-            ),
+            AskOutcome::Lately if known.status == ReplyStatus::Broken => {
+                let said = |standing| {
+                    format!(
+                        "{address} was written to less than ten minutes ago, for this tenant or another: ask again then. {standing}"
+                    )
+                };
+                bail!(refused(known, &tenant, said))
+            }
             AskOutcome::Lately => bail!(
                 "{address} was written to less than ten minutes ago, for this tenant or another: look whether that mail arrives, and ask again then"
             ),
             AskOutcome::Settled(ReplyStatus::Refused) if known.status != ReplyStatus::Refused => {
                 bail!("{address} is at a domain of this service: no reply address can be there")
             }
-            AskOutcome::Settled(_) => bail!("{address} is not asked: {}", standing(known, &tenant)),
+            AskOutcome::Settled(_) => {
+                let said = |standing| format!("{address} is not asked: {standing}");
+                bail!(refused(known, &tenant, said))
+            }
             AskOutcome::TooManyToday => {
                 bail!("{address} was removed meanwhile: add it again tomorrow, UTC")
             }
             AskOutcome::NoHouse => bail!(
                 "there is nobody to write as: the tenant \"postrider\", which our own mail comes from, is made when the relay first serves, and must not be suspended"
             ),
-            AskOutcome::Suspended => bail!(
-                "{slug} is suspended, and nobody is asked for it: `postrider tenant resume {slug}` first",
-                slug = tenant.slug
-            ),
+            AskOutcome::Suspended => {
+                let slug = &tenant.slug;
+                let said = |way: &str| {
+                    format!("{slug} is suspended, and nobody is asked for it: {way} first")
+                };
+                let endpoint = format!("POST /tenants/{slug}/resume");
+                bail!(Refused::verb(
+                    said,
+                    &format!("tenant resume {slug}"),
+                    &endpoint
+                ))
+            }
         }
     }
 
@@ -119,25 +135,38 @@ fn known<'a>(
     all.find(|one| one.tenant == tenant.id && one.address.folded() == address.folded())
 }
 
-/// How an address stands, and what can be done about it.
-fn standing(known: &ReplyAddress, tenant: &Tenant) -> String {
+/// A refusal that says how an address stands, with the ways on.
+fn refused(known: &ReplyAddress, tenant: &Tenant, said: impl Fn(String) -> String) -> Refused {
     let (address, slug) = (&known.address, &tenant.slug);
+    let command = |verb| format!("`postrider reply {verb} {slug} {address}`");
+    let endpoint = |verb| format!("POST /tenants/{slug}/reply-addresses/{address}/{verb}");
+    let [by_command, by_api] = [
+        [command("ask"), command("confirm")],
+        [endpoint("ask"), endpoint("confirm")],
+    ]
+    .map(|ways| said(standing(known, tenant, &ways)));
+    Refused::both(by_command, by_api)
+}
+
+/// How an address stands, and what can be done about it: how it is asked, and how confirmed.
+fn standing(known: &ReplyAddress, tenant: &Tenant, [ask, confirm]: &[String; 2]) -> String {
+    let slug = &tenant.slug;
     match (known.status, known.asked_at) {
         (ReplyStatus::Confirmed, _) => "it is confirmed, and there is nothing to do".to_owned(),
         (ReplyStatus::Unconfirmed, Some(at)) => format!(
-            "it was asked at {at} and has not answered; `postrider reply ask {slug} {address}` writes to it again, `postrider reply confirm {slug} {address}` does without its answer"
+            "it was asked at {at} and has not answered; {ask} writes to it again, {confirm} does without its answer"
         ),
         (ReplyStatus::Unconfirmed, None) => {
             "it is asked as soon as the relay serves, and counts once it says yes".to_owned()
         }
         (ReplyStatus::Refused, _) => format!(
-            "its owner has said that they do not know {slug}; if that was a mistake, `postrider reply confirm {slug} {address}`"
+            "its owner has said that they do not know {slug}; if that was a mistake, {confirm}"
         ),
         (ReplyStatus::Broken, _) if known.confirmed_at.is_none() => format!(
-            "the mail that asks it came back: look at its spelling; if it is right and takes mail by now, `postrider reply ask {slug} {address}`"
+            "the mail that asks it came back: look at its spelling; if it is right and takes mail by now, {ask}"
         ),
-        (ReplyStatus::Broken, _) => format!(
-            "it took no mail when it was last tried; once it does, `postrider reply ask {slug} {address}`"
-        ),
+        (ReplyStatus::Broken, _) => {
+            format!("it took no mail when it was last tried; once it does, {ask}")
+        }
     }
 }

@@ -6,7 +6,7 @@ use postrider_model::{
     Credential, DkimKey, Domain, KeyStatus, Limits, Ramp, ReplyAddress, Tenant, Timestamp, Vendor,
     VendorKey,
 };
-use postrider_store::{DirectorySnapshot, Quota, Usage};
+use postrider_store::{DirectorySnapshot, NewLimits, Quota, Usage};
 use serde_json::{Value, json};
 
 pub(super) fn vendor(vendor: &Vendor) -> Value {
@@ -81,6 +81,17 @@ pub(super) fn reply_addresses(tenant: &Tenant, snapshot: &DirectorySnapshot) -> 
         joined(reply_address(address), json!({"default": is_default}))
     });
     marked.collect()
+}
+
+/// Those limits that the operator set itself, as they were given.
+pub(super) fn named_limits(limits: NewLimits) -> Value {
+    match json!(limits) {
+        Value::Object(all) => all
+            .into_iter()
+            .filter(|(_, limit)| !limit.is_null())
+            .collect(),
+        other => other,
+    }
 }
 
 /// Limits as they work: where there is a pace, its burst is never 0.

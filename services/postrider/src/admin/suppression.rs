@@ -1,6 +1,6 @@
 //! Verbs about whom a tenant's mail does not go to.
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use postrider_model::{
     EmailAddress, Stream, Suppression, SuppressionId, SuppressionReason, Tenant,
 };
@@ -10,7 +10,7 @@ use postrider_store::{
 use serde_json::{Value, json};
 
 use super::show::joined;
-use super::{Office, SuppressionAct};
+use super::{Office, Refused, SuppressionAct};
 
 const PAGE: u8 = 100;
 /// What stands as the source of what an operator put there without a word.
@@ -62,8 +62,10 @@ impl Office {
         };
         let filter = SuppressionFilter { stream };
         let list = port.suppressions(tenant.id, filter, page, now).await?;
-        let list = list
-            .with_context(|| format!("--after: {} has no suppression of that id", tenant.slug))?;
+        let Some(list) = list else {
+            let why = format!("{} has no suppression of that id", tenant.slug);
+            bail!(Refused::argument("--after", "after", &why));
+        };
         Ok(json!({"suppressions": shown(&list.suppressions), "more": list.more}))
     }
 

@@ -7,11 +7,11 @@ use postrider_model::{
     Authority, EmailAddress, Language, Licence, Mailbox, Plan, Ramp, ReplyStatus, Tenant, TenantId,
     TenantStatus, Vendor,
 };
-use postrider_store::TenantChange;
+use postrider_store::{NewLimits, TenantChange};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{NewLimits, Office, show};
+use super::{Office, show};
 
 /// Tenants that are read at a time.
 const PAGE: u32 = 1_000;
@@ -108,7 +108,12 @@ impl Office {
     pub(super) async fn show_tenant(&self, tenant: &str) -> anyhow::Result<Value> {
         let (snapshot, tenant) = self.find(tenant).await?;
         let usage = self.usage(&tenant).await?;
-        Ok(show::tenant_in_full(&tenant, &snapshot, &usage))
+        let stands = self.database.vendors.limits_of(tenant.id).await?;
+        let operators = show::named_limits(stands.operators);
+        Ok(show::joined(
+            show::tenant_in_full(&tenant, &snapshot, &usage),
+            json!({"operators_limits": operators}),
+        ))
     }
 
     pub(super) async fn suspend_tenant(
@@ -135,20 +140,24 @@ impl Office {
         Ok(show::tenant(&Tenant { status, ..tenant }))
     }
 
-    pub(super) async fn limit(&self, tenant: &str, limits: NewLimits) -> anyhow::Result<Value> {
+    pub(super) async fn limit(
+        &self,
+        tenant: &str,
+        wished: NewLimits,
+        by: Authority,
+    ) -> anyhow::Result<Value> {
         let (_, tenant) = self.find(tenant).await?;
-        let limits = limits.over(tenant.limits);
-        if limits != tenant.limits {
-            self.database
-                .directory
-                .set_limits(tenant.id, limits)
-                .await?;
+        if wished != NewLimits::default() {
+            let directory = &self.database.directory;
+            directory.set_limits(tenant.id, wished, by).await?;
         }
+        let stands = self.database.vendors.limits_of(tenant.id).await?;
+        let limits = stands.now;
         let tenant = Tenant { limits, ..tenant };
         let usage = self.usage(&tenant).await?;
         Ok(show::joined(
-            json!({"id": tenant.id, "slug": tenant.slug}),
-            json!({"limits": show::limits(limits), "usage": usage}),
+            json!({"id": tenant.id, "slug": tenant.slug, "limits": show::limits(limits)}),
+            json!({"operators_limits": show::named_limits(stands.operators), "usage": usage}),
         ))
     }
 

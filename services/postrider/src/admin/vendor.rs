@@ -3,11 +3,11 @@
 use anyhow::{Context, bail};
 use postrider_gate::vendor_key;
 use postrider_model::{EmailAddress, Language, Vendor, VendorId, VendorKey, VendorStatus};
-use postrider_store::StoreError;
+use postrider_store::{NewLimits, StoreError};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{NewLimits, Office, show};
+use super::{Office, Refused, show};
 
 /// What is done about vendors.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -166,10 +166,14 @@ impl Office {
     async fn set_vendor_status(&self, vendor: &str, status: VendorStatus) -> anyhow::Result<Value> {
         let vendor = self.find_vendor(vendor).await?;
         if vendor.id == Vendor::OPERATOR && status == VendorStatus::Suspended {
-            bail!(
-                "the service's own letters leave in the name of {:?}: suspending it would stop them for all; `postrider tenant suspend TENANT` stops one of its tenants, `postrider queue suspend` mail that waits",
-                vendor.slug
-            );
+            let said = |way: &str| {
+                format!(
+                    "the service's own letters leave in the name of {:?}: suspending it would stop them for all; {way} stops one of its tenants, `postrider queue suspend` mail that waits",
+                    vendor.slug
+                )
+            };
+            let endpoint = "POST /tenants/{tenant}/suspend";
+            bail!(Refused::verb(said, "tenant suspend TENANT", endpoint));
         }
         let vendors = &self.database.vendors;
         vendors.set_vendor_status(vendor.id, status).await?;
@@ -257,9 +261,10 @@ fn good_name(name: &str) -> anyhow::Result<String> {
     let trimmed = name.trim();
     let length = trimmed.chars().count();
     if length == 0 || length > 128 || trimmed.chars().any(char::is_control) {
-        bail!(
-            "--name {name:?}: a vendor's name has 1 to 128 characters, none of them a control character"
+        let why = format!(
+            "{name:?} is none: a vendor's name has 1 to 128 characters, none of them a control character"
         );
+        bail!(Refused::argument("--name", "name", &why));
     }
     Ok(trimmed.to_owned())
 }
@@ -272,9 +277,10 @@ fn check_slug(slug: &str) -> anyhow::Result<()> {
             .bytes()
             .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-');
     if !is_good {
-        bail!(
+        let why = format!(
             "{slug:?} cannot name a vendor: 1 to 40 of a-z, 0-9 and hyphens, no hyphen at its ends"
         );
+        bail!(Refused::argument("SLUG", "slug", &why));
     }
     Ok(())
 }

@@ -1,9 +1,10 @@
 //! What can be asked of a relay, as it goes over the socket.
 
 use postrider_model::{
-    Authority, Domain, EmailAddress, Language, Limits, MessageId, SessionCode, Stream,
-    SuppressionId, Timestamp,
+    Authority, Domain, EmailAddress, Language, MessageId, SessionCode, Stream, SuppressionId,
+    Timestamp,
 };
+use postrider_store::NewLimits;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -51,6 +52,8 @@ pub enum Verb {
     TenantLimit {
         tenant: String,
         limits: NewLimits,
+        #[serde(default = "operator")]
+        by: Authority,
     },
     TenantSet {
         tenant: String,
@@ -58,6 +61,8 @@ pub enum Verb {
         own_domain: Option<bool>,
         #[serde(default)]
         notices: Option<bool>,
+        #[serde(default)]
+        without_plan: bool,
         vouched: bool,
     },
     ReplyToList {
@@ -247,63 +252,14 @@ pub enum About {
     Message(MessageId),
 }
 
-/// Limits to give a tenant; what is not named stays as it is. 0 means no limit, and of `burst`
-/// the default.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct NewLimits {
-    pub requests_per_second: Option<u32>,
-    pub per_minute: Option<u32>,
-    pub burst: Option<u32>,
-    pub bulk_per_minute: Option<u32>,
-    pub connections: Option<u32>,
-    pub per_day: Option<u32>,
-    pub per_month: Option<u32>,
-}
-
 // A command's line says nothing of it.
 fn operator() -> Authority {
     Authority::Operator
 }
 
-impl NewLimits {
-    /// The limits that come of it.
-    pub fn over(self, old: Limits) -> Limits {
-        Limits {
-            requests_per_second: self.requests_per_second.unwrap_or(old.requests_per_second),
-            per_minute: self.per_minute.unwrap_or(old.per_minute),
-            burst: self.burst.unwrap_or(old.burst),
-            bulk_per_minute: self.bulk_per_minute.unwrap_or(old.bulk_per_minute),
-            connections: self.connections.unwrap_or(old.connections),
-            per_day: self.per_day.unwrap_or(old.per_day),
-            per_month: self.per_month.unwrap_or(old.per_month),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_limit_that_is_not_named_stays() {
-        let old = Limits {
-            per_minute: 600,
-            per_day: 50,
-            ..Limits::default()
-        };
-        let new = NewLimits {
-            per_day: Some(0),
-            connections: Some(3),
-            ..NewLimits::default()
-        };
-        let want = Limits {
-            per_minute: 600,
-            connections: 3,
-            ..Limits::default()
-        };
-        assert_eq!(new.over(old), want);
-    }
 
     #[test]
     fn a_verb_comes_back_from_its_line() {

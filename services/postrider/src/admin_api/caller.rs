@@ -1,6 +1,7 @@
 //! Who calls the admin API, and what is there for it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderValue, header};
 use postrider_gate::AdminSecret;
@@ -80,7 +81,17 @@ impl AdminDoor {
     pub(super) fn identify(&self, request: &Request) -> Result<Caller, Problem> {
         let text = bearer(request).ok_or_else(missing)?;
         let now = self.office.provision.clock.now();
-        find(&self.office.roster, text, now).ok_or_else(unknown)
+        let Some(caller) = find(&self.office.roster, text, now) else {
+            let failed = self.paces.failed(request.peer.ip(), now);
+            let message = "Too many tokens that open nothing came from this address; wait, and send the right one.";
+            failed.map_err(|wait| too_many(message, wait))?;
+            return Err(unknown());
+        };
+        let asked = self.paces.asked(caller.token.id, now);
+        let message =
+            "More than 100 requests came with this token in one second; wait and send it again.";
+        asked.map_err(|wait| too_many(message, wait))?;
+        Ok(caller)
     }
 
     /// A tenant by its id or slug, if it is there for the caller.
@@ -119,6 +130,11 @@ fn missing() -> Problem {
     let message = "No token came with the request; send it as Authorization: Bearer pra_….";
     let challenge = HeaderValue::from_static("Bearer");
     Problem::new(401, "missing_api_key", message).header(header::WWW_AUTHENTICATE, challenge)
+}
+
+fn too_many(message: &str, wait: Duration) -> Problem {
+    let seconds = u32::try_from(wait.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX);
+    Problem::new(429, "rate_limit_exceeded", message).retry_after(seconds.max(1))
 }
 
 // One answer for all: nobody learns which tokens were once good.

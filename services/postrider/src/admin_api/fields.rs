@@ -17,6 +17,26 @@ pub(super) struct Fields {
     is_missing: bool,
 }
 
+/// What a change says of a field that may be empty.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Change<T> {
+    Stays,
+    /// `null`
+    Ends,
+    Becomes(T),
+}
+
+impl<T> Change<T> {
+    /// What it is then.
+    pub(super) fn over(self, was: Option<T>) -> Option<T> {
+        match self {
+            Self::Stays => was,
+            Self::Ends => None,
+            Self::Becomes(value) => Some(value),
+        }
+    }
+}
+
 impl Fields {
     pub(super) async fn read(request: &mut Request, most: u64) -> Result<Self, Problem> {
         let bytes = request.body.read(most).await?;
@@ -49,9 +69,32 @@ impl Fields {
         }
     }
 
+    /// A field of a change that cannot be empty: left out, it stays.
+    pub(super) fn wish<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        if self.left.get(name).is_some_and(Value::is_null) {
+            self.left.remove(name);
+            let message = "is null, and there is always one; leave it out to keep it.";
+            self.complain(name, message.to_owned());
+        }
+        self.take(name)
+    }
+
+    /// A field of a change that may be empty: left out, it stays.
+    pub(super) fn change<T: DeserializeOwned>(&mut self, name: &str) -> Change<T> {
+        match self.left.get(name) {
+            None => Change::Stays,
+            Some(Value::Null) => {
+                self.left.remove(name);
+                Change::Ends
+            }
+            // What cannot be read was complained about.
+            Some(_) => self.take(name).map_or(Change::Stays, Change::Becomes),
+        }
+    }
+
     /// What a person writes beside a thing, in a line of a list.
     pub(super) fn take_note(&mut self) -> Option<String> {
-        let note: String = self.take("note")?;
+        let note: String = self.wish("note")?;
         let length = note.chars().count();
         if length > NOTE_MOST {
             let message = format!("has {length} characters; {NOTE_MOST} are the most.");

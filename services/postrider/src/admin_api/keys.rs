@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::caller::Caller;
 use super::endpoint::KeyAct;
-use super::fields::Fields;
+use super::fields::{Change, Fields};
 use super::lists::list;
 use super::{AdminDoor, Outcome};
 use crate::admin::{NewKey, Verb};
@@ -88,16 +88,18 @@ impl AdminDoor {
         mut fields: Fields,
     ) -> Outcome {
         let note = fields.take_note();
-        let networks: Option<Vec<Network>> = fields.take("networks");
-        let per_day: Option<u32> = fields.take("per_day");
-        let expires_at: Option<Timestamp> = fields.take("expires_at");
-        self.check_end(expires_at, &mut fields);
+        let networks: Option<Vec<Network>> = fields.wish("networks");
+        let per_day: Option<u32> = fields.wish("per_day");
+        let expires_at: Change<Timestamp> = fields.change("expires_at");
+        if let Change::Becomes(ends) = expires_at {
+            self.check_end(Some(ends), &mut fields);
+        }
         fields.done()?;
         let key = Credential {
             note: note.unwrap_or(was.note),
             networks: networks.unwrap_or(was.networks),
             per_day: per_day.unwrap_or(was.per_day),
-            expires_at: expires_at.or(was.expires_at),
+            expires_at: expires_at.over(was.expires_at),
             ..was
         };
         let shown = json!({

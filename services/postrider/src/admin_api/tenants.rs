@@ -1,16 +1,17 @@
 //! `/admin/v1/tenants`: who may send, within which limits.
 
 use postrider_http::{Answer, Problem, Query};
-use postrider_model::{EmailAddress, Language, Licence, Limits, Plan, ReplyAddress, ReplyStatus};
-use postrider_model::{Tenant, TenantId};
-use postrider_store::TenantUpdate;
+use postrider_model::{
+    Authority, EmailAddress, Language, Licence, Plan, ReplyAddress, ReplyStatus, Tenant, TenantId,
+};
+use postrider_store::{NewLimits, TenantUpdate};
 use serde_json::{Value, json};
 
 use super::caller::Caller;
-use super::fields::{Fields, given};
+use super::fields::{Change, Fields, given};
 use super::lists::{cursor, cut, list, page};
 use super::{AdminDoor, Fault, Outcome};
-use crate::admin::{AddedTenant, NewLimits, Verb};
+use crate::admin::{AddedTenant, Verb};
 
 impl AdminDoor {
     /// `GET /tenants`, oldest first.
@@ -89,13 +90,13 @@ impl AdminDoor {
         tenant: &Tenant,
         mut fields: Fields,
     ) -> Outcome {
-        let name: Option<String> = fields.take("name");
-        let language: Option<Language> = fields.take("language");
-        let plan: Option<Plan> = fields.take("plan");
-        let own_domain: Option<bool> = fields.take("own_domain");
-        let notices: Option<bool> = fields.take("notices");
-        let reply_to: Option<EmailAddress> = fields.take("reply_to");
-        let limits: Option<NewLimits> = fields.take("limits");
+        let name: Option<String> = fields.wish("name");
+        let language: Option<Language> = fields.wish("language");
+        let plan: Change<Plan> = fields.change("plan");
+        let own_domain: Option<bool> = fields.wish("own_domain");
+        let notices: Option<bool> = fields.wish("notices");
+        let reply_to: Option<EmailAddress> = fields.wish("reply_to");
+        let limits: Option<NewLimits> = fields.wish("limits");
         if let Some(name) = &name
             && !postrider_gate::is_acceptable_name(name.trim())
         {
@@ -104,10 +105,18 @@ impl AdminDoor {
             );
             fields.complain("name", message);
         }
-        if let Some(limits) = limits {
-            within(caller, limits, tenant.limits, &mut fields);
+        if let Some(limits) = limits
+            && caller.authority() == Authority::Vendor
+        {
+            let stands = self.office.database.vendors.limits_of(tenant.id).await?;
+            for beyond in stands.beyond(limits) {
+                let name = format!("limits.{}", beyond.name);
+                fields.complain(&name, format!("{beyond}."));
+            }
         }
         fields.done()?;
+        let without_plan = plan == Change::Ends;
+        let plan = plan.over(None);
         if name.is_some() || plan.is_some() || reply_to.is_some() {
             let update = TenantUpdate {
                 tenant: tenant.id,
@@ -118,20 +127,24 @@ impl AdminDoor {
             };
             self.update(caller, tenant, update).await?;
         }
-        if language.is_some() || own_domain.is_some() || notices.is_some() {
+        if language.is_some() || own_domain.is_some() || notices.is_some() || without_plan {
             let verb = Verb::TenantSet {
                 tenant: tenant.id.to_string(),
                 language,
                 own_domain,
                 notices,
+                without_plan,
                 vouched: false,
             };
             self.execute(caller, verb).await?;
         }
         if let Some(limits) = limits {
-            let tenant = tenant.id.to_string();
-            self.execute(caller, Verb::TenantLimit { tenant, limits })
-                .await?;
+            let verb = Verb::TenantLimit {
+                tenant: tenant.id.to_string(),
+                limits,
+                by: caller.authority(),
+            };
+            self.execute(caller, verb).await?;
         }
         self.show_tenant(caller, tenant).await
     }
@@ -211,80 +224,5 @@ impl AdminDoor {
             "notices": tenant.notices,
             "created_at": tenant.created_at,
         })
-    }
-}
-
-/// Reads one of the limits.
-type One = fn(Limits) -> u32;
-
-/// A vendor raises no limit of its tenants over what it has been given for them; 0 is no limit. What
-/// is not named, or not raised, is not looked at: the operator may have given more.
-fn within(caller: &Caller, wished: NewLimits, now: Limits, fields: &mut Fields) {
-    let Some(vendor) = &caller.vendor else {
-        return;
-    };
-    let (most, new) = (vendor.tenant_limits, wished.over(now));
-    let rate = |limits: Limits| limits.requests_per_second;
-    let all: [(&str, Option<u32>, One); 7] = [
-        ("requests_per_second", wished.requests_per_second, rate),
-        ("per_minute", wished.per_minute, |limits| limits.per_minute),
-        ("burst", wished.burst, burst),
-        ("bulk_per_minute", wished.bulk_per_minute, |limits| {
-            limits.bulk_per_minute
-        }),
-        ("connections", wished.connections, |limits| {
-            limits.connections
-        }),
-        ("per_day", wished.per_day, |limits| limits.per_day),
-        ("per_month", wished.per_month, |limits| limits.per_month),
-    ];
-    for (name, named, of) in all {
-        let (wished, was, most) = (of(new), of(now), of(most));
-        if named.is_some() && is_more(wished, was) && is_more(wished, most) {
-            let message = format!(
-                "would be {wished}, and {most} is what {} may give: ask the service's operator for more.",
-                vendor.name
-            );
-            fields.complain(&format!("limits.{name}"), message);
-        }
-    }
-}
-
-// As `Limits` has it: without a pace all may start at once, and 0 is ten seconds' worth.
-fn burst(limits: Limits) -> u32 {
-    match (limits.per_minute, limits.burst) {
-        (0, _) => 0,
-        (pace, 0) => (pace / 6).max(1),
-        (_, burst) => burst,
-    }
-}
-
-/// 0 is no limit, and so more than any.
-fn is_more(one: u32, other: u32) -> bool {
-    other > 0 && (one == 0 || one > other)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_limit_is_more_than_any_and_not_than_itself() {
-        for (one, other, want) in [(0, 5, true), (6, 5, true), (5, 5, false), (4, 5, false)] {
-            assert_eq!(is_more(one, other), want, "{one} {other}");
-        }
-        assert!(!is_more(0, 0) && !is_more(9, 0));
-    }
-
-    #[test]
-    fn a_burst_is_compared_as_it_works() {
-        for (per_minute, given, want) in [(0, 9, 0), (600, 0, 100), (1, 0, 1), (600, 7, 7)] {
-            let limits = Limits {
-                per_minute,
-                burst: given,
-                ..Limits::default()
-            };
-            assert_eq!(burst(limits), want, "{per_minute} {given}");
-        }
     }
 }

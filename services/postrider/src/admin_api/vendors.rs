@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use postrider_http::{Answer, Problem};
 use postrider_model::{EmailAddress, Language, Vendor, VendorId};
+use postrider_store::NewLimits;
 use serde_json::Value;
 
 use super::caller::Caller;
 use super::fields::{Fields, given};
 use super::lists::list;
 use super::{AdminDoor, Outcome};
-use crate::admin::{NewLimits, VendorAct, VendorChange, Verb};
+use crate::admin::{VendorAct, VendorChange, Verb};
 
 impl AdminDoor {
     /// A vendor by its id or slug.
@@ -65,8 +66,8 @@ impl AdminDoor {
         mut fields: Fields,
     ) -> Outcome {
         self.vendor(&vendor)?;
-        let name: Option<String> = fields.take("name");
-        let contact: Option<EmailAddress> = fields.take("contact");
+        let name: Option<String> = fields.wish("name");
+        let contact: Option<EmailAddress> = fields.wish("contact");
         let change = change(&mut fields);
         fields.done()?;
         let act = |vendor| VendorAct::Set {
@@ -147,10 +148,10 @@ impl AdminDoor {
 }
 
 fn change(fields: &mut Fields) -> VendorChange {
-    let limits: Option<NewLimits> = fields.take("tenant_limits");
-    let languages: Option<Vec<Language>> = fields.take("languages");
+    let limits: Option<NewLimits> = fields.wish("tenant_limits");
+    let languages: Option<Vec<Language>> = fields.wish("languages");
     VendorChange {
-        per_day: fields.take("per_day"),
+        per_day: fields.wish("per_day"),
         tenant_limits: limits.unwrap_or_default(),
         languages: languages.unwrap_or_default(),
     }

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
-use postrider_model::{EmailAddress, Language, Licence, Plan};
+use postrider_model::{Authority, EmailAddress, Language, Licence, Plan};
+use postrider_store::NewLimits;
 
 use super::{Place, ReplyCommand};
-use crate::admin::{NewLimits, Verb};
+use crate::admin::Verb;
 
 #[derive(Debug, Subcommand)]
 pub enum TenantCommand {
@@ -63,7 +64,7 @@ pub enum TenantCommand {
         #[command(flatten)]
         which: Which,
     },
-    /// Change a tenant's limits; what is not named stays, 0 means no limit
+    /// Change a tenant's limits; what is not named stays, 0 means no limit. What is named its vendor raises no more
     Limit(LimitArgs),
     /// Change what else is known of a tenant; what is not named stays
     Set(SetArgs),
@@ -146,6 +147,9 @@ pub struct SetArgs {
     /// Whether it is told by mail what could not be delivered
     #[arg(long, value_name = "yes|no", value_parser = yes_or_no)]
     notices: Option<bool>,
+    /// It has bought nothing of its vendor any more
+    #[arg(long)]
+    no_plan: bool,
     /// Known people: the default reply address counts as confirmed, and the ramp is over
     #[arg(long)]
     vouched: bool,
@@ -159,6 +163,7 @@ impl SetArgs {
             language: self.language,
             own_domain: self.own_domain,
             notices: self.notices,
+            without_plan: self.no_plan,
             vouched: self.vouched,
         };
         (self.which.place, verb)
@@ -177,8 +182,12 @@ impl LimitArgs {
             per_day: self.per_day,
             per_month: self.per_month,
         };
-        let tenant = self.which.tenant;
-        (self.which.place, Verb::TenantLimit { tenant, limits })
+        let verb = Verb::TenantLimit {
+            tenant: self.which.tenant,
+            limits,
+            by: Authority::Operator,
+        };
+        (self.which.place, verb)
     }
 }
 

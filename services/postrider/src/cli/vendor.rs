@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use anyhow::Context;
 use clap::{Args, Subcommand};
 use postrider_model::{EmailAddress, Language};
+use postrider_store::NewLimits;
 
 use super::Place;
 use super::tenant::language_parser;
-use crate::admin::{NewLimits, VendorAct, VendorChange, Verb};
+use crate::admin::{VendorAct, VendorChange, Verb};
 
 #[derive(Debug, Subcommand)]
 pub enum VendorCommand {

@@ -29,9 +29,7 @@ impl Relay {
         let tls = self.admin_certificates(config)?;
         let listener = listen("admin.listen", config.admin.listen, machine)?;
         self.admin = Some(listener.local_addr()?);
-        let door = Arc::new(AdminDoor {
-            office: Arc::clone(&core.office),
-        });
+        let door = Arc::new(AdminDoor::new(Arc::clone(&core.office)));
         let limits = postrider_http::Config {
             max_connections: CONNECTIONS_MOST,
             ..Default::default()

@@ -7,7 +7,7 @@ use postrider_model::{
 
 use super::Ports;
 use super::fixture::{add_tenant, address, at, credential, new_tenant, number, reply_address};
-use crate::{DirectorySnapshot, Roster, StoreError};
+use crate::{DirectorySnapshot, NewLimits, Roster, StoreError};
 
 const CHANGES: u32 = 100;
 
@@ -78,7 +78,11 @@ pub async fn the_generation_rises_on_every_verb(ports: &Ports) {
             5 => directory.add_credential(other.clone()).await,
             6 => directory.revoke_credential(tenant, other.id).await,
             7 => directory.add_dkim_keys(vec![key.clone()]).await,
-            8 => directory.set_limits(tenant, Limits::default()).await,
+            8 => {
+                directory
+                    .set_limits(tenant, NewLimits::default(), Authority::Operator)
+                    .await
+            }
             _ => directory.revoke_dkim_key(key.id).await,
         };
         done.expect("a verb");
@@ -187,7 +191,9 @@ pub async fn a_verb_about_nothing_is_told_so(ports: &Ports) {
         directory
             .set_status(nobody, TenantStatus::Active, Authority::Operator)
             .await,
-        directory.set_limits(nobody, Limits::default()).await,
+        directory
+            .set_limits(nobody, NewLimits::default(), Authority::Operator)
+            .await,
         directory
             .add_reply_address(reply_address(nobody, "a@b.example"))
             .await,
@@ -234,7 +240,10 @@ pub async fn a_tenant_gets_the_limits_it_is_given(ports: &Ports) {
         per_day: 6,
         per_month: 7,
     };
-    let set = ports.directory.set_limits(tenant, limits).await;
+    let set = ports
+        .directory
+        .set_limits(tenant, NewLimits::all(limits), Authority::Operator)
+        .await;
     set.expect("new limits");
     for (now, before) in snapshot(ports).await.tenants.iter().zip(&before) {
         let mut want = before.clone();
@@ -258,7 +267,9 @@ pub async fn a_roster_shows_what_was_there_when_its_refresh_began(ports: &Ports)
                 per_minute: turn,
                 ..Limits::default()
             };
-            let changed = directory.set_limits(tenant, limits).await;
+            let changed = directory
+                .set_limits(tenant, NewLimits::all(limits), Authority::Operator)
+                .await;
             changed.expect("a change");
             roster.refresh(directory).await.expect("the directory");
             let shown = roster.tenant(tenant).expect("the tenant");

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use postrider_model::{
-    Authority, CredentialStatus, Limits, Ramp, ReplyAddress, ReplySource, ReplyStatus, TenantId,
+    Authority, CredentialStatus, Ramp, ReplyAddress, ReplySource, ReplyStatus, TenantId,
     TenantStatus,
 };
 
 use super::Ports;
 use super::fixture::{add_tenant, address, at, credential, reply_address};
 use crate::{
-    AskCaps, DirectoryChanges, Roster, StoreError, TenantChange, TenantImport, TenantUpdate,
+    AskCaps, DirectoryChanges, NewLimits, Roster, StoreError, TenantChange, TenantImport,
+    TenantUpdate,
 };
 
 const CAPS: AskCaps = AskCaps {
@@ -83,7 +84,7 @@ pub async fn what_became_of_a_tenant_is_read_of_it_alone(ports: &Ports) {
         tenant,
         directory.set_status(tenant, closed, Authority::Operator),
         directory.set_status(tenant, open, Authority::Operator),
-        directory.set_limits(tenant, Limits::default()),
+        directory.set_limits(tenant, NewLimits::default(), Authority::Operator),
         directory.change_tenant(tenant, change),
         directory.change_ramp(tenant, Ramp::PAST, ramp),
         directory.update_tenant(update.clone()),
@@ -91,7 +92,8 @@ pub async fn what_became_of_a_tenant_is_read_of_it_alone(ports: &Ports) {
     );
     // Nothing of the other was forgotten, and what changes at once is read at once.
     assert!(roster.tenant(other).is_some());
-    let both = [other, tenant].map(|id| directory.set_limits(id, Limits::default()));
+    let both = [other, tenant]
+        .map(|id| directory.set_limits(id, NewLimits::default(), Authority::Operator));
     for done in futures_util::future::join_all(both).await {
         done.expect("new limits");
     }
@@ -99,7 +101,7 @@ pub async fn what_became_of_a_tenant_is_read_of_it_alone(ports: &Ports) {
     assert_eq!(read.len(), 2, "{read:?}");
     while ports
         .directory
-        .set_limits(tenant, Limits::default())
+        .set_limits(tenant, NewLimits::default(), Authority::Operator)
         .await
         .is_ok()
     {

@@ -1,13 +1,15 @@
 //! Vendors, their keys, the tokens of the admin API, and what they may have of their tenants.
 
 use postrider_model::{
-    AdminRole, AdminToken, AdminTokenId, KeyStatus, Language, Licence, Limits, Plan, TenantId,
-    Vendor, VendorId, VendorKey, VendorStatus,
+    AdminRole, AdminToken, AdminTokenId, Authority, KeyStatus, Language, Licence, Limits, Plan,
+    TenantId, Vendor, VendorId, VendorKey, VendorStatus,
 };
 
 use super::Ports;
 use super::fixture::{DAY, add_tenant, address, at, commit, message, new_tenant, random};
-use crate::{Committed, LICENCE, NewTenant, OverQuota, Period, Roster, StoreError, VendorQuota};
+use crate::{
+    Committed, LICENCE, NewLimits, NewTenant, OverQuota, Period, Roster, StoreError, VendorQuota,
+};
 
 fn vendor(slug: &str) -> Vendor {
     Vendor {
@@ -292,4 +294,50 @@ pub async fn a_vendors_volume_is_exact_under_fifty_commits_at_once(ports: &Ports
     let done = futures_util::future::join_all(commits).await;
     let stored = done.iter().filter(|done| **done == Committed::Stored);
     assert_eq!(stored.count(), 20);
+}
+
+pub async fn a_vendor_raises_no_limit_over_what_the_operator_set_of_the_tenant(ports: &Ports) {
+    let vendor = added(ports, "acme").await;
+    let new = tenant_of(&vendor, "one");
+    let tenant = new.tenant.id;
+    let kept = new.tenant.limits;
+    let (directory, vendors) = (&ports.directory, &ports.vendors);
+    directory.add_tenant(new).await.expect("a tenant");
+    let per_day = |limit| NewLimits {
+        per_day: Some(limit),
+        ..NewLimits::default()
+    };
+    for (by, limit, is_good) in [
+        (Authority::Vendor, vendor.tenant_limits.per_day, true),
+        (Authority::Vendor, vendor.tenant_limits.per_day + 1, false),
+        (Authority::Operator, 3, true),
+        (Authority::Vendor, 2, true),
+        (Authority::Vendor, 4, false),
+        (Authority::Vendor, 0, false),
+        (Authority::Vendor, 3, true),
+        (Authority::Operator, 90, true),
+        (Authority::Vendor, 89, true),
+        (Authority::Vendor, 90, true),
+    ] {
+        let before = vendors.limits_of(tenant).await.expect("its limits");
+        let done = directory.set_limits(tenant, per_day(limit), by).await;
+        let stands = vendors.limits_of(tenant).await.expect("its limits");
+        match done {
+            Ok(()) => assert!(is_good && stands.now.per_day == limit, "{by:?} {limit}"),
+            Err(StoreError::Rejected { reason }) => {
+                assert!(!is_good && reason.starts_with("per_day"), "{reason}");
+                assert_eq!(stands, before);
+            }
+            Err(fault) => panic!("{fault}"),
+        }
+    }
+    let stands = vendors.limits_of(tenant).await.expect("its limits");
+    assert_eq!(stands.operators, per_day(90));
+    assert_eq!(stands.vendors, vendor.tenant_limits);
+    assert_eq!(stands.now, per_day(90).over(kept));
+    let nobody = vendors.limits_of(TenantId::new(at(9), [9; 10])).await;
+    assert!(
+        matches!(nobody, Err(StoreError::NotFound { .. })),
+        "{nobody:?}"
+    );
 }
