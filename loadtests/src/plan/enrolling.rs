@@ -108,12 +108,10 @@ fn import(
     folder: &Path,
     found: &mut Found,
 ) -> anyhow::Result<()> {
-    let mut list = "licence,name,reply_to,language,attested\n".to_owned();
-    for shop in 0..enrolling.shops {
-        list.push_str(&format!(
-            "I{shop},Shop {shop},shop{shop}@shops.test,en,yes\n"
-        ));
-    }
+    let lines = (0..enrolling.shops)
+        .map(|shop| format!("I{shop},Shop {shop},shop{shop}@shops.test,en,yes\n"));
+    let head = "licence,name,reply_to,language,attested\n".to_owned();
+    let list: String = std::iter::once(head).chain(lines).collect();
     let (file, keys) = (folder.join("shops.csv"), folder.join("keys.csv"));
     fs::write(&file, list)?;
     let words = ["tenant", "import", text(&file)?, "--vendor", VENDOR];
