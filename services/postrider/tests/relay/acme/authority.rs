@@ -78,6 +78,11 @@ impl Authority {
     }
 
     async fn ready(&mut self) {
+        let names = SocketAddr::from((self.host, DNS));
+        until("the authority's name server", async || {
+            tokio::net::TcpStream::connect(names).await.ok().map(drop)
+        })
+        .await;
         let door = self.door(DIRECTORY);
         until("the authority's directory", async || {
             assert!(self.pebble.ended().is_none(), "{}", self.pebble.printed());
