@@ -1,7 +1,10 @@
 //! What a shop meets that enrols again, or wants new keys.
 
 use postrider_gate::TenantDefaults;
-use postrider_model::{Authority, Credential, CredentialStatus, KeyKind, Licence};
+use postrider_model::{
+    Authority, Credential, CredentialStatus, KeyKind, Language, Licence, Plan, Vendor,
+};
+use postrider_store::{NewLimits, Vendors};
 use serde_json::{Value, json};
 
 use super::{JOE, Scene};
@@ -157,4 +160,55 @@ async fn a_shop_that_came_otherwise_gets_its_keys_when_it_enrols() {
     assert!(scene.opens(&told["smtp"]["password"]).await);
     let again = scene.enrol(&token, JOE).await.json;
     assert_eq!(again["http"]["key"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_language_that_the_vendor_does_not_have_is_its_first() {
+    let scene = Scene::start().await;
+    let tenant = |told: &Value| {
+        let slug = told["tenant"].as_str().unwrap();
+        scene.relay.roster.tenant_named(slug).unwrap()
+    };
+    let vendor = scene.relay.roster.vendor_named("acme").unwrap();
+    let french = Vendor {
+        languages: vec![Language::Fr],
+        ..(*vendor).clone()
+    };
+    let now = scene.relay.clock.now();
+    scene.relay.store.change_vendor(french, now).await.unwrap();
+    scene.refresh().await;
+    let english = json!({"language": "en"});
+    let token = scene.token("L-1", &json!({}));
+    let told = scene.enrol_with(&token, JOE, &english).await;
+    assert_eq!(told.status, 200, "{}", told.json);
+    assert_eq!(tenant(&told.json).language, Language::Fr);
+    let newer = scene.token("L-1", &json!({"iat": scene.seconds()}));
+    let told = scene.enrol_with(&newer, JOE, &english).await;
+    assert_eq!(told.status, 200, "{}", told.json);
+    assert_eq!(tenant(&told.json).language, Language::Fr);
+}
+
+#[tokio::test]
+async fn another_plan_raises_no_limit() {
+    let scene = Scene::start().await;
+    let told = scene.enrol(&scene.token("L-1", &json!({})), JOE).await.json;
+    let tenant = scene
+        .relay
+        .roster
+        .tenant_named(told["tenant"].as_str().unwrap());
+    let tenant = tenant.unwrap().id;
+    let lowered = NewLimits {
+        per_day: Some(3),
+        ..NewLimits::default()
+    };
+    let directory = &scene.relay.provision.directory;
+    let set = directory.set_limits(tenant, lowered, Authority::Operator);
+    set.await.unwrap();
+    scene.refresh().await;
+    let change = json!({"iat": scene.seconds(), "plan": "gold"});
+    let told = scene.enrol(&scene.token("L-1", &change), JOE).await;
+    assert_eq!(told.status, 200, "{}", told.json);
+    assert_eq!(told.json["limits"]["per_day"], 3);
+    let now = scene.relay.roster.tenant(tenant).unwrap();
+    assert_eq!(now.plan.as_ref().map(Plan::as_str), Some("gold"));
 }
