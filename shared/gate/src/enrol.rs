@@ -292,6 +292,7 @@ impl Enroller {
             new.enrolment = Some(enrolment.clone());
             for first in &mut new.credentials {
                 NOTE.clone_into(&mut first.note);
+                first.is_enrolled = true;
             }
             let (credential, password) = provision.new_password(&new.tenant, keys::wishes(None))?;
             new.credentials.push(credential);

@@ -1,6 +1,6 @@
 //! What a shop meets that enrols again, or wants new keys.
 
-use postrider_gate::TenantDefaults;
+use postrider_gate::{KeyWishes, TenantDefaults};
 use postrider_model::{
     Authority, Credential, CredentialStatus, KeyKind, Language, Licence, Plan, Vendor,
 };
@@ -211,4 +211,38 @@ async fn another_plan_raises_no_limit() {
     assert_eq!(told.json["limits"]["per_day"], 3);
     let now = scene.relay.roster.tenant(tenant).unwrap();
     assert_eq!(now.plan.as_ref().map(Plan::as_str), Some("gold"));
+}
+
+#[tokio::test]
+async fn another_note_changes_nothing_of_what_enrolment_renews() {
+    let scene = Scene::start().await;
+    let token = scene.token("L-1", &json!({}));
+    let told = scene.enrol(&token, JOE).await.json;
+    let directory = &scene.relay.provision.directory;
+    for kind in [KeyKind::Api, KeyKind::Smtp] {
+        let noted = Credential {
+            note: "till 3".to_owned(),
+            ..keys_of(&scene, &told, kind).remove(0)
+        };
+        directory.change_credential(noted).await.unwrap();
+    }
+    // Of an operator's own making, and called as enrolment calls its keys.
+    let provision = &scene.relay.provision;
+    let tenant = keys_of(&scene, &told, KeyKind::Api)[0].tenant;
+    let wishes = KeyWishes {
+        note: "enrolment".to_owned(),
+        ..KeyWishes::default()
+    };
+    let (own, _) = provision.credential(tenant, wishes).await.unwrap();
+    scene.refresh().await;
+    let again = scene.enrol(&token, JOE).await.json;
+    assert!(again["http"]["key"].is_null(), "it has its keys: {again}");
+    assert_eq!(scene.rotate(&token).await.status, 200);
+    scene.refresh().await;
+    let ends = |key: &Credential| key.expires_at.is_some();
+    let api = keys_of(&scene, &told, KeyKind::Api);
+    let ended: Vec<_> = api.iter().filter(|key| ends(key)).collect();
+    assert_eq!(ended.len(), 1, "the one that was noted");
+    assert_eq!(ended[0].note, "till 3");
+    assert!(api.iter().any(|key| key.id == own.id && !ends(key)));
 }
