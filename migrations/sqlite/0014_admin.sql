@@ -20,3 +20,8 @@ ALTER TABLE controls_new RENAME TO controls;
 -- Which limits of a tenant the operator set itself: the most that its vendor may give it. A JSON
 -- object; NULL: none, or before this was written down.
 ALTER TABLE tenants ADD COLUMN operators_limits TEXT;
+
+-- Which keys enrolment gave: until now its note told, which anybody may change.
+ALTER TABLE credentials ADD COLUMN is_enrolled INTEGER NOT NULL DEFAULT 0
+    CHECK (is_enrolled IN (0, 1));
+UPDATE credentials SET is_enrolled = 1 WHERE note = 'enrolment';

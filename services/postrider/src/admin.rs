@@ -34,7 +34,7 @@ use postrider_delivery::Traces;
 use postrider_gate::{Access, Gate, Provision, RampConfig};
 use postrider_model::{Limits, Tenant};
 use postrider_runtime::Shutdown;
-use postrider_store::{DirectorySnapshot, Roster, Suppressing, TenantChange};
+use postrider_store::{DirectorySnapshot, Roster, TenantChange};
 use serde_json::Value;
 
 pub use find::FindRequest;
@@ -48,7 +48,7 @@ pub use tenant::AddedTenant;
 pub use token::TokenAct;
 pub use trace::TraceAct;
 pub use vendor::{VendorAct, VendorChange};
-pub use verb::{About, QueueAct, SuppressionAct, Verb};
+pub use verb::{About, QueueAct, SuppressionAct, SuppressionsOf, Verb};
 
 use crate::database::Database;
 use audit::Done;
@@ -149,18 +149,7 @@ impl Office {
             Verb::KeySuspend { id, by } => self.suspend_key(&id, by).await,
             Verb::KeyResume { id, by } => self.resume_key(&id, by).await,
             Verb::Suppression { tenant, act } => self.suppression(&tenant, act).await,
-            Verb::VendorSuppressions {
-                vendor,
-                stream,
-                address,
-                after,
-            } => {
-                let which = Suppressing {
-                    stream,
-                    older_than: after,
-                };
-                self.suppressions_of_vendor(&vendor, which, address).await
-            }
+            Verb::VendorSuppressions(which) => self.suppressions_of_vendor(which).await,
             Verb::Session { code } => self.session(code).await,
             Verb::Report { report } => self.report(report).await,
             Verb::Find { find } => self.find_mail(find).await,

@@ -259,7 +259,10 @@ impl Enroller {
         let now = provision.clock.now();
         let defaults = TenantDefaults {
             limits: spoken.vendor.limits_of_new(self.config.limits),
-            language: wish.language.unwrap_or_else(|| spoken.vendor.language()),
+            language: wish
+                .language
+                .filter(|language| spoken.vendor.speaks(*language))
+                .unwrap_or_else(|| spoken.vendor.language()),
             ramp: self.config.ramp.begin(now),
             is_confirmed: spoken.claims.attested.is_some(),
             vendor: spoken.vendor.id,
@@ -289,6 +292,7 @@ impl Enroller {
             new.enrolment = Some(enrolment.clone());
             for first in &mut new.credentials {
                 NOTE.clone_into(&mut first.note);
+                first.is_enrolled = true;
             }
             let (credential, password) = provision.new_password(&new.tenant, keys::wishes(None))?;
             new.credentials.push(credential);

@@ -89,6 +89,8 @@ pub struct Credential {
     pub skips_duplicates: bool,
     /// Whether it may send to the simulator alone.
     pub is_test: bool,
+    /// Enrolment gave it, and renews it when it rotates. Never changes.
+    pub is_enrolled: bool,
     pub created_at: Timestamp,
 }
 
@@ -111,6 +113,7 @@ impl Credential {
             unknown_reply_to: UnknownReplyTo::Replace,
             skips_duplicates: true,
             is_test: false,
+            is_enrolled: false,
             created_at: Timestamp::from_micros(0),
         }
     }

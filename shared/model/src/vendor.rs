@@ -89,6 +89,17 @@ impl Vendor {
     pub fn language(&self) -> Language {
         self.languages.first().copied().unwrap_or_default()
     }
+
+    /// Whether its tenants may speak it.
+    pub fn speaks(&self, language: Language) -> bool {
+        self.languages.contains(&language)
+    }
+
+    /// What it has, in words: `en or fr`.
+    pub fn spoken(&self) -> String {
+        let words = self.languages.iter().map(|language| language.as_str());
+        words.collect::<Vec<_>>().join(" or ")
+    }
 }
 
 /// A vendor's key: what it signs with counts as said by it.

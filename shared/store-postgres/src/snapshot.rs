@@ -253,6 +253,7 @@ struct CredentialRow {
     unknown_reply_to: String,
     skips_duplicates: bool,
     is_test: bool,
+    is_enrolled: bool,
     created_at: i64,
 }
 
@@ -283,6 +284,7 @@ impl TryFrom<CredentialRow> for Credential {
             )?,
             skips_duplicates: row.skips_duplicates,
             is_test: row.is_test,
+            is_enrolled: row.is_enrolled,
             created_at: Timestamp::from_micros(row.created_at),
         })
     }

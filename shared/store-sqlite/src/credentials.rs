@@ -15,8 +15,8 @@ pub(crate) async fn insert(
     sqlx::query(
         "INSERT INTO credentials (id, tenant, kind, user_name, prefix, hash, note, status,
              networks, per_day, expires_at, defaults, unknown_reply_to, skips_duplicates,
-             is_test, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+             is_test, is_enrolled, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
     )
     .bind(credential.id.as_bytes().as_slice())
     .bind(credential.tenant.as_bytes().as_slice())
@@ -33,6 +33,7 @@ pub(crate) async fn insert(
     .bind(credential.unknown_reply_to.as_str())
     .bind(credential.skips_duplicates)
     .bind(credential.is_test)
+    .bind(credential.is_enrolled)
     .bind(credential.created_at.as_micros())
     .execute(connection)
     .await

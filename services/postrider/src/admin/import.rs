@@ -159,6 +159,11 @@ impl Office {
         row: &ImportRow,
         known: Option<&Tenant>,
     ) -> anyhow::Result<Step> {
+        if let Some(language) = row.language
+            && !vendor.speaks(language)
+        {
+            return Ok(Step::Settled(other_language(vendor, language)));
+        }
         match known {
             Some(tenant) => Ok(self.difference(vendor, row, tenant)),
             None => self.addition(vendor, row),
@@ -243,6 +248,18 @@ fn bad_name() -> RowOutcome {
     RowOutcome::Bad {
         field: "name".to_owned(),
         why: ProvisionError::BadName.to_string(),
+    }
+}
+
+fn other_language(vendor: &Vendor, language: Language) -> RowOutcome {
+    RowOutcome::Bad {
+        field: "language".to_owned(),
+        why: format!(
+            "{} has no {}: give {}, or nothing",
+            vendor.slug,
+            language.as_str(),
+            vendor.spoken()
+        ),
     }
 }
 

@@ -202,5 +202,6 @@ fn wishes(key: NewKey) -> KeyWishes {
         unknown_reply_to: key.unknown_reply_to,
         skips_duplicates: key.skips_duplicates,
         is_test: key.test,
+        is_enrolled: false,
     }
 }

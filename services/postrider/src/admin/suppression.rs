@@ -10,7 +10,7 @@ use postrider_store::{
 use serde_json::{Value, json};
 
 use super::show::joined;
-use super::{Office, Refused, SuppressionAct};
+use super::{Office, Refused, SuppressionAct, SuppressionsOf};
 
 const PAGE: u8 = 100;
 /// What stands as the source of what an operator put there without a word.
@@ -72,13 +72,15 @@ impl Office {
     /// The same over all tenants of a vendor, each with its tenant.
     pub(super) async fn suppressions_of_vendor(
         &self,
-        vendor: &str,
-        which: Suppressing,
-        address: Option<EmailAddress>,
+        asked: SuppressionsOf,
     ) -> anyhow::Result<Value> {
-        let senders = Senders::Vendor(self.find_vendor(vendor).await?.id);
+        let senders = Senders::Vendor(self.find_vendor(&asked.vendor).await?.id);
         let (port, now) = (&self.database.trace, self.provision.clock.now());
-        let found = match address {
+        let which = Suppressing {
+            stream: asked.stream,
+            older_than: asked.after,
+        };
+        let found = match asked.address {
             Some(address) => port.suppressions_of(&address, senders, now).await?,
             None => port.suppressions_by(senders, which, now, PAGE).await?,
         };

@@ -110,12 +110,7 @@ pub enum Verb {
         act: SuppressionAct,
     },
     /// What keeps mail of a vendor's tenants back, newest first, a hundred at a time.
-    VendorSuppressions {
-        vendor: String,
-        stream: Option<Stream>,
-        address: Option<EmailAddress>,
-        after: Option<SuppressionId>,
-    },
+    VendorSuppressions(SuppressionsOf),
     Session {
         code: SessionCode,
     },
@@ -169,7 +164,7 @@ impl Verb {
                     act: SuppressionAct::List { .. },
                     ..
                 }
-                | Self::VendorSuppressions { .. }
+                | Self::VendorSuppressions(_)
                 | Self::Session { .. }
                 | Self::Report { .. }
                 | Self::Find { .. }
@@ -193,6 +188,17 @@ impl Verb {
         );
         !self.only_reads() && !beside
     }
+}
+
+/// Which suppressions of a vendor's tenants are listed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SuppressionsOf {
+    /// A vendor's slug or id.
+    pub vendor: String,
+    pub stream: Option<Stream>,
+    pub address: Option<EmailAddress>,
+    /// Older than this one.
+    pub after: Option<SuppressionId>,
 }
 
 /// What is done with a tenant's suppressions.

@@ -59,7 +59,7 @@ impl Paces {
                 let [a, b, c, d, ..] = six.segments();
                 IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
             }
-            four => four,
+            four @ IpAddr::V4(_) => four,
         };
         self.wrong.take(network, WRONG, now)
     }

@@ -40,6 +40,7 @@ impl AdminDoor {
             let message = "is the operator's to say; a vendor says attested of a reply address.";
             fields.complain("vouched", message.to_owned());
         }
+        spoken(caller, language, &mut fields);
         fields.done()?;
         let reply_to = given(reply_to)?;
         let vendor = match (vendor, &caller.vendor) {
@@ -105,6 +106,7 @@ impl AdminDoor {
             );
             fields.complain("name", message);
         }
+        spoken(caller, language, &mut fields);
         if let Some(limits) = limits
             && caller.authority() == Authority::Vendor
         {
@@ -224,5 +226,20 @@ impl AdminDoor {
             "notices": tenant.notices,
             "created_at": tenant.created_at,
         })
+    }
+}
+
+/// A vendor's tenants speak what the vendor does. The operator may know better.
+fn spoken(caller: &Caller, wished: Option<Language>, fields: &mut Fields) {
+    if let (Some(vendor), Some(language)) = (&caller.vendor, wished)
+        && !vendor.speaks(language)
+    {
+        let message = format!(
+            "{} is none of {}: give {}, or ask the service's operator for it.",
+            language.as_str(),
+            vendor.name,
+            vendor.spoken()
+        );
+        fields.complain("language", message);
     }
 }

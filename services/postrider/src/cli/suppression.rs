@@ -5,7 +5,7 @@ use postrider_model::{EmailAddress, Stream, SuppressionId};
 
 use super::key::stream_parser;
 use super::{Place, WhichAddress};
-use crate::admin::{SuppressionAct, Verb};
+use crate::admin::{SuppressionAct, SuppressionsOf, Verb};
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
@@ -68,13 +68,13 @@ impl SuppressionCommand {
                 place,
             } => {
                 if let Some(vendor) = vendor {
-                    let verb = Verb::VendorSuppressions {
+                    let which = SuppressionsOf {
                         vendor,
                         stream,
                         address,
                         after,
                     };
-                    return (place, verb);
+                    return (place, Verb::VendorSuppressions(which));
                 }
                 let act = SuppressionAct::List {
                     stream,

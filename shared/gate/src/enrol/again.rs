@@ -90,7 +90,9 @@ impl Enroller {
         let update = TenantUpdate {
             tenant: was.id,
             name: (name != was.name).then(|| name.to_owned()),
-            language: wish.language.filter(|language| *language != was.language),
+            language: wish
+                .language
+                .filter(|language| spoken.vendor.speaks(*language) && *language != was.language),
             plan: plan.filter(|plan| Some(plan) != was.plan.as_ref()),
             reply_to,
         };

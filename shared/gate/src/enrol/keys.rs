@@ -13,7 +13,7 @@ impl Enroller {
         self.ports.roster.refresh(&*provision.directory).await?;
         let keys = self.ports.roster.credentials_of(tenant.id).into_iter();
         Ok(keys
-            .filter(|key| key.note == NOTE)
+            .filter(|key| key.is_enrolled)
             .map(|key| (*key).clone())
             .collect())
     }
@@ -45,6 +45,7 @@ pub(super) fn lives(key: &Credential, now: Timestamp) -> bool {
 pub(super) fn wishes(before: Option<&Credential>) -> KeyWishes {
     let usual = KeyWishes {
         note: NOTE.to_owned(),
+        is_enrolled: true,
         ..KeyWishes::default()
     };
     match before {

@@ -29,6 +29,8 @@ pub struct KeyWishes {
     pub skips_duplicates: bool,
     /// May send to the simulator alone.
     pub is_test: bool,
+    /// Enrolment gives it.
+    pub is_enrolled: bool,
 }
 
 impl Default for KeyWishes {
@@ -43,6 +45,7 @@ impl Default for KeyWishes {
             unknown_reply_to: UnknownReplyTo::default(),
             skips_duplicates: true,
             is_test: false,
+            is_enrolled: false,
         }
     }
 }
@@ -172,6 +175,7 @@ impl Provision {
             unknown_reply_to: wishes.unknown_reply_to,
             skips_duplicates: wishes.skips_duplicates,
             is_test: wishes.is_test,
+            is_enrolled: wishes.is_enrolled,
             created_at: at,
             ..Credential::api(id, tenant, prefix, hash)
         }

@@ -35,6 +35,7 @@ fn with_all(key: Credential) -> Credential {
         unknown_reply_to: UnknownReplyTo::Refuse,
         skips_duplicates: false,
         is_test: true,
+        is_enrolled: true,
         ..key
     }
 }
@@ -76,6 +77,7 @@ pub async fn a_key_is_changed_and_keeps_its_secret(ports: &Ports) {
         kind: key.kind,
         user: key.user.clone(),
         is_test: key.is_test,
+        is_enrolled: key.is_enrolled,
         ..wanted.clone()
     };
     assert!(keys(ports).await.contains(&changed));

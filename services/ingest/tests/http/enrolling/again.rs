@@ -1,7 +1,10 @@
 //! What a shop meets that enrols again, or wants new keys.
 
-use postrider_gate::TenantDefaults;
-use postrider_model::{Authority, Credential, CredentialStatus, KeyKind, Licence};
+use postrider_gate::{KeyWishes, TenantDefaults};
+use postrider_model::{
+    Authority, Credential, CredentialStatus, KeyKind, Language, Licence, Plan, Vendor,
+};
+use postrider_store::{NewLimits, Vendors};
 use serde_json::{Value, json};
 
 use super::{JOE, Scene};
@@ -157,4 +160,89 @@ async fn a_shop_that_came_otherwise_gets_its_keys_when_it_enrols() {
     assert!(scene.opens(&told["smtp"]["password"]).await);
     let again = scene.enrol(&token, JOE).await.json;
     assert_eq!(again["http"]["key"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_language_that_the_vendor_does_not_have_is_its_first() {
+    let scene = Scene::start().await;
+    let tenant = |told: &Value| {
+        let slug = told["tenant"].as_str().unwrap();
+        scene.relay.roster.tenant_named(slug).unwrap()
+    };
+    let vendor = scene.relay.roster.vendor_named("acme").unwrap();
+    let french = Vendor {
+        languages: vec![Language::Fr],
+        ..(*vendor).clone()
+    };
+    let now = scene.relay.clock.now();
+    scene.relay.store.change_vendor(french, now).await.unwrap();
+    scene.refresh().await;
+    let english = json!({"language": "en"});
+    let token = scene.token("L-1", &json!({}));
+    let told = scene.enrol_with(&token, JOE, &english).await;
+    assert_eq!(told.status, 200, "{}", told.json);
+    assert_eq!(tenant(&told.json).language, Language::Fr);
+    let newer = scene.token("L-1", &json!({"iat": scene.seconds()}));
+    let told = scene.enrol_with(&newer, JOE, &english).await;
+    assert_eq!(told.status, 200, "{}", told.json);
+    assert_eq!(tenant(&told.json).language, Language::Fr);
+}
+
+#[tokio::test]
+async fn another_plan_raises_no_limit() {
+    let scene = Scene::start().await;
+    let told = scene.enrol(&scene.token("L-1", &json!({})), JOE).await.json;
+    let tenant = scene
+        .relay
+        .roster
+        .tenant_named(told["tenant"].as_str().unwrap());
+    let tenant = tenant.unwrap().id;
+    let lowered = NewLimits {
+        per_day: Some(3),
+        ..NewLimits::default()
+    };
+    let directory = &scene.relay.provision.directory;
+    let set = directory.set_limits(tenant, lowered, Authority::Operator);
+    set.await.unwrap();
+    scene.refresh().await;
+    let change = json!({"iat": scene.seconds(), "plan": "gold"});
+    let told = scene.enrol(&scene.token("L-1", &change), JOE).await;
+    assert_eq!(told.status, 200, "{}", told.json);
+    assert_eq!(told.json["limits"]["per_day"], 3);
+    let now = scene.relay.roster.tenant(tenant).unwrap();
+    assert_eq!(now.plan.as_ref().map(Plan::as_str), Some("gold"));
+}
+
+#[tokio::test]
+async fn another_note_changes_nothing_of_what_enrolment_renews() {
+    let scene = Scene::start().await;
+    let token = scene.token("L-1", &json!({}));
+    let told = scene.enrol(&token, JOE).await.json;
+    let directory = &scene.relay.provision.directory;
+    for kind in [KeyKind::Api, KeyKind::Smtp] {
+        let noted = Credential {
+            note: "till 3".to_owned(),
+            ..keys_of(&scene, &told, kind).remove(0)
+        };
+        directory.change_credential(noted).await.unwrap();
+    }
+    // Of an operator's own making, and called as enrolment calls its keys.
+    let provision = &scene.relay.provision;
+    let tenant = keys_of(&scene, &told, KeyKind::Api)[0].tenant;
+    let wishes = KeyWishes {
+        note: "enrolment".to_owned(),
+        ..KeyWishes::default()
+    };
+    let (own, _) = provision.credential(tenant, wishes).await.unwrap();
+    scene.refresh().await;
+    let again = scene.enrol(&token, JOE).await.json;
+    assert!(again["http"]["key"].is_null(), "it has its keys: {again}");
+    assert_eq!(scene.rotate(&token).await.status, 200);
+    scene.refresh().await;
+    let ends = |key: &Credential| key.expires_at.is_some();
+    let api = keys_of(&scene, &told, KeyKind::Api);
+    let ended: Vec<_> = api.iter().filter(|key| ends(key)).collect();
+    assert_eq!(ended.len(), 1, "the one that was noted");
+    assert_eq!(ended[0].note, "till 3");
+    assert!(api.iter().any(|key| key.id == own.id && !ends(key)));
 }

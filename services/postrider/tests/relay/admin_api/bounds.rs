@@ -1,7 +1,7 @@
 //! What a vendor's token does not get, whatever its role: the operator's word stands over it.
 
 use postrider::admin::{VendorAct, VendorChange, Verb};
-use postrider_model::Authority;
+use postrider_model::{Authority, Language, Licence};
 use serde_json::{Value, json};
 
 use super::scene::{Scene, body_of, operations};
@@ -298,4 +298,49 @@ async fn a_remedy_names_what_an_api_has() {
             "{text}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_vendors_tenants_speak_what_it_does() {
+    let scene = Scene::start().await;
+    let (vendors, _) = scene.token("admin", Some("acme")).await;
+    let (operators, _) = scene.token("admin", None).await;
+    let french = json!({"languages": ["fr"]});
+    scene
+        .done(&operators, "PATCH", "/vendors/acme", &french)
+        .await;
+    let tenant = format!("/tenants/{}", scene.acmes);
+    let new = json!({"name": "X", "reply_to": "x@x.test", "language": "en"});
+    let english = json!({"language": "en"});
+    for (method, path, body) in [
+        ("PATCH", tenant.as_str(), &english),
+        ("POST", "/tenants", &new),
+    ] {
+        let refused = scene.ask(&vendors, method, path, body).await;
+        assert_eq!(refused.status, 422, "{}", refused.text());
+        let error = &refused.json()["errors"][0];
+        assert_eq!(error["field"], "language");
+        assert!(refused.text().contains("give fr"), "{}", refused.text());
+    }
+    let shown = scene.done(&operators, "PATCH", &tenant, &english).await;
+    assert_eq!(shown["language"], "en");
+    let row = |licence: &str, language| postrider::admin::ImportRow {
+        licence: Licence::parse(licence).unwrap(),
+        name: "Shop".to_owned(),
+        reply_to: "shop@shops.test".parse().unwrap(),
+        language,
+        plan: None,
+        attested: false,
+    };
+    let rows = vec![
+        row("L1", Some(Language::En)),
+        row("L2", Some(Language::Fr)),
+        row("L3", None),
+    ];
+    let vendor = "acme".to_owned();
+    let outcomes = scene.execute(Verb::TenantImport { vendor, rows }).await;
+    assert_eq!(outcomes[0]["field"], "language");
+    assert!(outcomes[0]["why"].as_str().unwrap().contains("give fr"));
+    assert_eq!(outcomes[1]["outcome"], "added");
+    assert_eq!(outcomes[2]["outcome"], "added");
 }
