@@ -151,12 +151,7 @@ async fn why_it_did_not_arrive_is_told_from_the_address_alone(place: &Place) {
     );
 }
 
-async fn what_is_asked_about_a_vendor_is_of_its_tenants_alone(place: &Place) {
-    let word = unique();
-    let vendor = format!("asked-{word}");
-    let contact = ["--name", "Asked", "--contact", "help@vendor.test"];
-    place.command(&[&["vendor", "add", &vendor], &contact[..]].concat());
-    let to = format!("bounced@{word}.test");
+async fn shop_of(place: &Place, vendor: &str) -> Place {
     let add = [
         "tenant",
         "add",
@@ -166,13 +161,23 @@ async fn what_is_asked_about_a_vendor_is_of_its_tenants_alone(place: &Place) {
         "o@shop.test",
         "--vouched",
     ];
-    let made = place.command(&[&add[..], &["--vendor", &vendor]].concat());
+    let made = place.command(&[&add[..], &["--vendor", vendor]].concat());
     let text = |name: &str| made[name].as_str().unwrap().to_owned();
     let shop = place.as_tenant(&text("api_key"), &text("slug"));
     until("the new tenant", async || {
         (shop.get("/usage").await.status == 200).then_some(())
     })
     .await;
+    shop
+}
+
+async fn what_is_asked_about_a_vendor_is_of_its_tenants_alone(place: &Place) {
+    let word = unique();
+    let vendor = format!("asked-{word}");
+    let contact = ["--name", "Asked", "--contact", "help@vendor.test"];
+    place.command(&[&["vendor", "add", &vendor], &contact[..]].concat());
+    let to = format!("bounced@{word}.test");
+    let shop = shop_of(place, &vendor).await;
     let other = place.another("Other").await;
     for tenant in [&other, &shop] {
         tenant.settled(&tenant.send_to(&to).await).await;
@@ -200,13 +205,17 @@ async fn what_is_asked_about_a_vendor_is_of_its_tenants_alone(place: &Place) {
     })
     .await;
     assert_eq!(tenants(&report["lines"]), [json!(shop.tenant)]);
+    vendors_that_are_not_there_are_told(place, &vendor, &to);
+}
+
+fn vendors_that_are_not_there_are_told(place: &Place, vendor: &str, to: &str) {
     for (words, says) in [
         (
-            &["report", "--by", "provider", "--vendor", &vendor][..],
+            &["report", "--by", "provider", "--vendor", vendor][..],
             "--by tenant",
         ),
         (&["report", "--vendor", "nobody"], "vendor list"),
-        (&["find", &to, "--vendor", "nobody"], "vendor list"),
+        (&["find", to, "--vendor", "nobody"], "vendor list"),
         (
             &["suppression", "list", "--vendor", "nobody"],
             "vendor list",
