@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! walk       the guide's first page, from its first command to its last
+//! by_hand    the same for a person, who types it all
 //! barrier    the same server, impatient: mail is handed in before the records are there
 //! guide      the page's commands, typed at the machine that each is for
 //! scene      what stands before the first step, and what an operator asks
@@ -24,6 +25,7 @@ mod harness;
 
 mod authority;
 mod barrier;
+mod by_hand;
 mod guide;
 mod network;
 mod scene;

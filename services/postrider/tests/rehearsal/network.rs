@@ -107,6 +107,16 @@ impl Machine {
         command
     }
 
+    /// What a person types to sit down at it.
+    pub(crate) fn entrance(&self) -> String {
+        let installed = Path::new(POSTRIDER).parent().unwrap().display();
+        format!(
+            "ip netns exec {} env PATH={installed}:$PATH CURL_CA_BUNDLE={} bash",
+            self.namespace,
+            self.trusted.display()
+        )
+    }
+
     /// Runs a command on it to its end.
     pub(crate) fn run(&self, words: &[&str]) -> Output {
         self.command(words).output().unwrap()

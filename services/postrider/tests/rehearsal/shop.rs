@@ -129,9 +129,14 @@ impl Shop {
         self.machine.start(&words, &log).ended()
     }
 
+    /// Where mail lies that arrived, a file each.
+    pub(crate) fn mailbox(&self) -> PathBuf {
+        self.folder.join("mail/box/new")
+    }
+
     /// A message that arrived and has this in it, as it lies in the mailbox.
     pub(crate) fn arrived(&self, with: &str) -> Option<String> {
-        let mail = fs::read_dir(self.folder.join("mail/box/new")).ok()?;
+        let mail = fs::read_dir(self.mailbox()).ok()?;
         let mut mail = mail.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
         mail.find(|text| text.contains(with))
     }
