@@ -76,8 +76,11 @@ impl<K: Eq + Hash> Counted<K> {
             callers.clear();
         }
         let whole = callers.entry(caller).or_insert(now);
-        let next = (*whole).max(now).after(pace.each);
-        let wait = next.since(now).saturating_sub(pace.each * pace.most);
+        // Nobody owes more than a burst: what lies further ahead is of a clock that was set back.
+        let burst = pace.each * pace.most;
+        *whole = (*whole).clamp(now, now.after(burst));
+        let next = whole.after(pace.each);
+        let wait = next.since(now).saturating_sub(burst);
         if !wait.is_zero() {
             return Err(wait);
         }
@@ -114,6 +117,17 @@ mod tests {
         let asked = (0..1_000).filter(|_| paces.asked(token, start).is_ok());
         assert_eq!(asked.count(), 100);
         assert_eq!(paces.asked(token, start), Err(Duration::from_millis(10)));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_costs_no_more_than_a_turn() {
+        let (paces, start) = (Paces::default(), Timestamp::from_micros(10_000_000_000));
+        let token = AdminTokenId::from_bytes([1; 16]);
+        while paces.asked(token, start).is_ok() {}
+        let before = start.before(Duration::from_hours(1));
+        assert_eq!(paces.asked(token, before), Err(OF_A_TOKEN.each));
+        let next = before.after(OF_A_TOKEN.each);
+        assert_eq!(paces.asked(token, next), Ok(()));
     }
 
     #[test]
