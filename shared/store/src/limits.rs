@@ -86,6 +86,8 @@ type One = (
     fn(Limits) -> u32,
 );
 
+const BURST: &str = "burst";
+
 const EACH: [One; 7] = [
     (
         "requests_per_second",
@@ -97,7 +99,7 @@ const EACH: [One; 7] = [
         |new| new.per_minute,
         |limits| limits.per_minute,
     ),
-    ("burst", |new| new.burst, burst),
+    (BURST, |new| new.burst, burst),
     (
         "bulk_per_minute",
         |new| new.bulk_per_minute,
@@ -124,7 +126,10 @@ impl TenantLimits {
                 most: of(most),
                 is_operators: named(self.operators).is_some(),
             };
-            let is_raised = named(wished).is_some() && is_more(of(new), of(self.now));
+            // Where a burst is not given it goes with the pace.
+            let is_named =
+                named(wished).is_some() || (name == BURST && wished.per_minute.is_some());
+            let is_raised = is_named && is_more(of(new), of(self.now));
             (is_raised && is_more(of(new), of(most))).then_some(beyond)
         };
         EACH.iter().filter_map(goes_beyond).collect()
@@ -226,6 +231,27 @@ mod tests {
             };
             assert_eq!(burst(limits), want, "{per_minute} {given}");
         }
+    }
+
+    #[test]
+    fn a_burst_that_is_not_given_is_bounded_where_the_pace_is_raised() {
+        let bound = NewLimits {
+            burst: Some(50),
+            ..NewLimits::default()
+        };
+        let pace = |per_minute| NewLimits {
+            per_minute: Some(per_minute),
+            ..NewLimits::default()
+        };
+        let stands = TenantLimits {
+            now: pace(60).over(Limits::default()),
+            operators: bound,
+            ..TenantLimits::default()
+        };
+        assert_eq!(stands.beyond(pace(300)), []);
+        let beyond = stands.beyond(pace(600));
+        let beyond: Vec<_> = beyond.iter().map(|one| (one.name, one.wished)).collect();
+        assert_eq!(beyond, [("burst", 100)]);
     }
 
     fn per_day(limit: u32) -> NewLimits {
