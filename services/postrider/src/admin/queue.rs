@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use postrider_model::{ControlId, RecipientId, VendorId};
+use postrider_model::{ControlId, RecipientId, Vendor, VendorId};
 use postrider_store::{Acknowledged, ControlVerb, NewControl, Scope, StoreError};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
@@ -44,6 +44,12 @@ impl Office {
     /// nothing is promised then that an attempt might break.
     pub(super) async fn queue(&self, act: QueueAct, about: About) -> anyhow::Result<Value> {
         let scope = self.scope(about).await?;
+        let stops = matches!(act, QueueAct::Hold | QueueAct::Cancel | QueueAct::Suspend);
+        if stops && scope == Scope::Vendor(Vendor::OPERATOR) {
+            bail!(
+                "the service's own letters, to all shops, are among the mail of that vendor: stop one of its tenants, by `--tenant`"
+            );
+        }
         let mut done = Done::default();
         match act {
             QueueAct::Hold => self.rounds(ControlVerb::Hold, &scope, &mut done).await,
