@@ -29,7 +29,7 @@ pub trait Trace: Send + Sync {
         now: Timestamp,
     ) -> Result<Vec<Suppression>, StoreError>;
 
-    /// What stands at `now`, newest first (by id); at most `most` (1 to 100).
+    /// What stands at `now`, newest first (by id); at most `most`, which is at least 1.
     async fn suppressions_by(
         &self,
         senders: Senders,

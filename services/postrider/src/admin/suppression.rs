@@ -80,17 +80,19 @@ impl Office {
             stream: asked.stream,
             older_than: asked.after,
         };
-        let found = match asked.address {
+        let is_of_one = asked.address.is_some();
+        let mut found = match asked.address {
             Some(address) => port.suppressions_of(&address, senders, now).await?,
-            None => port.suppressions_by(senders, which, now, PAGE).await?,
+            // One more tells whether there is more.
+            None => port.suppressions_by(senders, which, now, PAGE + 1).await?,
         };
+        let more = !is_of_one && found.len() > usize::from(PAGE);
+        found.truncate(PAGE.into());
         let with_tenant = found.iter().map(|one| {
             let tenant = self.roster.tenant(one.tenant);
             let slug = tenant.map_or_else(|| one.tenant.to_string(), |known| known.slug.clone());
             joined(json!({"tenant": slug}), show(one))
         });
-        // What is beyond the last one, `--after` tells.
-        let more = found.len() == usize::from(PAGE);
         Ok(json!({"suppressions": with_tenant.collect::<Vec<_>>(), "more": more}))
     }
 
