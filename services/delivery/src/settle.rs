@@ -290,7 +290,7 @@ pub(crate) async fn note_double(shared: &Shared, settlement: &Settlement) {
     let event = Event {
         attempt: attempts,
         note: Some(
-            "the remote took it from this node, and another node has ended it as well: it may have arrived twice"
+            "the remote took it from this node, which could not record it before another node or a verb had ended it: it may have arrived although it was cancelled, or twice"
                 .to_owned(),
         ),
         ..Event::new(settlement.recipient, settlement.at, EventKind::Ambiguous)
