@@ -120,17 +120,18 @@ impl TenantLimits {
     pub fn beyond(&self, wished: NewLimits) -> Vec<Beyond> {
         let (new, most) = (wished.over(self.now), self.operators.over(self.vendors));
         let goes_beyond = |&(name, named, of): &One| {
+            let bound = bound(name, of, most);
             let beyond = Beyond {
                 name,
                 wished: of(new),
-                most: of(most),
+                most: bound,
                 is_operators: named(self.operators).is_some(),
             };
             // Where a burst is not given it goes with the pace.
             let is_named =
                 named(wished).is_some() || (name == BURST && wished.per_minute.is_some());
             let is_raised = is_named && is_more(of(new), of(self.now));
-            (is_raised && is_more(of(new), of(most))).then_some(beyond)
+            (is_raised && is_more(of(new), bound)).then_some(beyond)
         };
         EACH.iter().filter_map(goes_beyond).collect()
     }
@@ -172,6 +173,14 @@ impl std::fmt::Display for Beyond {
             "{name} would be {wished}, and {most} is {whose}: ask the service's operator for more"
         )
     }
+}
+
+/// A burst that is given bounds that of any pace.
+fn bound(name: &str, of: fn(Limits) -> u32, most: Limits) -> u32 {
+    if name == BURST && most.burst > 0 {
+        return most.burst;
+    }
+    of(most)
 }
 
 // As `Limits` has it: without a pace all may start at once, and 0 is ten seconds' worth.
