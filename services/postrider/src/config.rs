@@ -268,6 +268,15 @@ impl Config {
         host.unwrap_or(behind).to_owned()
     }
 
+    /// Host and port of `http.public_url`, as they stand behind `https://`; `service.host` where it
+    /// does not begin so.
+    pub fn https_authority(&self) -> String {
+        let url = self.public_url();
+        let behind = url.strip_prefix("https://");
+        let authority = behind.and_then(|behind| behind.split('/').next());
+        authority.map_or_else(|| self.service.host.to_string(), str::to_owned)
+    }
+
     /// What operators call this delivery node: `delivery.node`, or the machine's name.
     pub fn node(&self) -> String {
         match self.delivery.node.as_str() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, header};
+use http::{HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyExt, Full};
 use instant_acme::{BodyWrapper, BytesResponse, HttpClient};
 use parking_lot::Mutex;
@@ -27,13 +27,17 @@ const ANSWER_MOST: usize = 256 * 1024;
 /// What an authority may tell us to wait, at most: a week is the longest span of Let's Encrypt's
 /// limits.
 const RETRY_AFTER_MOST: Duration = Duration::from_hours(7 * 24);
+/// The same as the library sees it, which waits for so long within an order.
+const POLL_AFTER_MOST: u64 = 24 * 3_600;
 
-/// Asks one authority. Clones share what it said last of when to come back.
+/// Asks one authority. Clones share what it said last of when to come back, and at which of its
+/// addresses it answered.
 #[derive(Clone)]
 pub(crate) struct Caller {
     resolver: Resolver,
     connector: Connector,
     retry_after: Arc<Mutex<Option<Duration>>>,
+    answered_at: Arc<Mutex<Option<IpAddr>>>,
 }
 
 impl Caller {
@@ -42,6 +46,7 @@ impl Caller {
             resolver,
             connector: postrider_tls::offering(connector, &["http/1.1"]),
             retry_after: Arc::default(),
+            answered_at: Arc::default(),
         }
     }
 
@@ -50,8 +55,9 @@ impl Caller {
         self.retry_after.lock().take()
     }
 
-    async fn call(&self, request: Request<Bytes>) -> Result<Response<Bytes>, AcmeError> {
+    async fn call(&self, request: Request<Bytes>) -> Result<Response<Bytes>, instant_acme::Error> {
         let address = request.uri().to_string();
+        let is_read = request.method() != Method::POST;
         let (host, port) = target(&request).ok_or(AcmeError::NoDirectory(address))?;
         let asked = async {
             let stream = self.connect(&host, port).await?;
@@ -66,7 +72,7 @@ impl Caller {
             host: host.clone(),
             after: REQUEST,
         })??;
-        self.look(&host, answer)
+        self.look(&host, is_read, answer)
     }
 
     async fn connect(&self, host: &str, port: u16) -> Result<ClientStream, AcmeError> {
@@ -77,49 +83,76 @@ impl Caller {
                 AcmeError::Unresolved { host, source }
             })?,
         };
-        let late = || std::io::Error::from(std::io::ErrorKind::TimedOut);
-        let mut last = late();
-        for address in addresses {
-            let dialled = TcpStream::connect(SocketAddr::new(address, port));
-            match timeout(CONNECT, dialled)
-                .await
-                .unwrap_or_else(|_| Err(late()))
-            {
-                Ok(tcp) => return self.encrypt(host, tcp).await,
+        let mut last = AcmeError::Unreachable {
+            host: host.to_owned(),
+            source: std::io::ErrorKind::AddrNotAvailable.into(),
+        };
+        for address in self.in_order(addresses) {
+            match self.connect_to(host, SocketAddr::new(address, port)).await {
+                Ok(stream) => {
+                    *self.answered_at.lock() = Some(address);
+                    return Ok(stream);
+                }
                 Err(fault) => last = fault,
             }
         }
-        Err(AcmeError::Unreachable {
+        Err(last)
+    }
+
+    // An order is some twenty requests: an address that is dead is waited for once.
+    fn in_order(&self, mut addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+        let answered_at = *self.answered_at.lock();
+        addresses.sort_by_key(|address| Some(*address) != answered_at);
+        addresses
+    }
+
+    async fn connect_to(&self, host: &str, place: SocketAddr) -> Result<ClientStream, AcmeError> {
+        let late = || std::io::Error::from(std::io::ErrorKind::TimedOut);
+        let dialled = timeout(CONNECT, TcpStream::connect(place)).await;
+        let dialled = dialled.unwrap_or_else(|_| Err(late()));
+        let tcp = dialled.map_err(|source| AcmeError::Unreachable {
             host: host.to_owned(),
-            source: last,
-        })
-    }
-
-    async fn encrypt(&self, host: &str, tcp: TcpStream) -> Result<ClientStream, AcmeError> {
+            source,
+        })?;
         let shaken = timeout(CONNECT, postrider_tls::connect(&self.connector, host, tcp)).await;
-        let late = || Err(std::io::ErrorKind::TimedOut.into());
-        shaken.unwrap_or_else(|_| late()).map_err(|source| {
-            let host = host.to_owned();
-            AcmeError::NoTls { host, source }
+        let shaken = shaken.unwrap_or_else(|_| Err(late()));
+        shaken.map_err(|source| AcmeError::NoTls {
+            host: host.to_owned(),
+            source,
         })
     }
 
-    // Who is no authority, or a proxy before one, does not answer with problem documents.
-    fn look(&self, host: &str, answer: Response<Bytes>) -> Result<Response<Bytes>, AcmeError> {
+    // Who is no authority, or a proxy before one, does not answer with problem documents. The library
+    // reads one in answer to a POST alone (`is_read`: it was none), and HEAD has none to be read.
+    fn look(
+        &self,
+        host: &str,
+        is_read: bool,
+        mut answer: Response<Bytes>,
+    ) -> Result<Response<Bytes>, instant_acme::Error> {
         let status = answer.status();
+        let told = retry_after(&answer);
+        bound_retry_after(&mut answer, told);
         if !status.is_client_error() && !status.is_server_error() {
+            nonces_have_a_place(&answer)?;
             return Ok(answer);
         }
-        *self.retry_after.lock() = retry_after(&answer);
+        *self.retry_after.lock() = told;
         let kind = answer.headers().get(header::CONTENT_TYPE);
         let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         if kind.starts_with("application/problem+json") {
-            return Ok(answer);
+            if !is_read {
+                return Ok(answer);
+            }
+            if let Ok(problem) = serde_json::from_slice(answer.body()) {
+                return Err(instant_acme::Error::Api(problem));
+            }
         }
-        Err(AcmeError::NotAcme {
+        Err(instant_acme::Error::from(AcmeError::NotAcme {
             host: host.to_owned(),
             status: status.as_u16(),
-        })
+            retry_after: told,
+        }))
     }
 }
 
@@ -136,8 +169,7 @@ impl HttpClient for Caller {
                 Err(never) => match never {},
             };
             let answer = caller.call(Request::from_parts(parts, body)).await;
-            let answer = answer.map_err(|fault| instant_acme::Error::Other(Box::new(fault)))?;
-            Ok(BytesResponse::from(answer.map(Full::new)))
+            Ok(BytesResponse::from(answer?.map(Full::new)))
         })
     }
 }
@@ -157,6 +189,27 @@ fn retry_after(answer: &Response<Bytes>) -> Option<Duration> {
     let value = answer.headers().get(header::RETRY_AFTER)?;
     let seconds = value.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds).min(RETRY_AFTER_MOST))
+}
+
+// The library ends in a panic where a directory gives a text that is no address.
+fn nonces_have_a_place(answer: &Response<Bytes>) -> Result<(), AcmeError> {
+    let read = serde_json::from_slice::<serde_json::Value>(answer.body()).unwrap_or_default();
+    let Some(place) = read.get("newNonce").and_then(serde_json::Value::as_str) else {
+        return Ok(());
+    };
+    let parsed = place.parse::<http::Uri>();
+    parsed.map_err(|fault| AcmeError::Unintelligible(Box::new(fault)))?;
+    Ok(())
+}
+
+// The library adds what it finds there to the time it is, which ends in a panic for a span that is
+// past all time.
+fn bound_retry_after(answer: &mut Response<Bytes>, told: Option<Duration>) {
+    answer.headers_mut().remove(header::RETRY_AFTER);
+    if let Some(told) = told {
+        let seconds = HeaderValue::from(told.as_secs().min(POLL_AFTER_MOST));
+        answer.headers_mut().insert(header::RETRY_AFTER, seconds);
+    }
 }
 
 #[cfg(test)]
@@ -185,12 +238,22 @@ mod tests {
             ("120", Some(120)),
             (" 0 ", Some(0)),
             ("99999999999", Some(7 * 24 * 3_600)),
+            ("18446744073709551615", Some(7 * 24 * 3_600)),
             ("-1", None),
             ("Fri, 31 Dec 1999 23:59:59 GMT", None),
         ] {
             let answer = Response::builder().header("retry-after", value);
-            let got = retry_after(&answer.body(Bytes::new()).unwrap());
+            let mut answer = answer.body(Bytes::new()).unwrap();
+            let got = retry_after(&answer);
             assert_eq!(got.map(|span| span.as_secs()), want, "{value}");
+            bound_retry_after(&mut answer, got);
+            let seen = answer.headers().get("retry-after");
+            let seen = seen.map(|value| value.to_str().unwrap().parse().unwrap());
+            assert_eq!(
+                seen,
+                want.map(|seconds: u64| seconds.min(86_400)),
+                "{value}"
+            );
         }
     }
 }

@@ -39,7 +39,12 @@ pub enum AcmeError {
         source: ClientError,
     },
     #[error("the authority's host {host} answers with status {status} and no word why")]
-    NotAcme { host: String, status: u16 },
+    NotAcme {
+        host: String,
+        status: u16,
+        /// How long whoever answered wants to be left alone (`Retry-After`).
+        retry_after: Option<Duration>,
+    },
     #[error("the authority's answer cannot be understood")]
     Unintelligible(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the authority did not come to an end with the order within {} seconds", .0.as_secs())]
@@ -74,7 +79,10 @@ impl AcmeError {
             Self::NoTls { .. } => {
                 "where another than the web's authorities vouches for the directory, name its file in acme.root; look at the clock"
             }
-            Self::NotAcme { status: 500.., .. }
+            Self::NotAcme {
+                status: 408 | 429 | 500..,
+                ..
+            }
             | Self::Late { .. }
             | Self::Broken { .. }
             | Self::Unfinished(_) => "wait: the authority is in trouble, and is asked again",
@@ -89,6 +97,19 @@ impl AcmeError {
         }
     }
 
+    /// How long the authority wants to be left alone, where it said so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::NotAcme { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+
+    /// Whether it is about this key or what came for it: one of another kind may come all the same.
+    pub fn is_about_key(&self) -> bool {
+        matches!(self, Self::NoKey(_) | Self::Unusable(_) | Self::NotFor(_))
+    }
+
     /// What went wrong below the library, which hands our own errors back as it got them.
     pub(crate) fn of(fault: instant_acme::Error) -> Self {
         match fault {
@@ -96,7 +117,14 @@ impl AcmeError {
                 Ok(own) => *own,
                 Err(other) => Self::Unintelligible(other),
             },
+            key @ instant_acme::Error::KeyRejected => Self::BadAccount(Box::new(key)),
             other => Self::Unintelligible(Box::new(other)),
         }
+    }
+}
+
+impl From<AcmeError> for instant_acme::Error {
+    fn from(fault: AcmeError) -> Self {
+        Self::Other(Box::new(fault))
     }
 }

@@ -15,11 +15,12 @@ use crate::{Account, AcmeError, Answers, Refusal};
 
 /// For a whole order: authorities look from several places, and make one wait.
 const ORDER: Duration = Duration::from_mins(5);
+/// For the proofs of its names: then it is still time to ask which one it waits for.
+const PROOFS: Duration = Duration::from_mins(2);
 /// How the authority is asked whether it has come further: soon at first, then less often.
 const POLL: RetryPolicy = RetryPolicy::new()
     .initial_delay(Duration::from_millis(500))
-    .backoff(1.5)
-    .timeout(Duration::from_mins(2));
+    .backoff(1.5);
 
 /// What the authority says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,17 +84,19 @@ impl Account {
         let identifiers: Vec<_> = names.iter().cloned().map(Identifier::Dns).collect();
         let mut order = self.inner.new_order(&NewOrder::new(&identifiers)).await?;
         let offered = prove(&mut order, answers).await?;
-        let ready = order.poll_ready(&POLL).await;
+        let ready = order.poll_ready(&POLL.timeout(PROOFS)).await;
         if !matches!(ready, Ok(OrderStatus::Ready)) {
             if let Some(refusal) = refused_name(&mut order).await {
                 return Err(Stop::Refused(refusal));
             }
-            let status = ready.map_err(unfinished)?;
+            let status = ready.map_err(|fault| unfinished(fault, PROOFS))?;
             return Err(unexpected(&format!("the order is {status:?}")).into());
         }
         drop(offered);
         order.finalize_csr(&request.der).await?;
-        let chain = order.poll_certificate(&POLL).await.map_err(unfinished)?;
+        // What is given up here is made all the same, and counted: all the time there is.
+        let chain = order.poll_certificate(&POLL.timeout(ORDER)).await;
+        let chain = chain.map_err(|fault| unfinished(fault, ORDER))?;
         let issued = Issued {
             certificate_pem: chain,
             key_pem: request.key_pem,
@@ -155,9 +158,9 @@ fn named(stop: Stop, name: &str) -> Stop {
     }
 }
 
-fn unfinished(fault: instant_acme::Error) -> Stop {
+fn unfinished(fault: instant_acme::Error, after: Duration) -> Stop {
     match fault {
-        instant_acme::Error::Timeout(_) => Stop::Fault(AcmeError::Unfinished(ORDER)),
+        instant_acme::Error::Timeout(_) => Stop::Fault(AcmeError::Unfinished(after)),
         other => other.into(),
     }
 }

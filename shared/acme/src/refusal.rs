@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum Reason {
     /// Too many requests, orders or failures.
     RateLimited,
-    /// What stands on port 80 is not our answer.
+    /// What stands on port 80 of a name is not our answer; without a name, the account is not
+    /// accepted.
     Unauthorized,
     /// A CAA record forbids this authority (RFC 8659).
     Caa,
@@ -83,6 +84,10 @@ impl Refusal {
         match self.reason {
             Reason::RateLimited => {
                 "wait: the authority counts orders and failures by name and account, and the next attempt comes when it allows one"
+            }
+            // A proof has a name; an order that is refused as a whole has none.
+            Reason::Unauthorized if self.name.is_none() => {
+                "remove acme/account.json, and a new account is made: the authority does not accept this one any more"
             }
             Reason::Unauthorized => {
                 "let port 80 of this name reach this process (acme.listen), without a proxy or another server that answers in its place"
@@ -179,8 +184,12 @@ mod tests {
             let json = format!(r#"{{"type":"{PREFIX}{word}","detail":"because","status":403}}"#);
             let refusal = read(&json);
             assert_eq!((refusal.reason, refusal.word.as_str()), (reason, word));
+            if reason == Reason::Unauthorized {
+                assert!(refusal.remedy().contains("account.json"), "{word}");
+            }
+            let refusal = refusal.about("relay.example");
             assert!(refusal.remedy().contains(remedy), "{word}");
-            let told = refusal.about("relay.example").to_string();
+            let told = refusal.to_string();
             let want = format!("the authority refuses ({word}) for relay.example: because");
             assert_eq!(told, want);
         }

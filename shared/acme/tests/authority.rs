@@ -45,6 +45,14 @@ impl Door for Scripted {
             }
             "/nonce" => Answer::text(200, ""),
             "/account" => (self.account)(self.asked.fetch_add(1, Ordering::Relaxed)),
+            "/nowhere" => Answer::json(
+                200,
+                &json!({"newNonce": "", "newAccount": "", "newOrder": ""}),
+            ),
+            "/busy" => problem(503, "rateLimited")
+                .header(header::RETRY_AFTER, HeaderValue::from_static("3600")),
+            "/full" => Answer::html(429, "<p>Slower</p>")
+                .header(header::RETRY_AFTER, HeaderValue::from_static("60")),
             "/page" => Answer::html(200, "<p>Welcome</p>"),
             _ => Answer::html(503, "<p>Later</p>"),
         };
@@ -192,6 +200,12 @@ async fn who_is_no_authority_or_is_in_trouble_is_told_apart() {
         .err()
         .unwrap();
     assert!(matches!(fault, AcmeError::Unintelligible(_)), "{fault:?}");
+    running.authority.directory = directory.replace("/dir", "/nowhere");
+    let fault = Account::open(&running.authority, "", None)
+        .await
+        .err()
+        .unwrap();
+    assert!(matches!(fault, AcmeError::Unintelligible(_)), "{fault:?}");
     running.authority.directory = directory.replace("https", "http");
     let fault = Account::open(&running.authority, "", None)
         .await
@@ -207,4 +221,42 @@ async fn who_is_no_authority_or_is_in_trouble_is_told_apart() {
         .unwrap();
     assert!(matches!(fault, AcmeError::NoTls { .. }), "{fault:?}");
     assert!(fault.remedy().contains("acme.root"));
+}
+
+#[tokio::test]
+async fn a_directory_that_says_later_is_heard() {
+    let mut running = running(granted).await;
+    let directory = running.authority.directory.clone();
+    running.authority.directory = directory.replace("/dir", "/busy");
+    let busy = Account::open(&running.authority, "", None).await;
+    let Ok(Verdict::Refused(refusal)) = busy else {
+        panic!("{:?}", busy.err());
+    };
+    let hour = Some(Duration::from_hours(1));
+    assert_eq!(
+        (refusal.reason, refusal.retry_after),
+        (Reason::RateLimited, hour)
+    );
+    running.authority.directory = directory.replace("/dir", "/full");
+    let full = Account::open(&running.authority, "", None).await;
+    let full = full.err().unwrap();
+    assert_eq!(full.retry_after(), Some(Duration::from_mins(1)));
+    assert!(full.remedy().contains("wait"), "{full:?}");
+    running.shutdown.begin();
+}
+
+#[tokio::test]
+async fn a_key_that_is_none_is_the_accounts_fault() {
+    let running = running(granted).await;
+    let opened = Account::open(&running.authority, "", None).await;
+    let Ok(Verdict::Granted(opened)) = opened else {
+        panic!("{:?}", opened.err());
+    };
+    let mut kept: serde_json::Value = serde_json::from_str(&opened.keep.unwrap()).unwrap();
+    *kept.pointer_mut("/credentials/key_pkcs8").unwrap() = "AAAA".into();
+    let kept = kept.to_string();
+    let fault = Account::open(&running.authority, "", Some(&kept)).await;
+    let fault = fault.err().unwrap();
+    assert!(matches!(fault, AcmeError::BadAccount(_)), "{fault:?}");
+    running.shutdown.begin();
 }

@@ -1,5 +1,7 @@
 //! The request target, decoded once: a path in segments and a query in pairs.
 
+use std::fmt::Write;
+
 /// Why a target cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BadTarget;
@@ -68,6 +70,13 @@ impl Query {
         self.all(name).next()
     }
 
+    /// All of it as it may stand in an address, behind the `?`; empty where there is none.
+    pub fn encoded(&self) -> String {
+        let pairs = self.0.iter();
+        let pairs = pairs.map(|(name, value)| format!("{}={}", encoded(name), encoded(value)));
+        pairs.collect::<Vec<_>>().join("&")
+    }
+
     /// The names in their order, as often as they stand there.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())
@@ -94,6 +103,19 @@ fn percent_decoded(text: &str) -> Result<String, BadTarget> {
     } else {
         String::from_utf8(bytes).map_err(|_| BadTarget)
     }
+}
+
+// RFC 3986 §2.3: what is always itself; all else is safe as octets.
+fn encoded(text: &str) -> String {
+    let mut all = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            all.push(char::from(byte));
+        } else {
+            let _written = write!(all, "%{byte:02X}");
+        }
+    }
+    all
 }
 
 fn hex(digit: Option<u8>) -> Result<u8, BadTarget> {
@@ -154,6 +176,7 @@ mod tests {
             let encoded: Vec<_> = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
             let query = Query::parse(&format!("a={}", encoded.concat())).unwrap();
             proptest::prop_assert_eq!(query.one("a"), Some(text.as_str()));
+            proptest::prop_assert_eq!(Query::parse(&query.encoded()).unwrap(), query);
         }
     }
 }

@@ -8,8 +8,8 @@ use postrider_http::{Answer, Door, Problem, Request};
 /// The door of `acme.listen`.
 pub(crate) struct ChallengeDoor {
     pub(crate) answers: Answers,
-    /// Where browsers are sent.
-    pub(crate) host: String,
+    /// Where browsers are sent: host, and port where it is another than 443.
+    pub(crate) authority: String,
 }
 
 #[async_trait]
@@ -24,8 +24,11 @@ impl Door for ChallengeDoor {
         if Answers::is_challenge(path) {
             return Problem::not_found().into();
         }
-        // What stands in a query is for HTTPS only: whoever wrote it here has told it already.
-        match HeaderValue::from_str(&format!("https://{}{path}", self.host)) {
+        let query = match request.query.encoded() {
+            none if none.is_empty() => none,
+            some => format!("?{some}"),
+        };
+        match HeaderValue::from_str(&format!("https://{}{path}{query}", self.authority)) {
             Ok(place) => {
                 let status = if is_read { 301 } else { 308 };
                 Answer::text(status, "").header(header::LOCATION, place)

@@ -36,7 +36,7 @@ impl AcmeConfig {
     }
 
     fn check(&self) -> anyhow::Result<()> {
-        if !self.directory.starts_with("https://") {
+        if !is_https(&self.directory) {
             bail!(
                 "acme.directory is {:?}: give the address of an authority's directory, such as \"https://acme-v02.api.letsencrypt.org/directory\", or nothing",
                 self.directory
@@ -55,6 +55,15 @@ impl AcmeConfig {
         }
         Ok(())
     }
+}
+
+// RFC 8555 §7.1.1. Nothing is trimmed: what is shown is what is asked.
+fn is_https(address: &str) -> bool {
+    let parsed = address.parse::<http::Uri>().ok();
+    parsed.is_some_and(|uri| {
+        let host = uri.host().unwrap_or_default();
+        uri.scheme_str() == Some("https") && !host.is_empty()
+    })
 }
 
 /// What a door names that shows both.
@@ -76,25 +85,42 @@ impl Config {
         if !self.acme.is_on() {
             return Vec::new();
         }
-        let shown: Vec<_> = self
-            .doors_pairs()
-            .into_iter()
-            .map(|pair| pair.certificate)
-            .collect();
+        self.shown_of_ours(&self.doors_pairs())
+    }
+
+    fn shown_of_ours(&self, pairs: &[CertificatePair]) -> Vec<(KeyKind, PathBuf)> {
         let files = FILES
             .iter()
             .map(|(kind, file)| (*kind, self.path(Path::new(file))));
-        files.filter(|(_, file)| shown.contains(file)).collect()
+        let is_shown = |file: &PathBuf| pairs.iter().any(|pair| pair.certificate == *file);
+        files.filter(|(_, file)| is_shown(file)).collect()
     }
 
-    /// The names that they are for: the host, those of the MTA-STS policies, and where browsers go.
+    /// The names that they are for: the host, and, where the HTTP door shows one of them, those of
+    /// the MTA-STS policies and where browsers go. An order fails as a whole, so a name that others
+    /// answer for is not in it, nor one without a dot, which no authority of the web takes.
     pub fn acme_names(&self) -> Vec<String> {
+        if self.shown_of_ours(&self.http_pairs()).is_empty() {
+            return vec![self.service.host.to_string()];
+        }
         let mut names = Zone::new(self, Vec::new()).certificate_names();
         let http = self.http_host();
-        if http.parse::<IpAddr>().is_err() && !names.contains(&http) {
+        let is_name = http.parse::<IpAddr>().is_err() && http.contains('.');
+        if is_name && !names.contains(&http) {
             names.push(http);
         }
         names
+    }
+
+    /// All that an attempt depends on: with another of these it need not wait.
+    pub fn acme_about(&self) -> String {
+        let (acme, names) = (&self.acme, self.acme_names().join(" "));
+        let (root, contact) = (acme.root.display(), self.acme_contact());
+        let (listen, servers) = (&acme.listen, &self.dns.servers);
+        let directory = &acme.directory;
+        format!(
+            "{directory} {names}; root {root}; contact {contact}; listen {listen:?}; dns {servers:?}"
+        )
     }
 
     /// Who is named to the authority; may be empty.
@@ -185,8 +211,11 @@ mod tests {
 
     #[test]
     fn what_browsers_are_told_is_in_the_certificate() {
-        let names = |text: &str| Config::parse(text, Path::new("")).unwrap().acme_names();
-        let usual = names("");
+        let names = |text: &str| {
+            let config = Config::parse(&text.replace("[http]\n", SHOWN), Path::new(""));
+            config.unwrap().acme_names()
+        };
+        let usual = names("[http]\n");
         assert_eq!(usual[..2], ["relay.example", "mta-sts.relay.example"]);
         assert_eq!(usual.len(), 4);
         for (url, want) in [
@@ -194,9 +223,29 @@ mod tests {
             ("http://192.0.2.1", 4),
             ("http://[2001:db8::1]:80", 4),
             ("https://links.example/a", 5),
+            ("http://localhost:8025", 4),
         ] {
             let all = names(&format!("[http]\npublic_url = \"{url}\"\n"));
             assert_eq!(all.len(), want, "{url}");
+        }
+        // Others have HTTPS: only SMTP shows what is had.
+        let smtp = "[smtp]\nenabled = true\ncertificates = [{ certificate = \"acme/rsa.pem\", key = \"acme/rsa.pem\" }]\n";
+        let text = format!("[http]\npublic_url = \"https://links.example\"\n{smtp}");
+        let alone = Config::parse(&text, Path::new("")).unwrap().acme_names();
+        assert_eq!(alone, ["relay.example"]);
+    }
+
+    #[test]
+    fn browsers_are_sent_where_public_url_says() {
+        for (url, want) in [
+            ("", "relay.example"),
+            ("https://links.example:8443/a", "links.example:8443"),
+            ("https://[2001:db8::1]:1", "[2001:db8::1]:1"),
+            ("http://links.example:8025", "relay.example"),
+        ] {
+            let text = format!("[http]\npublic_url = \"{url}\"\n");
+            let config = Config::parse(&text, Path::new("")).unwrap();
+            assert_eq!(config.https_authority(), want, "{url}");
         }
     }
 
@@ -208,6 +257,12 @@ mod tests {
                 "[acme]\ndirectory = \"http://ca.example\"\n".to_owned(),
                 "acme.directory",
             ),
+            (
+                ON.replace("/dir", "/dir ") + SHOWN,
+                "\"https://ca.example/dir \"",
+            ),
+            (ON.replace("ca.example/dir", "") + SHOWN, "acme.directory"),
+            (ON.replace("/dir", "/\u{e4} b") + SHOWN, "acme.directory"),
             (format!("{ON}contact = \"me\"\n{SHOWN}"), "acme.contact"),
             (format!("{ON}listen = []\n{SHOWN}"), "acme.listen"),
             (ON.to_owned(), "no door shows"),

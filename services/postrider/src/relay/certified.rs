@@ -13,6 +13,9 @@ use crate::core::Core;
 
 /// An authority looks from a few places at once; the rest are browsers on their way to HTTPS.
 const CONNECTIONS_MOST: usize = 256;
+const CONNECTIONS_OF_ONE: usize = 32;
+/// Nobody has a body to send here.
+const DISCARD: u64 = 64 * 1024;
 
 impl Relay {
     pub(super) fn start_acme(
@@ -66,10 +69,12 @@ impl Relay {
             let listener = listen("acme.listen", *address, machine)?;
             let door = Arc::new(ChallengeDoor {
                 answers: answers.clone(),
-                host: config.service.host.to_string(),
+                authority: config.https_authority(),
             });
             let limits = postrider_http::Config {
                 max_connections: CONNECTIONS_MOST,
+                max_connections_of_one: CONNECTIONS_OF_ONE,
+                discard_bytes: DISCARD,
                 ..Default::default()
             };
             let serving =
