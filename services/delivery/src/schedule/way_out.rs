@@ -1,5 +1,8 @@
 //! Rows that found the way out of this machine closed: they are due, and wait until it opens. No
 //! row is written for it, and a node that begins while it is closed lets them wait as well.
+//!
+//! They count in what their lane may have in memory. What lies behind that in a long lane is not
+//! read while the way out is closed: it is not asked about, and its expiry waits as well.
 
 use postrider_model::{Timestamp, WaitCause};
 
