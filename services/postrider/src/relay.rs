@@ -111,7 +111,11 @@ impl Relay {
             relay.start_commands(config, &core);
         }
         relay.start_metrics(config, &core, &machine)?;
-        crate::acme::write_placeholders(config)?;
+        // Only the process that has certificates made writes where they lie.
+        if roles.contains(&Role::Ingest) {
+            crate::acme::remove_leftovers(config);
+            crate::acme::write_placeholders(config)?;
+        }
         relay.start_admin(config, &core, &machine)?;
         if roles.contains(&Role::Ingest) {
             relay.start_ingest(config, &core, &machine)?;

@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use postrider_acme::{AcmeError, Reason, Refusal};
 use postrider_model::Timestamp;
 use postrider_runtime::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::due;
+use super::files::text_of;
+use super::trouble::Trouble;
 use crate::config::Config;
 use crate::folder;
 
@@ -30,68 +31,18 @@ pub(crate) struct Attempts {
 /// The last attempt of those that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Failure {
+    /// When the first of them was.
+    pub(crate) since: Timestamp,
     pub(crate) at: Timestamp,
     /// Nobody is asked before.
     pub(crate) again_at: Timestamp,
     /// One after the other.
     pub(crate) count: u32,
-    /// The directory and the names that were asked for: others need not wait.
+    /// What it depended on, `Config::acme_about`: with another the next one need not wait.
     pub(crate) about: String,
     /// In the authority's words, where it said no.
     pub(crate) said: String,
     pub(crate) remedy: String,
-}
-
-/// What an attempt failed by.
-#[derive(Debug)]
-pub(crate) enum Trouble {
-    /// The authority said no.
-    Refused(Refusal),
-    /// It could not be asked, or what it gave could not be used.
-    Failed(AcmeError),
-    /// What it gave could not be written.
-    Unwritten(anyhow::Error),
-}
-
-impl Trouble {
-    pub(crate) fn said(&self) -> String {
-        match self {
-            Self::Refused(refusal) => refusal.to_string(),
-            Self::Failed(fault) => chain(fault),
-            Self::Unwritten(fault) => format!("{fault:#}"),
-        }
-    }
-
-    pub(crate) fn remedy(&self) -> &'static str {
-        match self {
-            Self::Refused(refusal) => refusal.remedy(),
-            Self::Failed(fault) => fault.remedy(),
-            Self::Unwritten(_) => {
-                "let this process write in the folder acme beside the configuration"
-            }
-        }
-    }
-
-    /// How long the authority wants to be left alone.
-    fn at_least(&self) -> Duration {
-        match self {
-            Self::Refused(refusal) if refusal.reason == Reason::RateLimited => {
-                refusal.retry_after.unwrap_or(Duration::ZERO)
-            }
-            _ => Duration::ZERO,
-        }
-    }
-}
-
-fn chain(fault: &dyn std::error::Error) -> String {
-    let mut text = fault.to_string();
-    let mut source = fault.source();
-    while let Some(inner) = source {
-        let inner_text = format!(": {inner}");
-        text.push_str(&inner_text);
-        source = inner.source();
-    }
-    text
 }
 
 impl Attempts {
@@ -99,11 +50,14 @@ impl Attempts {
         config.acme_folder().join("attempts.json")
     }
 
-    /// None where there is no such file, or where it cannot be read: then it is as if nothing had
-    /// been tried.
-    pub(crate) fn read(path: &Path) -> Self {
-        let text = std::fs::read(path).unwrap_or_default();
-        serde_json::from_slice(&text).unwrap_or_default()
+    /// None where there is no such file.
+    pub(crate) fn read(path: &Path) -> anyhow::Result<Option<Self>> {
+        let Some(text) = text_of(path)? else {
+            return Ok(None);
+        };
+        let read = serde_json::from_slice(&text);
+        let read = read.with_context(|| format!("{} is damaged: remove it", path.display()))?;
+        Ok(Some(read))
     }
 
     pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
@@ -128,28 +82,73 @@ impl Attempts {
         }
     }
 
+    /// Nothing is wanted any more, whoever gave it.
+    pub(super) fn settled(&self) -> Self {
+        Self {
+            succeeded_at: self.succeeded_at,
+            failure: None,
+        }
+    }
+
+    /// With an attempt that is not over. It stays as a failure where the process dies.
+    pub(super) fn begun(&self, about: &str, now: Timestamp, rng: &Rng) -> Self {
+        let said = "an attempt was begun, and its end is not known";
+        let remedy = "look whether the relay runs: it ends within some minutes";
+        self.and_failed(about, now, rng, (said.to_owned(), remedy, Duration::ZERO))
+    }
+
     /// With one failure more.
-    pub(crate) fn failed(self, about: &str, trouble: &Trouble, now: Timestamp, rng: &Rng) -> Self {
-        let before = self.failure.map_or(0, |failure| failure.count);
-        let count = before.saturating_add(1);
+    pub(super) fn failed(&self, about: &str, trouble: &Trouble, now: Timestamp, rng: &Rng) -> Self {
+        let words = (trouble.said(), trouble.remedy(), trouble.at_least());
+        self.and_failed(about, now, rng, words)
+    }
+
+    fn and_failed(
+        &self,
+        about: &str,
+        now: Timestamp,
+        rng: &Rng,
+        (said, remedy, at_least): (String, &str, Duration),
+    ) -> Self {
+        // What was tried with another configuration says nothing of this one.
+        let before = self.failure.as_ref();
+        let before = before.filter(|failure| failure.about == about);
+        let count = before.map_or(0, |failure| failure.count).saturating_add(1);
         let pause = rng.jitter(due::pause(count), SPREAD_PERCENT);
         let failure = Failure {
+            since: before.map_or(now, |failure| failure.since),
             at: now,
-            again_at: now.after(pause.max(trouble.at_least())),
+            again_at: now.after(pause.max(at_least)),
             count,
             about: about.to_owned(),
-            said: trouble.said(),
-            remedy: trouble.remedy().to_owned(),
+            said,
+            remedy: remedy.to_owned(),
         };
         Self {
             succeeded_at: self.succeeded_at,
             failure: Some(failure),
         }
     }
+
+    /// Of what is remembered and what is on disk that which makes wait for longer.
+    pub(super) fn or_later(self, other: Self) -> Self {
+        let again_at = |of: &Self| of.failure.as_ref().map(|failure| failure.again_at);
+        let is_later = again_at(&other) > again_at(&self);
+        Self {
+            succeeded_at: self.succeeded_at.max(other.succeeded_at),
+            failure: if is_later {
+                other.failure
+            } else {
+                self.failure
+            },
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use postrider_acme::{Reason, Refusal};
+
     use super::*;
 
     fn refused(reason: Reason, retry_after: Option<u64>) -> Trouble {
@@ -170,7 +169,8 @@ mod tests {
             Rng::seeded(1),
             Timestamp::parse("2026-01-01T00:00:00Z").unwrap(),
         );
-        let mut attempts = Attempts::read(&path);
+        assert_eq!(Attempts::read(&path).unwrap(), None);
+        let mut attempts = Attempts::default();
         assert!(attempts.allow("names", start));
         for (trouble, least, most) in [
             (refused(Reason::Dns, None), 48, 72),
@@ -186,7 +186,7 @@ mod tests {
         ] {
             attempts = attempts.failed("names", &trouble, start, &rng);
             attempts.write(&path).unwrap();
-            attempts = Attempts::read(&path);
+            attempts = Attempts::read(&path).unwrap().unwrap();
             let failure = attempts.failure.as_ref().unwrap();
             let pause = failure.again_at.since(start).as_secs();
             assert!((least..=most).contains(&pause), "{trouble:?}: {pause}");
@@ -195,7 +195,15 @@ mod tests {
             assert!(attempts.allow("other names", start));
             assert!(attempts.allow("names", start.before(Duration::from_secs(1))));
         }
-        assert_eq!(attempts.failure.unwrap().count, 5);
+        let later = start.after(Duration::from_hours(1));
+        let sixth = attempts.begun("names", later, &rng).failure.unwrap();
+        assert_eq!((sixth.count, sixth.since, sixth.at), (6, start, later));
+        let other = refused(Reason::Dns, None);
+        let other = attempts.failed("other names", &other, later, &rng);
+        let first = other.failure.as_ref().unwrap();
+        assert_eq!((first.count, first.since), (1, later));
         assert!(Attempts::succeeded(start).allow("names", start));
+        std::fs::write(&path, "{").unwrap();
+        assert!(Attempts::read(&path).is_err());
     }
 }

@@ -1,6 +1,5 @@
 //! When a certificate is asked for. Pure.
 
-use std::path::Path;
 use std::time::Duration;
 
 use postrider_model::Timestamp;
@@ -9,7 +8,7 @@ use postrider_tls::Certificate;
 /// Why another certificate is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    /// There is none, or it cannot be read.
+    /// There is none, or no door could show it.
     Missing,
     /// Nobody vouches for it.
     SelfSigned,
@@ -22,7 +21,7 @@ pub(super) enum Due {
 impl Due {
     pub(super) fn word(self) -> &'static str {
         match self {
-            Self::Missing => "there is none",
+            Self::Missing => "there is none that a door can show",
             Self::SelfSigned => "nobody vouches for it",
             Self::OtherNames => "it is not for all names",
             Self::Old => "it is old",
@@ -30,13 +29,8 @@ impl Due {
     }
 }
 
-/// Whether what lies in this file is to be replaced.
-pub(super) fn why_file(file: &Path, names: &[String], now: Timestamp) -> Option<Due> {
-    let text = std::fs::read(file).unwrap_or_default();
-    why(Certificate::from_pem("", &text).ok().as_ref(), names, now)
-}
-
-fn why(shown: Option<&Certificate>, names: &[String], now: Timestamp) -> Option<Due> {
+/// Whether what is shown is to be replaced.
+pub(super) fn why(shown: Option<&Certificate>, names: &[String], now: Timestamp) -> Option<Due> {
     let Some(shown) = shown else {
         return Some(Due::Missing);
     };

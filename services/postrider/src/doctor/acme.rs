@@ -13,9 +13,19 @@ pub(super) fn examine(config: &Config) -> Option<Finding> {
         return None;
     }
     let path = Attempts::path(config);
-    let attempts = Attempts::read(&path);
     let about = &config.acme.directory;
+    let attempts = match Attempts::read(&path) {
+        Ok(attempts) => attempts.unwrap_or_default(),
+        Err(fault) => {
+            let unread = Finding::soft("acme", about, &format!("{fault:#}"));
+            return Some(unread.remedy("run the doctor as the user that the relay runs as"));
+        }
+    };
     Some(match (attempts.failure, attempts.succeeded_at) {
+        (Some(failure), _) if failure.about != config.acme_about() => {
+            Finding::soft("acme", about, "it was not asked since the configuration changed")
+                .remedy("start `postrider serve` again, which asks it at once")
+        }
         (Some(failure), _) => {
             let seen = format!("{} ({})", failure.said, times(failure.count, failure.at));
             let remedy = format!(

@@ -46,6 +46,7 @@ impl Relay {
             },
             contact: config.acme_contact().to_owned(),
             names: config.acme_names(),
+            about: config.acme_about(),
             files: config.acme_files(),
             account: config.acme_folder().join("account.json"),
             attempts: Attempts::path(config),

@@ -136,7 +136,10 @@ async fn all_else_on_port_80_goes_to_https(sandbox: &Sandbox) {
         address: (sandbox.network.host(), LOOKS_AT).into(),
         tls: None,
     };
-    for (method, path, want) in [("GET", "/confirm/a%2Fb", 301), ("POST", "/emails", 308)] {
+    for (method, path, want) in [
+        ("GET", "/confirm/a%2Fb?to=a%20b", 301),
+        ("POST", "/emails", 308),
+    ] {
         let answer = door.ask(method, path, &[], b"").await;
         let place = format!("https://relay.test{path}");
         assert_eq!(
@@ -232,14 +235,18 @@ async fn a_refusal_is_told_in_the_authoritys_words_and_the_old_certificate_stays
     // A restart is no reason to ask again.
     let (before, orders) = (attempts(&sandbox), authority.orders());
     sandbox.stop_relay().await;
-    let at = |port: u16| format!("{}:{port}\"", sandbox.network.host());
-    sandbox.configure(&at(LOOKS_AT + 10), &at(LOOKS_AT));
     sandbox.serve().await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!((attempts(&sandbox), authority.orders()), (before, orders));
+    let page = Page::of(&sandbox.place).await;
+    let since = page.sum("postrider_acme_failing_since_timestamp_seconds", &[]);
+    assert!(since > 1_700_000_000.0, "{since}");
 
     // Who has mended it need not wait for the next attempt.
-    std::fs::remove_file(sandbox.place.folder.join("acme/attempts.json")).unwrap();
+    sandbox.stop_relay().await;
+    let at = |port: u16| format!("{}:{port}\"", sandbox.network.host());
+    sandbox.configure(&at(LOOKS_AT + 10), &at(LOOKS_AT));
+    sandbox.serve().await;
     until("the certificate", async || {
         ask_again(&sandbox);
         attempts(&sandbox)["succeeded_at"].as_str()?;
