@@ -5,14 +5,14 @@ use std::ops::Range;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use postrider_model::{Provider, TenantId, Timestamp};
+use postrider_model::{Provider, TenantId, Timestamp, VendorId};
 use postrider_store::{Counts, Periods, Refused, Reports, StoreError, Times, Traffic, Whose};
 use sqlx::FromRow;
 use uuid::Uuid;
 
 use crate::PostgresStore;
 use crate::fault::Fault;
-use crate::rows::{Place, uuids};
+use crate::rows::{Id as _, Place};
 use crate::store::bounded;
 
 #[async_trait]
@@ -30,6 +30,16 @@ impl Reports for PostgresStore {
     ) -> Result<(Vec<(TenantId, Traffic)>, u64), StoreError> {
         self.write_counts().await?;
         Ok(bounded(self.sum_tenants(Periods::of(span), whose, most)).await?)
+    }
+
+    async fn by_vendor(
+        &self,
+        span: &Range<Timestamp>,
+        whose: &Whose,
+        most: u32,
+    ) -> Result<(Vec<(Option<VendorId>, Traffic)>, u64), StoreError> {
+        self.write_counts().await?;
+        Ok(bounded(self.sum_vendors(Periods::of(span), whose, most)).await?)
     }
 
     async fn by_provider(
@@ -50,6 +60,9 @@ impl Reports for PostgresStore {
         Ok(bounded(self.sum_refusals(Periods::of(span), whose, most)).await?)
     }
 }
+
+/// Names that counts stand under.
+type Names = Vec<String>;
 
 /// The counts under one name.
 #[derive(FromRow)]
@@ -105,7 +118,7 @@ impl PostgresStore {
         &self,
         axis: &str,
         periods: Periods,
-        whose: &Whose,
+        names: Option<Names>,
         most: u32,
     ) -> Result<Vec<CountRow>, Fault> {
         let mut connection = self.lend().await?;
@@ -115,12 +128,23 @@ impl PostgresStore {
             .bind(periods.hours.1)
             .bind(periods.days.0)
             .bind(periods.days.1)
-            .bind(names(whose))
+            .bind(names)
             .bind(i64::from(most))
             .fetch_all(&mut *connection)
             .await?;
         connection.back();
         Ok(rows)
+    }
+
+    async fn tenants_of(&self, vendor: VendorId) -> Result<Names, Fault> {
+        let mut connection = self.lend().await?;
+        // Index tenants_vendor.
+        let names = sqlx::query_scalar("SELECT id::text FROM tenants WHERE vendor = $1")
+            .bind(vendor.uuid())
+            .fetch_all(&mut *connection)
+            .await?;
+        connection.back();
+        Ok(names)
     }
 
     /// The times under each of these names.
@@ -157,10 +181,10 @@ impl PostgresStore {
         &self,
         axis: &str,
         periods: Periods,
-        whose: &Whose,
+        names: Option<Names>,
         most: u32,
     ) -> Result<(Vec<(String, Traffic)>, u64), Fault> {
-        let rows = self.counts(axis, periods, whose, most).await?;
+        let rows = self.counts(axis, periods, names, most).await?;
         let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
         let mut times = self.times(axis, periods, &names).await?;
         let all = rows.first().map_or(0, |row| row.names);
@@ -177,11 +201,11 @@ impl PostgresStore {
 
     async fn sum(&self, periods: Periods, whose: &Whose) -> Result<Traffic, Fault> {
         // Of all, by the few providers: each fact is counted once on each axis.
-        let axis = match whose {
-            Whose::All => "provider",
-            Whose::Of(_) => "tenant",
+        let (axis, names) = match whose {
+            Whose::All => ("provider", None),
+            Whose::Vendor(vendor) => ("vendor", Some(one(*vendor))),
         };
-        let (lines, _) = self.lines(axis, periods, whose, u32::MAX).await?;
+        let (lines, _) = self.lines(axis, periods, names, u32::MAX).await?;
         let mut sum = Traffic::default();
         for (_, traffic) in lines {
             sum.merge(&traffic);
@@ -195,7 +219,11 @@ impl PostgresStore {
         whose: &Whose,
         most: u32,
     ) -> Result<(Vec<(TenantId, Traffic)>, u64), Fault> {
-        let (lines, left) = self.lines("tenant", periods, whose, most).await?;
+        let names = match whose {
+            Whose::All => None,
+            Whose::Vendor(vendor) => Some(self.tenants_of(*vendor).await?),
+        };
+        let (lines, left) = self.lines("tenant", periods, names, most).await?;
         let read = |(name, traffic): (String, Traffic)| {
             let place = Place {
                 table: "traffic",
@@ -207,9 +235,31 @@ impl PostgresStore {
         Ok((lines?, left))
     }
 
+    async fn sum_vendors(
+        &self,
+        periods: Periods,
+        whose: &Whose,
+        most: u32,
+    ) -> Result<(Vec<(Option<VendorId>, Traffic)>, u64), Fault> {
+        let names = match whose {
+            Whose::All => None,
+            Whose::Vendor(vendor) => Some(one(*vendor)),
+        };
+        let (lines, left) = self.lines("vendor", periods, names, most).await?;
+        let read = |(name, traffic): (String, Traffic)| {
+            let place = Place {
+                table: "traffic",
+                id: Uuid::nil(),
+            };
+            let named = (!name.is_empty()).then_some(name.as_str());
+            Ok((place.given("name", named, str::parse)?, traffic))
+        };
+        let lines: Result<Vec<_>, Fault> = lines.into_iter().map(read).collect();
+        Ok((lines?, left))
+    }
+
     async fn sum_providers(&self, periods: Periods) -> Result<Vec<(Provider, Traffic)>, Fault> {
-        let whose = Whose::All;
-        let (lines, _) = self.lines("provider", periods, &whose, u32::MAX).await?;
+        let (lines, _) = self.lines("provider", periods, None, u32::MAX).await?;
         let read = |(name, traffic): (String, Traffic)| {
             let place = Place {
                 table: "traffic",
@@ -226,20 +276,21 @@ impl PostgresStore {
         whose: &Whose,
         most: u32,
     ) -> Result<Vec<Refused>, Fault> {
-        let tenants = match whose {
+        let vendor = match whose {
             Whose::All => None,
-            Whose::Of(tenants) => Some(uuids(tenants)),
+            Whose::Vendor(vendor) => Some(vendor.uuid()),
         };
         let mut connection = self.lend().await?;
-        // Index refusals (primary key).
+        // Indexes refusals (primary key) and tenants_vendor.
         let rows: Vec<(String, String, i64)> = sqlx::query_as(
             "SELECT provider, text, sum(count)::bigint FROM refusals
-             WHERE hour BETWEEN $1 AND $2 AND ($3::uuid[] IS NULL OR tenant = ANY($3))
+             WHERE hour BETWEEN $1 AND $2
+                 AND ($3::uuid IS NULL OR tenant IN (SELECT id FROM tenants WHERE vendor = $3))
              GROUP BY provider, text ORDER BY sum(count) DESC, provider, text LIMIT $4",
         )
         .bind(periods.hours.0)
         .bind(periods.hours.1)
-        .bind(tenants)
+        .bind(vendor)
         .bind(i64::from(most))
         .fetch_all(&mut *connection)
         .await?;
@@ -259,9 +310,6 @@ impl PostgresStore {
     }
 }
 
-fn names(whose: &Whose) -> Option<Vec<String>> {
-    match whose {
-        Whose::All => None,
-        Whose::Of(tenants) => Some(tenants.iter().map(ToString::to_string).collect()),
-    }
+fn one(vendor: VendorId) -> Names {
+    vec![vendor.to_string()]
 }

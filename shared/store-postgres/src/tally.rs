@@ -3,13 +3,15 @@
 //! Each process adds to rows of its own (`part`); rows that grow old are put together, and what
 //! somebody else is putting together meanwhile is passed over.
 
-use postrider_model::{TenantId, Timestamp};
-use postrider_store::{Counts, DAILY_LIFE, HOURLY_LIFE, Tally, first_hour, hour};
+use std::collections::HashMap;
+
+use postrider_model::{TenantId, Timestamp, VendorId};
+use postrider_store::{Axis, Counts, DAILY_LIFE, HOURLY_LIFE, Tally, first_hour, hour};
 use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 
 use crate::fault::Fault;
-use crate::rows::{Id as _, text};
+use crate::rows::{Id as _, text, uuids};
 
 /// What one batch of upkeep moves or removes at most.
 const ROWS_MOST: i64 = 1_000;
@@ -103,7 +105,7 @@ fn number(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// Adds to the counts, in one statement.
+/// Adds to the counts, in one statement behind the question whose the tenants are.
 pub(crate) async fn add(
     connection: &mut PgConnection,
     tally: &Tally,
@@ -112,6 +114,8 @@ pub(crate) async fn add(
     if tally.is_empty() {
         return Ok(());
     }
+    let vendors = vendors(connection, &tally.tenants()).await?;
+    let tally = &tally.with_vendors(&vendors);
     let (c, t) = (CountColumns::of(tally), TimeColumns::of(tally));
     let r = RefusalColumns::of(tally);
     // Indexes traffic, delivery_times, refusals and tenants (primary keys). Of a tenant that was erased
@@ -140,6 +144,22 @@ pub(crate) async fn add(
         .execute(connection)
         .await?;
     Ok(())
+}
+
+/// Whose these tenants are; those that are gone are left out.
+async fn vendors(
+    connection: &mut PgConnection,
+    tenants: &[TenantId],
+) -> Result<HashMap<TenantId, VendorId>, Fault> {
+    // Index tenants (primary key).
+    let rows: Vec<(Uuid, Uuid)> =
+        sqlx::query_as("SELECT id, vendor FROM tenants WHERE id = ANY($1)")
+            .bind(uuids(tenants))
+            .fetch_all(connection)
+            .await?;
+    let owners = rows.into_iter();
+    let owners = owners.map(|(id, vendor)| (TenantId::of(id), VendorId::of(vendor)));
+    Ok(owners.collect())
 }
 
 const ADD: &str = "
@@ -183,7 +203,7 @@ pub(crate) async fn age(
     let hours = first_hour(hour(now.before(HOURLY_LIFE)));
     let days = first_hour(hour(now.before(DAILY_LIFE)));
     let mut gone = 0;
-    for axis in ["tenant", "provider"] {
+    for axis in Axis::WORDS {
         for table in [&TRAFFIC, &DELIVERY_TIMES] {
             gone += table.fold(connection, axis, hours).await?;
             let dropped = table.drop(connection, "day", axis, days).await?;
@@ -342,8 +362,8 @@ impl Counted {
     }
 }
 
-/// Removes what was counted of a tenant by its name, a batch of it; what was counted of it by provider
-/// stays, and names nobody.
+/// Removes what was counted of a tenant by its name, a batch of it; what was counted of it by vendor
+/// and by provider stays, and names nobody.
 pub(crate) async fn erase(connection: &mut PgConnection, tenant: TenantId) -> Result<u64, Fault> {
     let mut gone = 0;
     for grain in ["hour", "day"] {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use postrider_model::{Provider, TenantId, Timestamp};
+use postrider_model::{Provider, TenantId, Timestamp, VendorId};
 use postrider_store::{Counts, Periods, Refused, Reports, StoreError, Times, Traffic, Whose};
 use sqlx::FromRow;
 
@@ -30,6 +30,16 @@ impl Reports for SqliteStore {
         Ok(self.sum_tenants(Periods::of(span), whose, most).await?)
     }
 
+    async fn by_vendor(
+        &self,
+        span: &Range<Timestamp>,
+        whose: &Whose,
+        most: u32,
+    ) -> Result<(Vec<(Option<VendorId>, Traffic)>, u64), StoreError> {
+        self.write_counts().await?;
+        Ok(self.sum_vendors(Periods::of(span), whose, most).await?)
+    }
+
     async fn by_provider(
         &self,
         span: &Range<Timestamp>,
@@ -48,6 +58,9 @@ impl Reports for SqliteStore {
         Ok(self.sum_refusals(Periods::of(span), whose, most).await?)
     }
 }
+
+/// Names that counts stand under, as JSON.
+type Names = String;
 
 /// The counts under one name.
 #[derive(FromRow)]
@@ -101,7 +114,7 @@ impl SqliteStore {
         &self,
         axis: &str,
         periods: Periods,
-        whose: &Whose,
+        names: Option<Names>,
         most: u32,
     ) -> Result<Vec<CountRow>, Fault> {
         Ok(sqlx::query_as(COUNTS)
@@ -110,10 +123,27 @@ impl SqliteStore {
             .bind(periods.hours.1)
             .bind(periods.days.0)
             .bind(periods.days.1)
-            .bind(names(whose))
+            .bind(names)
             .bind(most)
             .fetch_all(self.readers())
             .await?)
+    }
+
+    async fn tenants_of(&self, vendor: VendorId) -> Result<Names, Fault> {
+        // Index tenants_vendor.
+        let rows: Vec<(Vec<u8>,)> = sqlx::query_as("SELECT id FROM tenants WHERE vendor = ?1")
+            .bind(vendor.as_bytes().as_slice())
+            .fetch_all(self.readers())
+            .await?;
+        let read = |(id,): &(Vec<u8>,)| {
+            let place = Place {
+                table: "tenants",
+                id,
+            };
+            place.id::<TenantId>("id", id)
+        };
+        let ids: Result<Vec<_>, Fault> = rows.iter().map(read).collect();
+        Ok(json_ids(ids?))
     }
 
     /// The times under each of these names.
@@ -147,10 +177,10 @@ impl SqliteStore {
         &self,
         axis: &str,
         periods: Periods,
-        whose: &Whose,
+        names: Option<Names>,
         most: u32,
     ) -> Result<(Vec<(String, Traffic)>, u64), Fault> {
-        let rows = self.counts(axis, periods, whose, most).await?;
+        let rows = self.counts(axis, periods, names, most).await?;
         let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
         let mut times = self.times(axis, periods, &names).await?;
         let all = rows.first().map_or(0, |row| row.names);
@@ -167,11 +197,11 @@ impl SqliteStore {
 
     async fn sum(&self, periods: Periods, whose: &Whose) -> Result<Traffic, Fault> {
         // Of all, by the few providers: each fact is counted once on each axis.
-        let axis = match whose {
-            Whose::All => "provider",
-            Whose::Of(_) => "tenant",
+        let (axis, names) = match whose {
+            Whose::All => ("provider", None),
+            Whose::Vendor(vendor) => ("vendor", Some(one(*vendor))),
         };
-        let (lines, _) = self.lines(axis, periods, whose, u32::MAX).await?;
+        let (lines, _) = self.lines(axis, periods, names, u32::MAX).await?;
         let mut sum = Traffic::default();
         for (_, traffic) in lines {
             sum.merge(&traffic);
@@ -185,7 +215,11 @@ impl SqliteStore {
         whose: &Whose,
         most: u32,
     ) -> Result<(Vec<(TenantId, Traffic)>, u64), Fault> {
-        let (lines, left) = self.lines("tenant", periods, whose, most).await?;
+        let names = match whose {
+            Whose::All => None,
+            Whose::Vendor(vendor) => Some(self.tenants_of(*vendor).await?),
+        };
+        let (lines, left) = self.lines("tenant", periods, names, most).await?;
         let read = |(name, traffic): (String, Traffic)| {
             let place = Place {
                 table: "traffic",
@@ -197,9 +231,31 @@ impl SqliteStore {
         Ok((lines?, left))
     }
 
+    async fn sum_vendors(
+        &self,
+        periods: Periods,
+        whose: &Whose,
+        most: u32,
+    ) -> Result<(Vec<(Option<VendorId>, Traffic)>, u64), Fault> {
+        let names = match whose {
+            Whose::All => None,
+            Whose::Vendor(vendor) => Some(one(*vendor)),
+        };
+        let (lines, left) = self.lines("vendor", periods, names, most).await?;
+        let read = |(name, traffic): (String, Traffic)| {
+            let place = Place {
+                table: "traffic",
+                id: name.as_bytes(),
+            };
+            let named = (!name.is_empty()).then_some(name.as_str());
+            Ok((place.given("name", named, str::parse)?, traffic))
+        };
+        let lines: Result<Vec<_>, Fault> = lines.into_iter().map(read).collect();
+        Ok((lines?, left))
+    }
+
     async fn sum_providers(&self, periods: Periods) -> Result<Vec<(Provider, Traffic)>, Fault> {
-        let whose = Whose::All;
-        let (lines, _) = self.lines("provider", periods, &whose, u32::MAX).await?;
+        let (lines, _) = self.lines("provider", periods, None, u32::MAX).await?;
         let read = |(name, traffic): (String, Traffic)| {
             let place = Place {
                 table: "traffic",
@@ -216,16 +272,20 @@ impl SqliteStore {
         whose: &Whose,
         most: u32,
     ) -> Result<Vec<Refused>, Fault> {
-        // Index refusals (primary key).
+        let vendor = match whose {
+            Whose::All => None,
+            Whose::Vendor(vendor) => Some(vendor.as_bytes().as_slice()),
+        };
+        // Indexes refusals (primary key) and tenants_vendor.
         let rows: Vec<(String, String, i64)> = sqlx::query_as(
             "SELECT provider, text, sum(count) FROM refusals
              WHERE hour BETWEEN ?1 AND ?2
-                 AND (?3 IS NULL OR tenant IN (SELECT unhex(value, '-') FROM json_each(?3)))
+                 AND (?3 IS NULL OR tenant IN (SELECT id FROM tenants WHERE vendor = ?3))
              GROUP BY provider, text ORDER BY sum(count) DESC, provider, text LIMIT ?4",
         )
         .bind(periods.hours.0)
         .bind(periods.hours.1)
-        .bind(names(whose))
+        .bind(vendor)
         .bind(most)
         .fetch_all(self.readers())
         .await?;
@@ -244,9 +304,6 @@ impl SqliteStore {
     }
 }
 
-fn names(whose: &Whose) -> Option<String> {
-    match whose {
-        Whose::All => None,
-        Whose::Of(tenants) => Some(json_ids(tenants)),
-    }
+fn one(vendor: VendorId) -> Names {
+    json_ids([vendor])
 }

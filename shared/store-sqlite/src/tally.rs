@@ -1,12 +1,14 @@
 //! The counts that reports read: what a transaction adds to them, and how they grow old.
 
-use postrider_model::{TenantId, Timestamp};
-use postrider_store::{Counts, DAILY_LIFE, HOURLY_LIFE, Tally, first_hour, hour};
+use std::collections::HashMap;
+
+use postrider_model::{TenantId, Timestamp, VendorId};
+use postrider_store::{Axis, Counts, DAILY_LIFE, HOURLY_LIFE, Tally, first_hour, hour};
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use crate::fault::Fault;
-use crate::rows::json;
+use crate::rows::{Place, json, json_ids};
 
 /// What one batch of upkeep moves or removes at most.
 const ROWS_MOST: u32 = 1_000;
@@ -43,6 +45,8 @@ pub(crate) async fn add(connection: &mut SqliteConnection, tally: &Tally) -> Res
     if tally.is_empty() {
         return Ok(());
     }
+    let vendors = vendors(connection, &tally.tenants()).await?;
+    let tally = &tally.with_vendors(&vendors);
     let counts = tally.counts.iter().map(|(key, counts)| CountRow {
         axis: key.axis.word(),
         hour: key.hour,
@@ -70,6 +74,29 @@ pub(crate) async fn add(connection: &mut SqliteConnection, tally: &Tally) -> Res
         return Ok(());
     }
     add_details(connection, tally).await
+}
+
+/// Whose these tenants are; those that are gone are left out.
+async fn vendors(
+    connection: &mut SqliteConnection,
+    tenants: &[TenantId],
+) -> Result<HashMap<TenantId, VendorId>, Fault> {
+    // Index tenants (primary key).
+    let rows: Vec<(Vec<u8>, Vec<u8>)> = sqlx::query_as(
+        "SELECT id, vendor FROM tenants
+         WHERE id IN (SELECT unhex(value, '-') FROM json_each(?1))",
+    )
+    .bind(json_ids(tenants))
+    .fetch_all(connection)
+    .await?;
+    let read = |(id, vendor): &(Vec<u8>, Vec<u8>)| {
+        let place = Place {
+            table: "tenants",
+            id,
+        };
+        Ok((place.id("id", id)?, place.id("vendor", vendor)?))
+    };
+    rows.iter().map(read).collect()
 }
 
 async fn add_details(connection: &mut SqliteConnection, tally: &Tally) -> Result<(), Fault> {
@@ -107,7 +134,7 @@ async fn add_details(connection: &mut SqliteConnection, tally: &Tally) -> Result
          SELECT value ->> 'hour', unhex(value ->> 'tenant', '-'), value ->> 'provider',
              value ->> 'text', 0, value ->> 'count'
          FROM x WHERE EXISTS (SELECT 1 FROM tenants WHERE id = unhex(value ->> 'tenant', '-'))
-         ON CONFLICT (hour, tenant, provider, text, part)
+         ON CONFLICT (hour, provider, text, tenant, part)
              DO UPDATE SET count = count + excluded.count",
     )
     .bind(json(&refusals.collect::<Vec<_>>())?)
@@ -126,7 +153,7 @@ pub(crate) async fn age(
     let hours = first_hour(hour(now.before(HOURLY_LIFE)));
     let days = first_hour(hour(now.before(DAILY_LIFE)));
     let mut gone = 0;
-    for axis in ["tenant", "provider"] {
+    for axis in Axis::WORDS {
         for table in [&TRAFFIC, &DELIVERY_TIMES] {
             gone += table.fold(connection, axis, hours).await?;
             let dropped = table.drop(connection, "day", axis, days).await?;
@@ -135,8 +162,8 @@ pub(crate) async fn age(
     }
     // Index refusals (primary key).
     let removed = sqlx::query(
-        "DELETE FROM refusals WHERE (hour, tenant, provider, text, part) IN (
-             SELECT hour, tenant, provider, text, part FROM refusals WHERE hour < ?1
+        "DELETE FROM refusals WHERE (hour, provider, text, tenant, part) IN (
+             SELECT hour, provider, text, tenant, part FROM refusals WHERE hour < ?1
              ORDER BY hour LIMIT ?2)",
     )
     .bind(hour(refusals_until))
@@ -272,8 +299,8 @@ impl Counted {
     }
 }
 
-/// Removes what was counted of a tenant by its name, a batch of it; what was counted of it by provider
-/// stays, and names nobody.
+/// Removes what was counted of a tenant by its name, a batch of it; what was counted of it by vendor
+/// and by provider stays, and names nobody.
 pub(crate) async fn erase(
     connection: &mut SqliteConnection,
     tenant: TenantId,
@@ -284,17 +311,10 @@ pub(crate) async fn erase(
             gone += table.erase(connection, grain, tenant).await?;
         }
     }
-    // Index refusals (primary key), from hour to hour.
+    // Index refusals_tenant.
     let removed = sqlx::query(
-        "DELETE FROM refusals WHERE (hour, tenant, provider, text, part) IN (
-             WITH RECURSIVE h (hour) AS (
-                 SELECT min(hour) FROM refusals
-                 UNION ALL
-                 SELECT (SELECT min(t.hour) FROM refusals AS t WHERE t.hour > h.hour)
-                 FROM h WHERE h.hour IS NOT NULL)
-             SELECT t.hour, t.tenant, t.provider, t.text, t.part FROM h CROSS JOIN refusals AS t
-                 ON t.hour = h.hour AND t.tenant = ?1
-             LIMIT ?2)",
+        "DELETE FROM refusals WHERE (hour, provider, text, tenant, part) IN (
+             SELECT hour, provider, text, tenant, part FROM refusals WHERE tenant = ?1 LIMIT ?2)",
     )
     .bind(tenant.as_bytes().as_slice())
     .bind(ROWS_MOST)

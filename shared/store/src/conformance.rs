@@ -310,7 +310,8 @@ macro_rules! conformance_tests {
                 times_to_delivery_are_told_within_their_class,
                 equal_refusals_are_counted_together,
                 a_settlement_that_is_told_twice_counts_once,
-                a_report_of_some_tenants_has_nothing_of_others,
+                a_report_of_a_vendor_has_nothing_of_others,
+                vendors_have_the_sums_of_their_tenants,
                 what_is_over_the_end_of_an_hour_counts_for_its_own,
                 a_group_counts_as_single_messages_do,
                 many_at_once_are_all_counted;

@@ -1,5 +1,5 @@
 //! The port of reports: what became of the mail of an hour, a day, a year, from counts that are kept
-//! as it happens. Serves operators; a vendor asks about its own tenants (`Whose::Of`).
+//! as it happens. Serves operators; a vendor asks about its own tenants (`Whose::Vendor`).
 //!
 //! Counts are kept by the hour for `HOURLY_LIFE` and by the UTC day for `DAILY_LIFE`; refusal texts by
 //! the hour, as long as messages are. A report covers whole periods: those in which its time begins and
@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use postrider_model::{Provider, TenantId, Timestamp};
+use postrider_model::{Provider, TenantId, Timestamp, VendorId};
 
 use crate::StoreError;
 
@@ -33,6 +33,14 @@ pub trait Reports: Send + Sync {
         most: u32,
     ) -> Result<(Vec<(TenantId, Traffic)>, u64), StoreError>;
 
+    /// The same by vendor. `None` is nobody: of tenants that were erased before they were counted.
+    async fn by_vendor(
+        &self,
+        span: &Range<Timestamp>,
+        whose: &Whose,
+        most: u32,
+    ) -> Result<(Vec<(Option<VendorId>, Traffic)>, u64), StoreError>;
+
     /// By whose exchangers were asked, the busiest first. Nothing is `accepted` there but what is
     /// counted with `Provider::None`: whom a recipient's mail goes to is not known before it leaves.
     async fn by_provider(
@@ -50,10 +58,11 @@ pub trait Reports: Send + Sync {
 }
 
 /// Whose mail a report is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {
     All,
-    Of(Vec<TenantId>),
+    /// Of the tenants of this vendor, erased ones in its sums among them.
+    Vendor(VendorId),
 }
 
 /// What was counted, in recipients.

@@ -1,38 +1,50 @@
 //! What mail adds to the counts of `Reports`: summed up in memory, so that a row is written once for
 //! many messages, beside the mail's own transactions (ADR 0022). Used by the dialects alone. Pure.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod texts;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use postrider_model::{Provider, RecipientState, TenantId, Timestamp, WaitCause, Waits};
+use postrider_model::{Provider, RecipientState, TenantId, Timestamp, VendorId, WaitCause, Waits};
 
 use crate::{
     Counts, DAILY_LIFE, HOURLY_LIFE, NewMessage, Outcome, Settlement, Times, refusal_text,
 };
 
-/// By what is counted: each fact once by its tenant, and once by its provider.
+pub use self::texts::RefusalTexts;
+
+/// By what is counted: each fact once by its tenant, once by its tenant's vendor, and once by its
+/// provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Axis {
     Tenant(TenantId),
     Provider(Provider),
+    /// `None` where the tenant is gone. Comes in when it is written (`Tally::with_vendors`).
+    Vendor(Option<VendorId>),
 }
 
 impl Axis {
+    /// The words of all.
+    pub const WORDS: [&'static str; 3] = ["tenant", "provider", "vendor"];
+
     /// The word of the column `axis`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Tenant(_) => "tenant",
             Self::Provider(_) => "provider",
+            Self::Vendor(_) => "vendor",
         }
     }
 
-    /// What stands in the column `name`: an id, or a provider's word.
+    /// What stands in the column `name`: an id, a provider's word, or nothing for no vendor.
     pub fn name(self) -> String {
         match self {
             Self::Tenant(id) => id.to_string(),
             Self::Provider(provider) => provider.as_str().to_owned(),
+            Self::Vendor(id) => id.map(|id| id.to_string()).unwrap_or_default(),
         }
     }
 }
@@ -123,6 +135,43 @@ impl Tally {
             times: first(&mut self.times, most),
             refusals: first(&mut self.refusals, most),
         }
+    }
+
+    /// The tenants that something was counted of.
+    pub fn tenants(&self) -> Vec<TenantId> {
+        let counts = self.counts.keys();
+        let times = self.times.keys().map(|(key, _)| key);
+        let tenants = counts.chain(times).filter_map(|key| match key.axis {
+            Axis::Tenant(id) => Some(id),
+            Axis::Provider(_) | Axis::Vendor(_) => None,
+        });
+        let tenants: BTreeSet<_> = tenants.collect();
+        tenants.into_iter().collect()
+    }
+
+    /// The same with the rows of vendors beside those of their tenants. Whoever writes counts knows
+    /// whose tenants they are; a tenant never changes its vendor.
+    #[must_use]
+    pub fn with_vendors(&self, vendors: &HashMap<TenantId, VendorId>) -> Self {
+        let vendor = |key: &TallyKey| match key.axis {
+            Axis::Tenant(id) => Some(TallyKey {
+                axis: Axis::Vendor(vendors.get(&id).copied()),
+                hour: key.hour,
+            }),
+            Axis::Provider(_) | Axis::Vendor(_) => None,
+        };
+        let mut all = self.clone();
+        for (key, counts) in &self.counts {
+            if let Some(key) = vendor(key) {
+                all.counts.entry(key).or_default().merge(counts);
+            }
+        }
+        for ((key, bound), count) in &self.times {
+            if let Some(key) = vendor(key) {
+                *all.times.entry((key, *bound)).or_default() += count;
+            }
+        }
+        all
     }
 
     /// What messages add that were stored.
@@ -249,49 +298,6 @@ impl Pending {
     }
 }
 
-/// Which refusal texts are told apart. A remote that says something else each time, or a tenant that
-/// meets many of them, must not fill the database: what is over the bound is counted without its words.
-#[derive(Debug, Default)]
-pub struct RefusalTexts(Mutex<Known>);
-
-#[derive(Debug, Default)]
-struct Known {
-    hour: i64,
-    texts: HashSet<(TenantId, Provider, String)>,
-    tenants: HashMap<TenantId, u32>,
-}
-
-impl RefusalTexts {
-    /// Texts of an hour in one process.
-    pub const MOST: usize = 1_000;
-    /// Texts of a tenant's hour in one process.
-    pub const TENANT_MOST: u32 = 50;
-
-    /// The text, or an empty one where there are too many others in this hour.
-    fn admit(&self, hour: i64, tenant: TenantId, provider: Provider, text: String) -> String {
-        let mut known = self.0.lock();
-        if known.hour != hour {
-            *known = Known {
-                hour,
-                ..Known::default()
-            };
-        }
-        let key = (tenant, provider, text);
-        if known.texts.contains(&key) {
-            return key.2;
-        }
-        let all = known.texts.len();
-        let its_own = known.tenants.entry(tenant).or_default();
-        if all >= Self::MOST || *its_own >= Self::TENANT_MOST {
-            return String::new();
-        }
-        *its_own += 1;
-        let text = key.2.clone();
-        known.texts.insert(key);
-        text
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -334,32 +340,28 @@ mod tests {
     }
 
     #[test]
-    fn texts_beyond_the_bound_are_counted_without_their_words() {
-        let texts = RefusalTexts::default();
-        let (ann, bob) = (TenantId::from_bytes([1; 16]), TenantId::from_bytes([2; 16]));
-        let say = |hour, tenant, words: &str| {
-            texts.admit(hour, tenant, Provider::Orange, words.to_owned())
+    fn vendors_have_the_sums_of_their_tenants() {
+        let tenants = [1, 2, 3, 4].map(|number| TenantId::from_bytes([number; 16]));
+        let vendor = VendorId::from_bytes([9; 16]);
+        let owners = [(tenants[0], vendor), (tenants[1], vendor)].into();
+        let mut tally = Tally::default();
+        let counts = Counts {
+            delivered: 2,
+            ..Counts::default()
         };
-        for number in 0..RefusalTexts::TENANT_MOST {
-            assert_ne!(say(7, ann, &format!("no {number}")), "");
+        let bound = Duration::from_secs(1);
+        for axis in tenants.map(Axis::Tenant) {
+            let key = TallyKey { axis, hour: 7 };
+            tally.counts.insert(key, counts);
+            tally.times.insert((key, bound), 2);
         }
-        assert_eq!(say(7, ann, "one more"), "");
-        assert_eq!(say(7, ann, "no 3"), "no 3");
-        assert_eq!(say(7, bob, "one more"), "one more");
-        assert_eq!(say(8, ann, "one more"), "one more");
-    }
-
-    #[test]
-    fn no_number_of_tenants_gets_past_the_bound_of_all() {
-        let texts = RefusalTexts::default();
-        let admitted = (0..3_000_u32).filter(|number| {
-            let mut id = [0; 16];
-            id[..4].copy_from_slice(&number.to_be_bytes());
-            let tenant = TenantId::from_bytes(id);
-            !texts
-                .admit(1, tenant, Provider::Other, "no".to_owned())
-                .is_empty()
-        });
-        assert_eq!(admitted.count(), RefusalTexts::MOST);
+        assert_eq!(tally.tenants(), tenants);
+        let all = tally.with_vendors(&owners);
+        for axis in [Axis::Vendor(Some(vendor)), Axis::Vendor(None)] {
+            let key = TallyKey { axis, hour: 7 };
+            assert_eq!(all.counts[&key].delivered, 4);
+            assert_eq!(all.times[&(key, bound)], 4);
+        }
+        assert_eq!((all.counts.len(), all.times.len()), (6, 6));
     }
 }

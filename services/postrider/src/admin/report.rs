@@ -1,6 +1,6 @@
 //! What became of mail: counted by the hour, over all tenants, by tenant, by vendor or by provider.
 
-use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use anyhow::bail;
@@ -49,8 +49,8 @@ impl Office {
                 vendor.slug
             );
         }
-        let whose = self.whose(vendor.map(|vendor| vendor.id)).await?;
-        self.report_of(request, &whose).await
+        self.report_of(request, whose(vendor.map(|vendor| vendor.id)))
+            .await
     }
 
     /// The same as the admin API answers it: of a vendor's tenants, or of all.
@@ -59,50 +59,23 @@ impl Office {
         request: ReportRequest,
         vendor: Option<VendorId>,
     ) -> anyhow::Result<Value> {
-        let whose = self.whose(vendor).await?;
-        let report = self.report_of(request, &whose).await?;
+        let report = self.report_of(request, whose(vendor)).await?;
         Ok(joined(json!({"object": "report"}), report))
     }
 
-    async fn whose(&self, vendor: Option<VendorId>) -> anyhow::Result<Whose> {
-        if vendor.is_none() {
-            return Ok(Whose::All);
-        }
-        let vendors = &self.database.vendors;
-        let tenants = vendors.tenants(vendor, None, u32::MAX).await?;
-        let ids = tenants.into_iter().map(|tenant| tenant.id);
-        Ok(Whose::Of(ids.collect()))
-    }
-
-    /// The same of some tenants: nothing in it is another's. Their mail is not told apart by provider:
-    /// there are no such lines then.
-    async fn report_of(&self, request: ReportRequest, whose: &Whose) -> anyhow::Result<Value> {
+    /// What is counted of a vendor's mail is not told apart by provider: there are no such lines then.
+    async fn report_of(&self, request: ReportRequest, whose: Whose) -> anyhow::Result<Value> {
         let until = self.provision.clock.now();
         // Nothing is kept for longer, and no period is asked about that holds nothing.
         let since = Duration::from_secs(request.since).min(DAILY_LIFE);
         let from = until.before(since);
         let span = from..until;
         let reports = &self.database.reports;
-        let total = reports.total(&span, whose).await?;
-        let refusals = reports.refusals(&span, whose, REFUSALS).await?;
-        let (lines, left_out) = match (request.by, whose) {
-            (None, _) | (Some(ReportBy::Provider), Whose::Of(_)) => (Vec::new(), 0),
-            (Some(ReportBy::Provider), Whose::All) => {
-                let lines = reports.by_provider(&span).await?;
-                let lines = lines
-                    .iter()
-                    .map(|(provider, one)| joined(json!({"provider": provider}), unsorted(one)));
-                (lines.collect(), 0)
-            }
-            (Some(ReportBy::Tenant), _) => {
-                let (lines, left_out) = reports.by_tenant(&span, whose, request.most).await?;
-                (self.named(lines).await?, left_out)
-            }
-            (Some(ReportBy::Vendor), _) => {
-                let (lines, _) = reports.by_tenant(&span, whose, u32::MAX).await?;
-                self.of_vendors(lines, request.most).await?
-            }
-        };
+        // Each reads its own rows: at once.
+        let refusals = async { anyhow::Ok(reports.refusals(&span, &whose, REFUSALS).await?) };
+        let total = async { anyhow::Ok(reports.total(&span, &whose).await?) };
+        let lines = self.report_lines(&request, &span, &whose);
+        let (refusals, total, (lines, left_out)) = tokio::try_join!(refusals, total, lines)?;
         Ok(json!({
             "from": begins(from, until),
             "until": until,
@@ -112,6 +85,34 @@ impl Office {
             "left_out": left_out,
             "refusals": refusals.iter().map(refusal).collect::<Vec<_>>(),
         }))
+    }
+
+    /// What a report has its lines by, and how many are left out.
+    async fn report_lines(
+        &self,
+        request: &ReportRequest,
+        span: &Range<Timestamp>,
+        whose: &Whose,
+    ) -> anyhow::Result<(Vec<Value>, u64)> {
+        let reports = &self.database.reports;
+        Ok(match (request.by, whose) {
+            (None, _) | (Some(ReportBy::Provider), Whose::Vendor(_)) => (Vec::new(), 0),
+            (Some(ReportBy::Provider), Whose::All) => {
+                let lines = reports.by_provider(span).await?;
+                let lines = lines
+                    .iter()
+                    .map(|(provider, one)| joined(json!({"provider": provider}), unsorted(one)));
+                (lines.collect(), 0)
+            }
+            (Some(ReportBy::Tenant), _) => {
+                let (lines, left_out) = reports.by_tenant(span, whose, request.most).await?;
+                (self.named(lines).await?, left_out)
+            }
+            (Some(ReportBy::Vendor), _) => {
+                let (lines, left_out) = reports.by_vendor(span, whose, request.most).await?;
+                (self.of_vendors(lines).await?, left_out)
+            }
+        })
     }
 
     /// Lines by the names of their tenants; of one that was erased meanwhile there is its id.
@@ -130,34 +131,29 @@ impl Office {
         Ok(named.collect())
     }
 
-    /// Sums of the tenants of each vendor, the busiest first, at most `most`; and how many there are
-    /// beside them. What tenants sent that were erased meanwhile is nobody's, with a line of its own.
+    /// Lines by the names of their vendors. What was counted of tenants that were gone by then is
+    /// nobody's, with a line of its own.
     async fn of_vendors(
         &self,
-        lines: Vec<(TenantId, Traffic)>,
-        most: u32,
-    ) -> anyhow::Result<(Vec<Value>, u64)> {
+        lines: Vec<(Option<VendorId>, Traffic)>,
+    ) -> anyhow::Result<Vec<Value>> {
         let directory = self.directory().await?;
-        let mut sums: BTreeMap<Option<VendorId>, Traffic> = BTreeMap::new();
-        for (tenant, traffic) in lines {
-            let owner = directory.tenant(tenant).map(|tenant| tenant.vendor);
-            sums.entry(owner).or_default().merge(&traffic);
-        }
-        let mut sums: Vec<_> = sums.into_iter().collect();
-        sums.sort_by_key(|(_, traffic)| std::cmp::Reverse(traffic.counts.weight()));
-        let left_out = sums.len().saturating_sub(most as usize) as u64;
-        let named = sums.iter().take(most as usize).map(|(owner, traffic)| {
-            let vendor = owner.and_then(|owner| directory.vendor(owner));
+        let named = lines.into_iter().map(|(id, traffic)| {
+            let vendor = id.and_then(|id| directory.vendor(id));
             let vendor = vendor.as_ref();
             let who = json!({
                 "vendor": vendor.map(|vendor| vendor.slug.as_str()),
-                "id": owner,
+                "id": id,
                 "name": vendor.map(|vendor| vendor.name.as_str()),
             });
-            joined(who, line(traffic))
+            joined(who, line(&traffic))
         });
-        Ok((named.collect(), left_out))
+        Ok(named.collect())
     }
+}
+
+fn whose(vendor: Option<VendorId>) -> Whose {
+    vendor.map_or(Whose::All, Whose::Vendor)
 }
 
 /// Where its first hour begins, or its first day where hours are not told apart any more.

@@ -4,13 +4,16 @@ use std::ops::Range;
 use std::time::Duration;
 
 use postrider_model::{
-    EnhancedCode, EventKind, Provider, RecipientState, Reply, TenantId, Timestamp, WaitCause, Waits,
+    EnhancedCode, EventKind, Provider, RecipientState, Reply, TenantId, Timestamp, Vendor,
+    WaitCause, Waits,
 };
 
 use super::Ports;
 use super::fixture::{
-    add_tenant, at, commit, commit_all, deliver, delivered, message, message_to, settle, settlement,
+    add_tenant, at, commit, commit_all, deliver, delivered, message, message_to, new_tenant,
+    settle, settlement,
 };
+use super::vendors::added;
 use crate::{Counts, NewMessage, Outcome, Settled, Settlement, Times, Traffic, Whose};
 
 pub(super) const MINUTE: u64 = 60;
@@ -27,17 +30,13 @@ pub(super) async fn total(ports: &Ports, seconds: u64) -> Traffic {
 }
 
 pub(super) async fn of_tenant(ports: &Ports, span: &Range<Timestamp>, tenant: TenantId) -> Traffic {
-    let whose = Whose::Of(vec![tenant]);
-    let lines = ports.reports.by_tenant(span, &whose, 10).await;
-    let (mut lines, left) = lines.expect("a report by tenant");
+    let lines = ports.reports.by_tenant(span, &Whose::All, u32::MAX).await;
+    let (lines, left) = lines.expect("a report by tenant");
     assert_eq!(left, 0);
-    let total = ports.reports.total(span, &whose).await.expect("a total");
-    let Some((id, traffic)) = lines.pop() else {
-        assert_eq!(total, Traffic::default());
-        return total;
-    };
-    assert_eq!((id, &traffic, lines.len()), (tenant, &total, 0));
-    traffic
+    let mut its_own = lines.into_iter().filter(|(id, _)| *id == tenant);
+    let found = its_own.next().map(|(_, traffic)| traffic);
+    assert_eq!(its_own.next(), None);
+    found.unwrap_or_default()
 }
 
 /// What becomes of a message's first recipient, with one provider.
@@ -181,7 +180,8 @@ pub async fn times_to_delivery_are_told_within_their_class(ports: &Ports) {
 }
 
 pub async fn equal_refusals_are_counted_together(ports: &Ports) {
-    let (one, other) = (add_tenant(ports).await, add_tenant(ports).await);
+    let mine = added(ports, "acme").await;
+    let (one, other) = (tenant_at(ports, &mine).await, add_tenant(ports).await);
     for (tenant, words) in [
         (one, "<ann@example.org>: user unknown (id 4711)"),
         (other, "<bob@example.org>: user unknown (id 1)"),
@@ -206,7 +206,7 @@ pub async fn equal_refusals_are_counted_together(ports: &Ports) {
     assert_eq!(texts[0], (unknown, 3));
     assert_eq!(heard[0].provider, Provider::Orange);
     assert_eq!(texts.len(), 2);
-    let of_one = Whose::Of(vec![one]);
+    let of_one = Whose::Vendor(mine.id);
     let heard = ports.reports.refusals(&span(10), &of_one, 10).await;
     let heard = heard.expect("refusals");
     let texts: Vec<_> = heard.iter().map(|r| (r.text.as_str(), r.count)).collect();
@@ -243,11 +243,12 @@ pub async fn a_settlement_that_is_told_twice_counts_once(ports: &Ports) {
     assert_eq!(heard.expect("refusals")[0].count, 1);
 }
 
-pub async fn a_report_of_some_tenants_has_nothing_of_others(ports: &Ports) {
+pub async fn a_report_of_a_vendor_has_nothing_of_others(ports: &Ports) {
+    let mine = added(ports, "acme").await;
     let tenants = [
+        tenant_at(ports, &mine).await,
         add_tenant(ports).await,
-        add_tenant(ports).await,
-        add_tenant(ports).await,
+        tenant_at(ports, &mine).await,
     ];
     for (tenant, count) in tenants.iter().zip([1, 3, 2]) {
         for _ in 0..count {
@@ -257,20 +258,74 @@ pub async fn a_report_of_some_tenants_has_nothing_of_others(ports: &Ports) {
         }
     }
     let reports = &ports.reports;
-    let lines = reports.by_tenant(&span(10), &Whose::All, 2).await;
-    let (lines, left) = lines.expect("a report by tenant");
-    let busiest: Vec<_> = lines
+    let busiest = async |whose: Whose, most| {
+        let lines = reports.by_tenant(&span(10), &whose, most).await;
+        let (lines, left) = lines.expect("a report by tenant");
+        assert!(lines.iter().all(|(_, t)| t.times.percentile(95).is_some()));
+        let of = |(id, t): &(TenantId, Traffic)| (*id, t.counts.delivered);
+        (lines.iter().map(of).collect::<Vec<_>>(), left)
+    };
+    let two = (vec![(tenants[1], 3), (tenants[2], 2)], 1);
+    assert_eq!(busiest(Whose::All, 2).await, two);
+    let its_own = (vec![(tenants[2], 2), (tenants[0], 1)], 0);
+    assert_eq!(busiest(Whose::Vendor(mine.id), 9).await, its_own);
+    let sum = async |whose| {
+        let sum = reports.total(&span(10), &whose).await;
+        sum.expect("a report").counts.delivered
+    };
+    assert_eq!(sum(Whose::Vendor(mine.id)).await, 3);
+    let idle = added(ports, "idle").await;
+    assert_eq!(sum(Whose::Vendor(idle.id)).await, 0);
+}
+
+pub async fn vendors_have_the_sums_of_their_tenants(ports: &Ports) {
+    let mine = added(ports, "acme").await;
+    let tenants = [
+        tenant_at(ports, &mine).await,
+        add_tenant(ports).await,
+        tenant_at(ports, &mine).await,
+    ];
+    for (tenant, hours) in [(0, 0), (1, 0), (2, 0), (2, 1)] {
+        let message = message(tenants[tenant]);
+        commit(ports, &message).await;
+        deliver(ports, &message, hours * HOUR + 1).await;
+    }
+    let lines = async |whose: Whose, most| {
+        let lines = ports.reports.by_vendor(&span(2 * HOUR), &whose, most).await;
+        lines.expect("a report by vendor")
+    };
+    let (all, left) = lines(Whose::All, 9).await;
+    let told: Vec<_> = all
         .iter()
-        .map(|(id, t)| (*id, t.counts.delivered))
+        .map(|(vendor, t)| (*vendor, t.counts.accepted, t.counts.delivered))
         .collect();
-    assert_eq!((busiest, left), (vec![(tenants[1], 3), (tenants[2], 2)], 1));
-    assert!(lines.iter().all(|(_, t)| t.times.percentile(95).is_some()));
-    let two = Whose::Of(vec![tenants[0], tenants[2]]);
-    let sum = reports.total(&span(10), &two).await.expect("a report");
-    assert_eq!((sum.counts.accepted, sum.counts.delivered), (3, 3));
-    let nobody = Whose::Of(Vec::new());
-    let sum = reports.total(&span(10), &nobody).await.expect("a report");
-    assert_eq!(sum, Traffic::default());
+    let operator = Vendor::OPERATOR;
+    assert_eq!(
+        (told.as_slice(), left),
+        (&[(Some(mine.id), 3, 3), (Some(operator), 1, 1)][..], 0)
+    );
+    assert!(all.iter().all(|(_, t)| t.times.percentile(50).is_some()));
+    assert_eq!(lines(Whose::All, 1).await, (all[..1].to_vec(), 1));
+    let its_own = Whose::Vendor(mine.id);
+    assert_eq!(lines(its_own, 9).await, (all[..1].to_vec(), 0));
+    // What its tenants sent stays its own when one of them is gone.
+    while !ports
+        .upkeep
+        .erase(tenants[0])
+        .await
+        .expect("an erasure")
+        .is_nothing()
+    {}
+    assert_eq!(lines(its_own, 9).await, (all[..1].to_vec(), 0));
+}
+
+/// A tenant of this vendor's.
+async fn tenant_at(ports: &Ports, vendor: &Vendor) -> TenantId {
+    let mut new = new_tenant();
+    let id = new.tenant.id;
+    new.tenant.vendor = vendor.id;
+    ports.directory.add_tenant(new).await.expect("a tenant");
+    id
 }
 
 pub async fn what_is_over_the_end_of_an_hour_counts_for_its_own(ports: &Ports) {
