@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::MessageError;
+use crate::lines::line_end;
 
 /// How large one header block may be, of a message or of a part.
 #[derive(Clone, Copy, Debug)]
@@ -118,7 +119,7 @@ pub(crate) fn split_within(raw: &[u8], limits: Limits) -> Result<Split<'_>, Mess
         }
         // Looked for no further than the header may reach.
         let window = rest.get(..limits.size + 2).unwrap_or(rest);
-        let end = match memchr::memmem::find(window, b"\r\n") {
+        let end = match line_end(window) {
             Some(end) => at + end + 2,
             None if window.len() < rest.len() => raw.len(),
             None => at + rest.len(),

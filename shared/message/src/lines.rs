@@ -52,13 +52,20 @@ pub(crate) fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(text).filter(|text| !text.is_empty());
     std::iter::from_fn(move || {
         let text = rest?;
-        let end = memchr::memmem::find(text, b"\r\n").unwrap_or(text.len());
-        let (line, after) = text.split_at(end);
+        let (line, after) = text.split_at(line_end(text).unwrap_or(text.len()));
         rest = after
             .strip_prefix(b"\r\n")
             .filter(|after| !after.is_empty());
         Some(line)
     })
+}
+
+/// Where the first CRLF stands. A search for one byte: lines are short, and one for two bytes costs
+/// more to set up than it takes.
+pub(crate) fn line_end(text: &[u8]) -> Option<usize> {
+    let ends = memchr::memchr_iter(b'\n', text);
+    let mut ends = ends.filter_map(|at| at.checked_sub(1));
+    ends.find(|&at| text.get(at) == Some(&b'\r'))
 }
 
 /// True where a line is longer than `LINE_MOST`.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64_simd::Out;
 
-use crate::lines::lines;
+use crate::lines::{line_end, lines};
 use crate::words::{BASE64, digit, hex};
 
 /// How a part's body is encoded, by its Content-Transfer-Encoding.
@@ -152,7 +152,7 @@ pub(crate) fn encode_quoted_printable(content: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(content.len() + content.len() / 8 + 16);
     let mut rest = content;
     loop {
-        let end = memchr::memmem::find(rest, b"\r\n");
+        let end = line_end(rest);
         let (line, after) = rest.split_at(end.unwrap_or(rest.len()));
         encode_line(line, &mut out);
         match after.strip_prefix(b"\r\n") {

@@ -5,7 +5,7 @@ use postrider_model::Attachment;
 
 use super::html::to_text;
 use super::{Draft, DraftAttachment};
-use crate::lines::{has_long_line, normalise};
+use crate::lines::{has_long_line, lines, normalise};
 use crate::parameters::Parameters;
 use crate::transfer::{base64_length, encode_base64, encode_quoted_printable, put_base64};
 
@@ -178,10 +178,9 @@ fn is_seven_bit(text: &[u8]) -> bool {
 // As it is where every host passes it unchanged; else quoted-printable while it stays readable.
 fn encoded(text: Vec<u8>) -> (&'static str, Vec<u8>) {
     let good = |line: &[u8]| {
-        let start = line.strip_suffix(b"\r\n").unwrap_or(line);
-        start.len() <= 78 && !start.ends_with(b" ") && !start.starts_with(b"From ") && start != b"."
+        line.len() <= 78 && !line.ends_with(b" ") && !line.starts_with(b"From ") && line != b"."
     };
-    if is_seven_bit(&text) && text.split_inclusive(|&b| b == b'\n').all(good) {
+    if is_seven_bit(&text) && lines(&text).all(good) {
         return ("7bit", text);
     }
     let escaped = text.iter().filter(|&&b| !b.is_ascii() || b == b'=').count();

@@ -1,66 +1,77 @@
 //! The relaxed forms of header fields and bodies (RFC 6376 §3.4.2, §3.4.4), fed to a hash piece
 //! by piece without a copy of the body.
 
+use std::ops::Range;
+
 use aws_lc_rs::digest::{Context, Digest, SHA256};
-use memchr::{memchr, memchr2, memmem};
+use memchr::memmem::Finder;
 
 /// SHA-256 of the relaxed form of a body whose line ends are CRLF.
 pub(crate) fn body_hash(body: &[u8]) -> Digest {
     let mut context = Context::new(&SHA256);
-    if is_relaxed(body) {
-        let text = without_blank_lines(body);
-        context.update(text);
-        context.update(if text.is_empty() { b"" } else { b"\r\n" });
-    } else {
-        relaxed_body(body, &mut |piece| context.update(piece));
-    }
+    relaxed_body(body, &mut |piece| context.update(piece));
     context.finish()
 }
 
-// True where only blank lines at the end part a body from its relaxed form: most bodies, and
-// three quick searches tell.
-fn is_relaxed(body: &[u8]) -> bool {
-    body.ends_with(b"\r\n")
-        && memchr(b'\t', body).is_none()
-        && memmem::find(body, b"  ").is_none()
-        && memmem::find(body, b" \r\n").is_none()
-}
-
-fn without_blank_lines(body: &[u8]) -> &[u8] {
-    let mut text = body;
-    while let Some(shorter) = text.strip_suffix(b"\r\n") {
-        text = shorter;
-    }
-    text
-}
-
-// Lines that are in their relaxed form already are handed on together, as one run.
+// What stands between two places that change is handed on in one piece.
 fn relaxed_body(body: &[u8], out: &mut impl FnMut(&[u8])) {
     // Blank lines at the end are no part of it. Cut once, here: to ask at each blank line whether
     // a text follows takes for ever where there are millions.
     let body = trim_end(body, |b| is_wsp(b) || matches!(b, b'\r' | b'\n'));
-    let (mut run, mut at) = (0..0, 0);
-    while let Some(rest) = body.get(at..).filter(|rest| !rest.is_empty()) {
-        let length = memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
-        let whole = rest.get(..length).unwrap_or_default();
-        let line = whole.strip_suffix(b"\r\n").unwrap_or(whole);
-        let trimmed = trim_end(line, is_wsp);
-        let ends = line.len() + 2 == whole.len();
-        if ends && trimmed.len() == line.len() && is_compressed(line) {
-            if run.end != at {
-                out(body.get(run).unwrap_or_default());
-                run = at..at;
-            }
-            run.end = at + length;
-        } else {
-            out(body.get(run).unwrap_or_default());
-            run = at + length..at + length;
-            compressed(trimmed, out);
-            out(b"\r\n");
-        }
-        at += length;
+    let mut changes = Changes::of(body);
+    let mut at = 0;
+    while let Some(white) = changes.next(at) {
+        out(body.get(at..white.start).unwrap_or_default());
+        at = white.end;
+        let ends_line = body.get(at..).is_some_and(|rest| rest.starts_with(b"\r\n"));
+        out(if ends_line { b"" } else { b" " });
     }
-    out(body.get(run).unwrap_or_default());
+    out(body.get(at..).unwrap_or_default());
+    out(if body.is_empty() { b"" } else { b"\r\n" });
+}
+
+/// White space that is not one space within a line. Three quick searches find it: most bodies
+/// have a little or none.
+struct Changes<'b> {
+    body: &'b [u8],
+    searches: [Search; 3],
+}
+
+/// The next place of something, from where it was last asked for; `None` where there is none.
+struct Search {
+    next: Option<usize>,
+    find: Finder<'static>,
+}
+
+impl<'b> Changes<'b> {
+    fn of(body: &'b [u8]) -> Self {
+        let needles: [&[u8]; 3] = [b"\t", b"  ", b" \r\n"];
+        let searches = needles.map(|needle| {
+            let find = Finder::new(needle);
+            let next = find.find(body);
+            Search { next, find }
+        });
+        Self { body, searches }
+    }
+
+    /// The first whole run of it that begins at `from` or behind it, where none goes over `from`.
+    fn next(&mut self, from: usize) -> Option<Range<usize>> {
+        for search in &mut self.searches {
+            if search.next.is_some_and(|next| next < from) {
+                let rest = self.body.get(from..).unwrap_or_default();
+                search.next = search.find.find(rest).map(|at| from + at);
+            }
+        }
+        let found = self
+            .searches
+            .iter()
+            .filter_map(|search| search.next)
+            .min()?;
+        let (before, behind) = self.body.split_at(found);
+        let before = trim_end(before.get(from..).unwrap_or_default(), is_wsp);
+        let white = behind.iter().take_while(|&&b| is_wsp(b)).count();
+        Some(from + before.len()..found + white)
+    }
 }
 
 fn is_wsp(b: u8) -> bool {
@@ -73,35 +84,6 @@ fn trim_end(text: &[u8], is_space: impl Fn(u8) -> bool) -> &[u8] {
         .rposition(|&b| !is_space(b))
         .map_or(0, |last| last + 1);
     text.get(..end).unwrap_or_default()
-}
-
-// True where each run of white space is one space.
-fn is_compressed(line: &[u8]) -> bool {
-    let mut rest = line;
-    while let Some(at) = memchr2(b' ', b'\t', rest) {
-        let two = (rest.get(at).copied(), rest.get(at + 1).copied());
-        if two.0 == Some(b'\t') || two.1.is_some_and(is_wsp) {
-            return false;
-        }
-        rest = rest.get(at + 1..).unwrap_or_default();
-    }
-    true
-}
-
-// Each run of white space as one space.
-fn compressed(line: &[u8], out: &mut impl FnMut(&[u8])) {
-    let mut rest = line;
-    while let Some(at) = memchr2(b' ', b'\t', rest) {
-        let (word, spaces) = rest.split_at(at);
-        out(word);
-        out(b" ");
-        let end = spaces
-            .iter()
-            .position(|&b| !is_wsp(b))
-            .unwrap_or(spaces.len());
-        rest = spaces.get(end..).unwrap_or_default();
-    }
-    out(rest);
 }
 
 /// The relaxed form of one field without its line end: name in lowercase, value unfolded, white

@@ -3,6 +3,7 @@
 use postrider_model::Timestamp;
 
 use crate::field::Field;
+use crate::lines::line_end;
 
 /// What stands behind the DKIM-Signature fields that a sealed message begins with: takes off what
 /// `sign` gave. A stamp lets no foreign signature in and begins with Received, so that the fields
@@ -28,7 +29,7 @@ pub fn sealed_until(sealed: &[u8]) -> Option<Timestamp> {
 }
 
 fn behind_field(mut rest: &[u8]) -> &[u8] {
-    while let Some(end) = memchr::memmem::find(rest, b"\r\n") {
+    while let Some(end) = line_end(rest) {
         rest = rest.get(end + 2..).unwrap_or_default();
         if !rest.starts_with(b" ") && !rest.starts_with(b"\t") {
             return rest;

@@ -7,6 +7,7 @@ use memchr::memmem;
 use super::{DEPTH_MOST, Kind, PARTS_MOST, Part, Structure, default_media, kind};
 use crate::MessageError;
 use crate::field::{Field, Limits};
+use crate::lines::line_end;
 use crate::parameters::Parameters;
 use crate::transfer::Encoding;
 
@@ -93,7 +94,7 @@ impl<'a> Scanner<'a> {
                 return Ok((fields, at, at + 2));
             }
             let window = rest.get(..self.limits.size).unwrap_or(rest);
-            let length = memmem::find(window, b"\r\n").map_or(window.len(), |end| end + 2);
+            let length = line_end(window).map_or(window.len(), |end| end + 2);
             let end = at + length;
             if end - start > self.limits.size {
                 return Err(MessageError::HeaderTooLarge {
