@@ -74,9 +74,20 @@ impl ContentReader {
     }
 }
 
+/// What is looked at in one step. A search for line ends takes some nanoseconds for each, and there
+/// are many; whether a block needs a look at all is told many bytes at a time.
+const BLOCK: usize = 1_024;
+
 // Reads within a line and on over line ends, up to what needs a look: a line that opens with a
-// dot, a CR that may be half of a line end, the end of the piece. Clean lines are one copy.
+// dot, a CR that may be half of a line end, the end of the piece. Clean blocks are one copy.
 fn text(rest: &[u8], out: &mut Vec<u8>) -> (At, usize) {
+    let clean = rest.get(..clean(rest)).unwrap_or_default();
+    if !clean.is_empty() {
+        out.extend_from_slice(clean);
+        let is_start = clean.ends_with(b"\n");
+        return (if is_start { At::LineStart } else { At::Text }, clean.len());
+    }
+    let rest = rest.get(..BLOCK).unwrap_or(rest);
     let mut from = 0;
     let mut ends = memchr::memchr2_iter(b'\r', b'\n', rest);
     while let Some(at) = ends.next() {
@@ -102,6 +113,32 @@ fn text(rest: &[u8], out: &mut Vec<u8>) -> (At, usize) {
     }
     copy(rest, from..rest.len(), out);
     (At::Text, rest.len())
+}
+
+/// How much from the beginning is content as it stands, in whole blocks: each LF behind a CR, each
+/// CR before an LF, no line opened by a dot. What the last byte is followed by is not lost.
+fn clean(rest: &[u8]) -> usize {
+    if rest.starts_with(b"\n") {
+        return 0;
+    }
+    let followers = rest.get(1..).unwrap_or_default();
+    let blocks = rest.chunks_exact(BLOCK).zip(followers.chunks_exact(BLOCK));
+    let clean = blocks.take_while(|(bytes, followers)| is_clean(bytes, followers));
+    let length = clean.count() * BLOCK;
+    let ends_in_cr = rest
+        .get(..length)
+        .is_some_and(|clean| clean.ends_with(b"\r"));
+    length - usize::from(ends_in_cr)
+}
+
+// Without an early end, so that it becomes a few instructions for many bytes.
+fn is_clean(bytes: &[u8], followers: &[u8]) -> bool {
+    let wrong = |(byte, follower): (&u8, &u8)| {
+        let unpaired = (*byte == b'\r') != (*follower == b'\n');
+        unpaired | ((*byte == b'\n') & (*follower == b'.'))
+    };
+    let pairs = bytes.iter().zip(followers);
+    !pairs.fold(false, |found, pair| found | wrong(pair))
 }
 
 fn copy(rest: &[u8], part: std::ops::Range<usize>, out: &mut Vec<u8>) {

@@ -217,3 +217,32 @@ proptest::proptest! {
         proptest::prop_assert_eq!(behind, Some(Vec::new()));
     }
 }
+
+#[test]
+fn long_contents_are_read_as_short_ones() {
+    let clean = "a line of text as there are many\r\n".repeat(3 * BLOCK / 34);
+    let odd = [
+        "\r",
+        "\n",
+        "\r\n",
+        ".",
+        "\r\n.",
+        "\r\n.\r\n",
+        "\n.",
+        "\r.",
+        "x",
+    ];
+    for place in (BLOCK - 3..BLOCK + 3).chain(2 * BLOCK - 3..2 * BLOCK + 3) {
+        for odd in odd {
+            let (before, behind) = clean.split_at(place);
+            let input = [before, odd, behind, "\r\n.\r\nQUIT"].concat();
+            let (want, left) = by_the_book(input.as_bytes());
+            for step in [input.len(), BLOCK, BLOCK + 1, 2_000] {
+                let (got, behind) = read(input.as_bytes(), step);
+                assert!(got == want, "{odd:?} at {place} in pieces of {step}");
+                let behind = behind.expect("an end");
+                assert!(left.as_ref().is_some_and(|left| left.ends_with(&behind)));
+            }
+        }
+    }
+}
