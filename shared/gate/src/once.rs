@@ -88,39 +88,44 @@ fn scope(tenant: TenantId, endpoint: &'static str, key: IdempotencyKey) -> Claim
     }
 }
 
-// The very bytes, to the very people, by the very key; its Message-ID is among the bytes.
+// The very bytes, to the very people, by the very key; its Message-ID is among the bytes. All of each
+// message is read for it: BLAKE3 takes a fifth of SHA-256's time.
 fn of_content(key: CredentialId, envelope: &[EmailAddress], raw: &[u8]) -> [u8; 32] {
-    let mut context = Context::new(&SHA256);
-    part(&mut context, key.as_bytes());
-    people(&mut context, envelope);
-    part(&mut context, raw);
-    finish(context)
+    let mut hasher = blake3::Hasher::new();
+    let mut hash = |bytes: &[u8]| {
+        hasher.update(bytes);
+    };
+    part(&mut hash, key.as_bytes());
+    people(&mut hash, envelope);
+    part(&mut hash, raw);
+    hasher.finalize().into()
 }
 
 // What a person would call the same message. A program that sends again after an error writes
 // another date, id and boundary; who it is for and what it is about stays.
 fn of_meaning(envelope: &[EmailAddress], raw: &[u8]) -> [u8; 32] {
     let mut context = Context::new(&SHA256);
-    people(&mut context, envelope);
+    let mut hash = |bytes: &[u8]| context.update(bytes);
+    people(&mut hash, envelope);
     let subject = postrider_message::header_value(raw, "Subject");
-    part(&mut context, subject.unwrap_or_default().as_bytes());
+    part(&mut hash, subject.unwrap_or_default().as_bytes());
     finish(context)
 }
 
-fn people(context: &mut Context, envelope: &[EmailAddress]) {
+fn people(hash: &mut impl FnMut(&[u8]), envelope: &[EmailAddress]) {
     let mut all: Vec<_> = envelope.iter().map(EmailAddress::folded).collect();
     all.sort_unstable();
     all.dedup();
     for one in &all {
-        part(context, one.as_bytes());
+        part(hash, one.as_bytes());
     }
     // No address is empty: here they end.
-    part(context, b"");
+    part(hash, b"");
 }
 
-fn part(context: &mut Context, bytes: &[u8]) {
-    context.update(&(bytes.len() as u64).to_be_bytes());
-    context.update(bytes);
+fn part(hash: &mut impl FnMut(&[u8]), bytes: &[u8]) {
+    hash(&(bytes.len() as u64).to_be_bytes());
+    hash(bytes);
 }
 
 fn finish(context: Context) -> [u8; 32] {
