@@ -4,7 +4,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -13,9 +13,13 @@ use postrider_tls::{Acceptor, Facts, ServerStreamOver, server_facts};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_util::io::poll_read_buf;
 
 /// What is kept of a handshake's beginning; a `ClientHello` with a post-quantum share has 1,700.
 const KEPT_MOST: usize = 4_096;
+
+/// Two records of TLS.
+const AHEAD: usize = 32 * 1024;
 
 /// The line.
 pub(crate) enum Wire {
@@ -43,8 +47,7 @@ impl Wire {
         let began = Arc::default();
         let error = match std::mem::replace(self, Self::Gone) {
             Self::Plain(tcp) => {
-                let kept = Some(Arc::clone(&began));
-                let overheard = Overheard { tcp, kept };
+                let overheard = Overheard::new(tcp, Arc::clone(&began));
                 match timeout(within, acceptor.accept(overheard)).await {
                     Ok(Ok(mut stream)) => {
                         stream.get_mut().0.kept = None;
@@ -102,10 +105,31 @@ impl Wire {
     }
 }
 
-/// A TCP stream that keeps the beginning of what it read, while it is asked to.
+/// A TCP stream that keeps the beginning of what it read, while it is asked to; and that is read far
+/// ahead, for TLS takes no more than 4 KiB at a time.
 pub(crate) struct Overheard {
     tcp: TcpStream,
     kept: Option<Arc<Mutex<Vec<u8>>>>,
+    /// What was read and not taken yet; no memory while that is nothing.
+    ahead: BytesMut,
+}
+
+impl Overheard {
+    fn new(tcp: TcpStream, kept: Arc<Mutex<Vec<u8>>>) -> Self {
+        Self {
+            tcp,
+            kept: Some(kept),
+            ahead: BytesMut::new(),
+        }
+    }
+
+    fn keep(&self, new: &[u8]) {
+        if let Some(kept) = &self.kept {
+            let mut kept = kept.lock();
+            let room = KEPT_MOST.saturating_sub(kept.len()).min(new.len());
+            kept.extend_from_slice(new.get(..room).unwrap_or_default());
+        }
+    }
 }
 
 impl AsyncRead for Overheard {
@@ -114,15 +138,21 @@ impl AsyncRead for Overheard {
         context: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = into.filled().len();
-        let read = Pin::new(&mut self.tcp).poll_read(context, into);
-        if let Some(kept) = &self.kept {
-            let mut kept = kept.lock();
-            let new = into.filled().get(before..).unwrap_or_default();
-            let room = KEPT_MOST.saturating_sub(kept.len()).min(new.len());
-            kept.extend_from_slice(new.get(..room).unwrap_or_default());
+        let this = &mut *self;
+        if this.ahead.is_empty() {
+            // Who waits for more holds no memory for it.
+            ready!(this.tcp.poll_read_ready(context))?;
+            let mut room = BytesMut::with_capacity(AHEAD);
+            ready!(poll_read_buf(Pin::new(&mut this.tcp), context, &mut room))?;
+            this.keep(&room);
+            this.ahead = room;
         }
-        read
+        let taken = this.ahead.len().min(into.remaining());
+        into.put_slice(&this.ahead.split_to(taken));
+        if this.ahead.is_empty() {
+            this.ahead = BytesMut::new();
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
