@@ -71,4 +71,4 @@ pub use tally::{
 pub use trace::{LastEvent, Senders, Suppressing, Trace, Traced};
 pub use upkeep::{AUDIT_LIFE, FAILURE_LIFE, NOTE_LIFE, Removed, SESSION_LIFE, Upkeep};
 pub use vendors::{Audit, AuditFilter, Vendors};
-pub use warmups::{Allowance, Warmups};
+pub use warmups::{Allowance, Granted, Warmups};
