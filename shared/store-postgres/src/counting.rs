@@ -11,10 +11,12 @@ use postrider_store::{Pending, StoreError, Tally};
 use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 
-use crate::fault::Fault;
-
+use crate::fault::{Fault, Meaning};
 use crate::store::{Parts, bounded};
 use crate::{PostgresStore, tally};
+
+/// So many writes that were not heard of are kept; of more the oldest are left out of the reports.
+const UNHEARD_MOST: usize = 100;
 
 /// What was counted, and whose turn it is to write it.
 #[derive(Default)]
@@ -84,13 +86,24 @@ impl PostgresStore {
 
     /// What was not written after all is counted again; what may be yet is asked after next time.
     async fn hear_of(&self, unheard: &mut Vec<Unheard>) {
+        let mut lost = unheard.len().saturating_sub(UNHEARD_MOST);
+        unheard.drain(..lost);
         for one in std::mem::take(unheard) {
-            match bounded(self.outcome_of(&one.transaction)).await.as_deref() {
+            let outcome = bounded(self.outcome_of(&one.transaction)).await;
+            match outcome.as_deref() {
                 Ok("aborted") => self.counting().pending.add((*one.tally).clone()),
                 // Or so long ago that nobody knows: better not counted than counted twice.
                 Ok("committed" | "forgotten") => {}
+                // A number that this server has not given yet: it was restored, or took over.
+                Err(fault) if fault.meaning() == Meaning::Row => lost += 1,
                 Ok(_) | Err(_) => unheard.push(one),
             }
+        }
+        if lost > 0 {
+            tracing::warn!(
+                lost,
+                "whether these counts were written is not known: reports may lack them"
+            );
         }
     }
 

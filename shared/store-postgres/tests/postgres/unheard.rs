@@ -9,6 +9,7 @@ use postrider_store::conformance::Ports;
 use postrider_store::conformance::fixture::{add_tenant, at, claiming, email, live, message};
 use postrider_store::{Committed, NewMessage, OverQuota, Period, Quota, Whose};
 use postrider_store_postgres::PostgresStore;
+use sqlx::error::DatabaseError;
 use sqlx::postgres::PgConnectOptions;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
@@ -158,4 +159,15 @@ async fn counts_whose_commit_was_not_heard_of_are_written_once() {
     let stored = live(&relay.ports).await.len();
     let told = accepted().await.unwrap();
     assert_eq!(told, u64::try_from(stored).unwrap());
+}
+
+#[tokio::test]
+async fn a_number_from_before_a_failover_is_a_fault_of_the_question() {
+    let relay = Relay::start().await;
+    let mut shell = relay.shell().await;
+    let ask = sqlx::query("SELECT pg_xact_status('4611686018427387903'::xid8)");
+    let fault = ask.execute(&mut shell).await.unwrap_err();
+    // invalid_parameter_value: the store takes it for a row's, and asks no more.
+    let code = fault.as_database_error().and_then(DatabaseError::code);
+    assert_eq!(code.as_deref(), Some("22023"));
 }
