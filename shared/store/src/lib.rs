@@ -5,6 +5,7 @@
 //! (feature `conformance`) runs on each. `Fresh` is what both keep in memory of new mail. No SQL here,
 //! no I/O, no policy.
 
+mod changes;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod controls;
@@ -31,12 +32,13 @@ mod upkeep;
 mod vendors;
 mod warmups;
 
+pub use changes::{DirectoryChanges, Steps};
 pub use controls::{
     Acknowledged, Control, ControlVerb, Controls, Enacted, HeldMessage, NewControl, Scope,
 };
 pub use directory::{
-    AskCaps, Directory, DirectoryChanges, DirectorySnapshot, Imported, LICENCE, NewTenant,
-    Observed, TenantChange, TenantImport, TenantUpdate,
+    AskCaps, Directory, DirectorySnapshot, Imported, LICENCE, NewTenant, Observed, TenantChange,
+    TenantImport, TenantUpdate,
 };
 pub use enrolments::{Enrolment, Enrolments, TokenStands, UsedToken};
 pub use error::StoreError;
