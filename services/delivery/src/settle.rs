@@ -116,7 +116,7 @@ pub(crate) async fn settle(shared: &Shared, party: &Party, fate: Fate, report: R
     let is_real = !shared.config.is_simulated(&party.row.domain);
     told::log(party, &decided, (fate, &report));
     if is_real {
-        told::count(shared, party, (fate, &report, &events), &waits, at);
+        told::count(shared, party, (fate, &report, &events), &waits);
     }
     let is_gone = is_real && fate == Fate::Bounced && is_without_mailbox(&report);
     let suppress_until = is_gone.then(|| at.after(SUPPRESSED_FOR));

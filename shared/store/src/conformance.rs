@@ -225,6 +225,7 @@ macro_rules! conformance_tests {
                 what_ended_is_never_loaded,
                 committed_rows_are_handed_over_from_memory,
                 opening_gives_the_bytes_and_the_live_recipients,
+                opening_tells_what_a_recipient_has_waited_for,
                 opening_what_is_not_there_gives_nothing;
             settle: an_end_is_recorded_once,
                 a_settlement_that_is_repeated_is_recorded_once,
