@@ -279,6 +279,7 @@ macro_rules! conformance_tests {
                 a_day_of_a_ramp_is_decided_once,
                 there_is_one_house,
                 mail_to_the_simulator_is_no_part_of_a_ramp,
+                a_tenants_own_limits_bound_mail_to_the_simulator_too,
                 who_was_written_to_before_is_no_stranger,
                 strangers_are_counted_exactly_under_many_commits_at_once,
                 a_group_of_too_many_strangers_is_refused_whole,

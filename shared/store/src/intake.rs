@@ -6,7 +6,7 @@ use postrider_model::{
     SessionCode, Stream, Tag, TenantId, Timestamp, VendorId,
 };
 
-use crate::StoreError;
+use crate::{StoreError, Usage};
 
 /// Accepts messages, durably.
 #[async_trait]
@@ -83,9 +83,10 @@ pub enum Rescheduling {
 /// How many recipients a tenant may have accepted; 0 is no limit. Days and months are UTC's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quota {
-    /// As `NewMessage::counted`; so is `per_month`.
     pub per_day: u32,
     pub per_month: u32,
+    /// Of a day as well, while the tenant is new: without the simulator's (`NewMessage::real`).
+    pub ramp: u32,
     /// Under the message's key, per UTC day. What was accepted under a key is only counted with
     /// messages that have this: a quota that a key gets later on begins at nothing.
     pub key_per_day: u32,
@@ -97,6 +98,19 @@ pub struct Quota {
     pub unconfirmed: u32,
     /// Over all tenants of its vendor. Counted only with messages that have this.
     pub vendor: Option<VendorQuota>,
+}
+
+impl Quota {
+    /// Of the two limits of a day the one of which less is left: what it counts of `used`, and the
+    /// limit; 0 is none.
+    pub fn daily(&self, used: &Usage) -> (u64, u32) {
+        let (plan, ramp) = ((used.day, self.per_day), (used.real(), self.ramp));
+        let left = |(used, limit): (u64, u32)| match limit {
+            0 => u64::MAX,
+            limit => u64::from(limit).saturating_sub(used),
+        };
+        if left(ramp) < left(plan) { ramp } else { plan }
+    }
 }
 
 /// How many recipients all tenants of a vendor together may have accepted.
@@ -124,7 +138,7 @@ impl OverQuota {
     #[must_use]
     pub fn without(self, before: &[&NewMessage], message: &NewMessage) -> Self {
         let period = |at: Timestamp| match self.period {
-            Period::Day | Period::KeyDay | Period::VendorDay => at.day(),
+            Period::Day | Period::RampDay | Period::KeyDay | Period::VendorDay => at.day(),
             Period::Month => at.month_begin(),
             Period::NewHour | Period::Unconfirmed => 0,
         };
@@ -134,7 +148,7 @@ impl OverQuota {
         });
         let counts = |other: &NewMessage| match self.period {
             Period::Unconfirmed => 1,
-            Period::Day | Period::Month => other.counted(),
+            Period::RampDay => other.real(),
             _ => other.recipients.len(),
         };
         let counted: usize = same.map(counts).sum();
@@ -154,6 +168,8 @@ impl OverQuota {
 pub enum Period {
     Day,
     Month,
+    /// `Quota::ramp`.
+    RampDay,
     /// `Quota::key_per_day`.
     KeyDay,
     /// `Quota::new_per_hour`.
@@ -248,9 +264,9 @@ impl NewMessage {
         waiting.filter(|recipient| !self.held && !recipient.suppressed)
     }
 
-    /// How many of its recipients count in its tenant's day and month: all but the simulator's,
-    /// which say nothing of a list.
-    pub fn counted(&self) -> usize {
+    /// How many of its recipients count in its tenant's ramp: all but the simulator's, which say
+    /// nothing of a list.
+    pub fn real(&self) -> usize {
         let real = self.recipients.iter().filter(|one| !one.simulated);
         real.count()
     }
