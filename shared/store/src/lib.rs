@@ -19,6 +19,7 @@ mod limits;
 mod mail;
 mod nodes;
 mod queue;
+mod quota;
 mod refusal_text;
 mod reports;
 mod roster;
@@ -45,8 +46,8 @@ pub use error::StoreError;
 pub use failures::{Failure, Failures, Untold};
 pub use fresh::Fresh;
 pub use intake::{
-    Answer, Claim, ClaimScope, Committed, Intake, NewMessage, NewRecipient, OverQuota, Period,
-    Quota, Rescheduled, Rescheduling, Resealed, Summary, VendorQuota,
+    Answer, Claim, ClaimScope, Committed, Intake, NewMessage, NewRecipient, Rescheduled,
+    Rescheduling, Resealed, Summary,
 };
 pub use limits::{Beyond, NewLimits, TenantLimits};
 pub use mail::{
@@ -58,6 +59,7 @@ pub use queue::{
     Changes, Cursor, LaneKey, LanePage, News, OpenMessage, OpenRecipient, Outcome, Place, Queue,
     QueueRow, Settled, Settlement,
 };
+pub use quota::{OverQuota, Period, Quota, VendorQuota};
 pub use refusal_text::refusal_text;
 pub use reports::{Counts, DAILY_LIFE, HOURLY_LIFE, Refused, Reports, Times, Traffic, Whose};
 pub use roster::Roster;
