@@ -116,7 +116,7 @@ pub(crate) async fn settle(shared: &Shared, party: &Party, fate: Fate, report: R
     let is_real = !shared.config.is_simulated(&party.row.domain);
     told::log(party, &decided, (fate, &report));
     if is_real {
-        told::count(shared, party, (fate, &report, &events), &waits, at);
+        told::count(shared, party, (fate, &report, &events), &waits);
     }
     let is_gone = is_real && fate == Fate::Bounced && is_without_mailbox(&report);
     let suppress_until = is_gone.then(|| at.after(SUPPRESSED_FOR));
@@ -276,9 +276,9 @@ impl Drop for Unsettled<'_> {
     }
 }
 
-/// The remote took it from us, and another node, which had the shard before or meanwhile, has
-/// ended it: so it may have been sent twice, and that is said. What a retry came to is not of interest any
-/// more.
+/// The remote took it from us, and before that was recorded it was ended: by another node, which had
+/// the shard before or meanwhile, or by a verb. So it may have been sent twice, or although it was
+/// cancelled, and that is said. What a retry came to is not of interest any more.
 pub(crate) async fn note_double(shared: &Shared, settlement: &Settlement) {
     let Outcome::Final {
         state: RecipientState::Delivered,
@@ -298,7 +298,7 @@ pub(crate) async fn note_double(shared: &Shared, settlement: &Settlement) {
     tracing::warn!(
         message.id = %settlement.message,
         recipient.id = %settlement.recipient,
-        "delivered by this node, and ended by another one as well"
+        "delivered by this node, and ended before that was recorded"
     );
     let noted = Settlement {
         outcome: Outcome::Noted,

@@ -9,8 +9,8 @@
 //!
 //! It is asked before a host is visited, for the family of the address that is dialled. What is
 //! over waits until the next day (`next_day`), transactional mail before bulk: bulk has at most
-//! half of a day's allowance, and begins later. As long as attempts that are under way may give
-//! something back (`held`), what is over waits for a moment only.
+//! half of a day's allowance, and begins later. As long as attempts that are under way hold what is
+//! missing, and may give it back (`held`), what is over waits for a moment only.
 
 mod held;
 mod table;
@@ -101,6 +101,7 @@ pub(crate) struct Part {
     pub(crate) recipients: usize,
     of: Allowance,
     provider: &'static str,
+    /// `None` where nothing was asked for.
     held: Option<Held>,
 }
 
@@ -141,17 +142,19 @@ impl Warmup {
         if let Some(shortage) = line.closed(key, wish.now) {
             return Ok(Grant::Some(part, shortage));
         }
-        let shortage = line.holds.shortage(provider);
-        // From before it is taken: nobody finds nothing left and nobody who holds it.
-        let held = line.holds.hold(provider);
+        let mut shortage = line.holds.shortage(provider);
         let want = u32::try_from(wish.recipients).unwrap_or(u32::MAX);
+        // From before it is taken: nobody finds nothing left and nobody who holds it.
+        let held = line.holds.hold(provider, want);
         let most = share(limit, wish.stream);
         let taken = self.store.take(&part.of, want, most).await?;
-        if taken < want {
+        let held = held.only(taken.now);
+        if taken.now < want {
+            shortage.is_found(taken.in_all, most);
             line.close(key, shortage.clone(), wish.now);
         }
-        part.recipients = usize::try_from(taken).unwrap_or(0);
-        part.held = (taken > 0).then_some(held);
+        part.recipients = usize::try_from(taken.now).unwrap_or(0);
+        part.held = Some(held);
         Ok(Grant::Some(part, shortage))
     }
 

@@ -174,6 +174,7 @@ fn of_plan(over: &QuotaExceeded) -> Problem {
     let (name, daily, entry) = match over.period {
         Period::Month => ("monthly_quota_exceeded", "monthly", Entry::MONTH),
         Period::Day
+        | Period::RampDay
         | Period::KeyDay
         | Period::NewHour
         | Period::Unconfirmed

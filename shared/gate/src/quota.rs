@@ -30,8 +30,9 @@ pub(crate) fn of(book: &Book<'_>, config: &IdentityConfig, now: Timestamp) -> Qu
         config.replies.unconfirmed_most
     };
     Quota {
-        per_day: lower(tenant.limits.per_day, tenant.ramp.per_day),
+        per_day: tenant.limits.per_day,
         per_month: tenant.limits.per_month,
+        ramp: tenant.ramp.per_day,
         key_per_day: book.key.map_or(0, |key| key.per_day),
         new_per_hour: config.ramp.new_per_hour(tenant, now),
         unconfirmed,
@@ -100,12 +101,10 @@ pub enum QuotaOf {
 
 impl QuotaOf {
     /// Where a tenant's limit of this period is from.
-    pub(crate) fn of(tenant: &Tenant, over: &OverQuota) -> Self {
-        let is_plan = |limit: u32| limit > 0 && limit <= over.limit;
-        match over.period {
-            Period::Day if is_plan(tenant.limits.per_day) => Self::Plan,
-            Period::Day => Self::Ramp,
-            Period::Month => Self::Plan,
+    pub(crate) fn of(period: Period) -> Self {
+        match period {
+            Period::Day | Period::Month => Self::Plan,
+            Period::RampDay => Self::Ramp,
             Period::Unconfirmed => Self::Unconfirmed,
             Period::KeyDay => Self::Key,
             Period::NewHour => Self::NewRecipients,
@@ -149,7 +148,7 @@ impl QuotaExceeded {
         now: Timestamp,
     ) -> Self {
         let resets_at = resets_at(over.period, now);
-        let by = QuotaOf::of(tenant, over);
+        let by = QuotaOf::of(over.period);
         let at_best = match by {
             QuotaOf::Ramp => lower(tenant.limits.per_day, ramp.after_a_good_day(tenant)),
             _ => over.limit,
@@ -186,6 +185,7 @@ fn never_fits(by: QuotaOf, over: &OverQuota, recipients: usize, at_best: u32) ->
 fn word(period: Period) -> &'static str {
     match period {
         Period::Day => "day",
+        Period::RampDay => "day of a new tenant",
         Period::Month => "month",
         Period::KeyDay => "day under this key",
         Period::NewHour => "hour that were not written to before",
@@ -197,7 +197,11 @@ fn word(period: Period) -> &'static str {
 /// When a quota begins anew.
 fn resets_at(period: Period, now: Timestamp) -> Timestamp {
     match period {
-        Period::Day | Period::KeyDay | Period::Unconfirmed | Period::VendorDay => now.next_day(),
+        Period::Day
+        | Period::RampDay
+        | Period::KeyDay
+        | Period::Unconfirmed
+        | Period::VendorDay => now.next_day(),
         Period::Month => now.next_month(),
         Period::NewHour => now.after(Duration::from_hours(1)),
     }
@@ -210,6 +214,7 @@ pub(crate) struct Quotas(Mutex<HashMap<TenantId, Used>>);
 #[derive(Clone, Copy, Default)]
 struct Used {
     day: Counted,
+    ramp: Counted,
     month: Counted,
     /// Learnt anew each day.
     unconfirmed: Counted,
@@ -247,6 +252,7 @@ impl Quotas {
         let used = known.entry(tenant).or_default();
         match over.period {
             Period::Day => used.day = counted,
+            Period::RampDay => used.ramp = counted,
             Period::Month => used.month = counted,
             Period::Unconfirmed => used.unconfirmed = counted,
             Period::KeyDay | Period::NewHour | Period::VendorDay => {}
@@ -261,7 +267,13 @@ impl Quotas {
         quota: Quota,
         now: Timestamp,
     ) -> Option<OverQuota> {
-        if (quota.per_day, quota.per_month, quota.unconfirmed) == (0, 0, 0) {
+        let limits = [
+            quota.per_day,
+            quota.ramp,
+            quota.per_month,
+            quota.unconfirmed,
+        ];
+        if limits == [0; 4] {
             return None;
         }
         let known = self.0.lock().get(&tenant).copied()?;
@@ -270,6 +282,7 @@ impl Quotas {
             (Period::Unconfirmed, quota.unconfirmed, known.unconfirmed),
             (Period::Month, quota.per_month, known.month),
             (Period::Day, quota.per_day, known.day),
+            (Period::RampDay, quota.ramp, known.ramp),
         ];
         let counted = periods.map(|(period, limit, counted)| OverQuota {
             period,
@@ -284,9 +297,14 @@ impl Quotas {
 
 impl Used {
     fn is_of_now(&self, now: Timestamp) -> bool {
-        let day = self.day.in_period(Period::Day, now);
-        let unconfirmed = self.unconfirmed.in_period(Period::Unconfirmed, now);
-        day + unconfirmed + self.month.in_period(Period::Month, now) > 0
+        let known = [
+            (self.day, Period::Day),
+            (self.ramp, Period::RampDay),
+            (self.month, Period::Month),
+            (self.unconfirmed, Period::Unconfirmed),
+        ];
+        let is_of_now = |(counted, period): (Counted, Period)| counted.in_period(period, now) > 0;
+        known.into_iter().any(is_of_now)
     }
 }
 
@@ -373,6 +391,14 @@ mod tests {
             Some(over(Period::Month, 20, 20))
         );
         assert_eq!(used_up(quota(10, 20), tomorrow), None, "February");
+        let ramp = Quota {
+            ramp: 10,
+            ..quota(0, 0)
+        };
+        assert_eq!(used_up(ramp, now), None, "a plan's day counts others");
+        quotas.learn(tenant, &over(Period::RampDay, 10, 10), now);
+        assert_eq!(used_up(ramp, now), Some(over(Period::RampDay, 10, 10)));
+        assert_eq!(used_up(ramp, tomorrow), None);
         let unconfirmed = Quota {
             unconfirmed: 20,
             ..Quota::default()

@@ -59,7 +59,7 @@ impl RampConfig {
             decided: today,
             ..tenant.ramp
         };
-        if ramp.is_past() || yesterday.day == 0 || is_trouble(yesterday) {
+        if ramp.is_past() || yesterday.real() == 0 || is_trouble(yesterday) {
             return ramp;
         }
         let plan = match tenant.limits.per_day {
@@ -84,8 +84,8 @@ impl RampConfig {
 }
 
 fn is_trouble(day: &Usage) -> bool {
-    let bounces = day.hard_bounces;
-    day.complaints > 0 || day.day >= SAMPLE && bounces * 100 >= day.day * BOUNCES_MOST
+    let (real, bounces) = (day.real(), day.hard_bounces);
+    day.complaints > 0 || real >= SAMPLE && bounces * 100 >= real * BOUNCES_MOST
 }
 
 #[cfg(test)]

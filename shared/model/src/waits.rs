@@ -40,6 +40,21 @@ impl Waits {
         self.0.is_empty()
     }
 
+    /// All of it but the time in which the mail could not leave, whoever it was for: its client asked
+    /// for a later one, somebody held it, our own address had sent what it may that day, or there was
+    /// no way to its domain (the way out closed, no answer of DNS). This is what is told as the time
+    /// that a delivery took.
+    pub fn on_its_way(&self) -> Duration {
+        let could_leave = |cause: WaitCause| {
+            !matches!(
+                cause,
+                WaitCause::Scheduled | WaitCause::Held | WaitCause::WarmUp | WaitCause::NoRoute
+            )
+        };
+        let spans = self.iter().filter(|(cause, _)| could_leave(*cause));
+        spans.map(|(_, span)| span).sum()
+    }
+
     /// All of it together.
     pub fn total(&self) -> Duration {
         self.iter().map(|(_, span)| span).sum()
@@ -62,5 +77,26 @@ mod tests {
         assert_eq!(one.total(), Duration::from_micros(1_002_007));
         let text = one.iter().map(|(cause, _)| cause).collect::<Vec<_>>();
         assert_eq!(text, [WaitCause::Turn, WaitCause::TenantPace]);
+    }
+
+    #[test]
+    fn what_could_not_leave_was_not_on_its_way() {
+        for (cause, want) in [
+            (WaitCause::Turn, 1),
+            (WaitCause::TenantPace, 1),
+            (WaitCause::DestinationCap, 1),
+            (WaitCause::DestinationBackoff, 1),
+            (WaitCause::Greylisting, 1),
+            (WaitCause::Retry, 1),
+            (WaitCause::Attempt, 1),
+            (WaitCause::Scheduled, 0),
+            (WaitCause::Held, 0),
+            (WaitCause::WarmUp, 0),
+            (WaitCause::NoRoute, 0),
+        ] {
+            let mut waits = Waits::default();
+            waits.add(cause, Duration::from_secs(1));
+            assert_eq!(waits.on_its_way(), Duration::from_secs(want), "{cause:?}");
+        }
     }
 }

@@ -65,6 +65,7 @@ struct Usage {
     tenant: Vec<Uuid>,
     day: Vec<i64>,
     accepted: Vec<i64>,
+    simulated: Vec<i64>,
 }
 
 /// Tags, a column each.
@@ -173,6 +174,7 @@ async fn insert_with(
         .bind(u.tenant)
         .bind(u.day)
         .bind(u.accepted)
+        .bind(u.simulated)
         .bind(tags.tenant)
         .bind(tags.name)
         .bind(tags.value)
@@ -202,22 +204,24 @@ const INSERT: &str = "
 WITH t AS MATERIALIZED (
     SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now),
 u AS (
-    INSERT INTO usage (tenant, day, accepted)
-    SELECT x.tenant, x.day, x.accepted
-    FROM unnest($34::uuid[], $35::bigint[], $36::bigint[]) AS x (tenant, day, accepted)
+    INSERT INTO usage (tenant, day, accepted, simulated)
+    SELECT x.tenant, x.day, x.accepted, x.simulated
+    FROM unnest($34::uuid[], $35::bigint[], $36::bigint[], $37::bigint[])
+        AS x (tenant, day, accepted, simulated)
     ORDER BY x.tenant, x.day
-    ON CONFLICT (tenant, day) DO UPDATE SET accepted = usage.accepted + excluded.accepted),
+    ON CONFLICT (tenant, day) DO UPDATE SET accepted = usage.accepted + excluded.accepted,
+        simulated = usage.simulated + excluded.simulated),
 m AS (
     INSERT INTO messages (id, tenant, accepted_at, expires_at, size, stream, smtputf8, selectors,
         summary, sealed_until, credential)
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[],
-        $6::text[], $7::boolean[], $8::text[], $9::text[], $10::bigint[], $43::uuid[])),
+        $6::text[], $7::boolean[], $8::text[], $9::text[], $10::bigint[], $44::uuid[])),
 g AS (
     INSERT INTO message_tags (tenant, name, value, stream, message)
-    SELECT * FROM unnest($37::uuid[], $38::text[], $39::text[], $40::text[], $41::uuid[])
+    SELECT * FROM unnest($38::uuid[], $39::text[], $40::text[], $41::text[], $42::uuid[])
     ON CONFLICT DO NOTHING),
 b AS (
-    INSERT INTO bodies (message, bytes) SELECT * FROM unnest($42::uuid[], $11::bytea[])),
+    INSERT INTO bodies (message, bytes) SELECT * FROM unnest($43::uuid[], $11::bytea[])),
 r AS (
     INSERT INTO recipients (message, id, position, address, return_path, state, attempts, events,
         updated_at, tenant)
@@ -359,17 +363,21 @@ pub(crate) fn queue_rows(message: &NewMessage, now: Timestamp) -> impl Iterator<
 }
 
 fn usage(messages: &[&NewMessage]) -> Usage {
-    let mut sums: BTreeMap<(Uuid, i64), i64> = BTreeMap::new();
+    let mut sums: BTreeMap<(Uuid, i64), (i64, i64)> = BTreeMap::new();
     for message in messages {
         let day = (message.tenant.uuid(), message.accepted_at.day());
-        let count = i64::try_from(message.counted()).unwrap_or(i64::MAX);
-        *sums.entry(day).or_default() += count;
+        let all = message.recipients.len();
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let (accepted, simulated) = sums.entry(day).or_default();
+        *accepted += count(all);
+        *simulated += count(all - message.real());
     }
     let mut usage = Usage::default();
-    for ((tenant, day), accepted) in sums {
+    for ((tenant, day), (accepted, simulated)) in sums {
         usage.tenant.push(tenant);
         usage.day.push(day);
         usage.accepted.push(accepted);
+        usage.simulated.push(simulated);
     }
     usage
 }

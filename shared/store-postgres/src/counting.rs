@@ -1,34 +1,69 @@
 //! Counts on their way into the database: every few seconds, and before anybody reads them. Mail never
 //! waits for it.
 //!
-//! They are added to what is there, so that a write which is done and not heard of must not be done
-//! again: it is kept under the number of its transaction, and the server is asked what became of that.
+//! Each is counted once, also where a commit is done and not heard of: then its counts are kept under
+//! the number of its transaction, and the server is asked what became of that. Of counts that were
+//! added to what is there, it tells whether they have to be added again. Of mail that was settled, it
+//! tells whether it was then: if not, who settles it again counts it; if so, who is told the same again
+//! finds it done and counts nothing.
 
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
-use postrider_store::{Pending, StoreError, Tally};
+use postrider_store::{Pending, RefusalTexts, StoreError, Tally};
 use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
 
-use crate::fault::Fault;
-
+use crate::fault::{Fault, Meaning};
 use crate::store::{Parts, bounded};
 use crate::{PostgresStore, tally};
+
+/// So many tallies that were not heard of are kept; of more the oldest are left out of the reports.
+const UNHEARD_MOST: usize = 100;
 
 /// What was counted, and whose turn it is to write it.
 #[derive(Default)]
 pub(crate) struct Counting {
-    pub(crate) pending: Arc<Pending>,
+    pub(crate) counted: Arc<Counted>,
     /// The rows that this process adds to.
     part: i32,
-    turn: tokio::sync::Mutex<Vec<Unheard>>,
+    turn: tokio::sync::Mutex<()>,
 }
 
-/// Counts whose write failed after its transaction had a number.
+/// What was counted and is not written yet, or not known to be.
+#[derive(Default)]
+pub(crate) struct Counted {
+    pending: Pending,
+    unheard: Mutex<Vec<Unheard>>,
+}
+
+/// Counts whose transaction had a number, and of whose end nobody has heard.
 struct Unheard {
     transaction: String,
+    what: What,
     tally: Arc<Tally>,
+}
+
+/// What the transaction was to do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// To write these counts.
+    Write,
+    /// To settle the mail that they count.
+    Settle,
+}
+
+impl What {
+    /// Whether its counts are still to be written. `None`: that is not decided yet.
+    fn is_to_be_written(self, outcome: &str) -> Option<bool> {
+        match outcome {
+            "committed" => Some(self == Self::Settle),
+            "aborted" => Some(self == Self::Write),
+            // So long ago that nobody knows: better not counted than counted twice.
+            "forgotten" => Some(false),
+            _ => None,
+        }
+    }
 }
 
 impl Counting {
@@ -36,6 +71,52 @@ impl Counting {
         Self {
             part,
             ..Self::default()
+        }
+    }
+}
+
+impl Counted {
+    /// Adds what a transaction came to, once it is committed.
+    pub(crate) fn add(&self, tally: Tally) {
+        self.pending.add(tally);
+    }
+
+    pub(crate) fn texts(&self) -> &RefusalTexts {
+        self.pending.texts()
+    }
+
+    /// What a transaction comes to that is about to commit: added once that is heard of. Where it
+    /// is not, whatever stopped it, the server is asked later.
+    pub(crate) fn once_committed(self: &Arc<Self>, transaction: String, tally: Tally) -> Awaited {
+        let awaited = Unheard {
+            transaction,
+            what: What::Settle,
+            tally: Arc::new(tally),
+        };
+        Awaited(Arc::clone(self), Some(awaited))
+    }
+
+    fn keep(&self, one: Unheard) {
+        self.unheard.lock().push(one);
+    }
+}
+
+/// Counts that wait for a commit.
+pub(crate) struct Awaited(Arc<Counted>, Option<Unheard>);
+
+impl Awaited {
+    /// It is committed.
+    pub(crate) fn heard(mut self) {
+        if let Some(one) = self.1.take() {
+            self.0.add((*one.tally).clone());
+        }
+    }
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        if let Some(one) = self.1.take().filter(|one| !one.tally.is_empty()) {
+            self.0.keep(one);
         }
     }
 }
@@ -52,16 +133,20 @@ impl PostgresStore {
     }
 
     async fn write(&self) -> Result<(), StoreError> {
-        let counting = self.counting();
-        let mut unheard = counting.turn.lock().await;
-        self.hear_of(&mut unheard).await;
+        let Counting {
+            counted,
+            part,
+            turn,
+        } = self.counting();
+        let _turn = turn.lock().await;
+        self.hear_of(counted).await;
         loop {
-            let tally = Arc::new(counting.pending.take());
+            let tally = Arc::new(counted.pending.take());
             if tally.is_empty() {
                 return Ok(());
             }
             let transaction = Arc::new(Mutex::new(None));
-            let (rows, part) = (Arc::clone(&tally), counting.part);
+            let (rows, part) = (Arc::clone(&tally), *part);
             let number = Arc::clone(&transaction);
             let written = self
                 .alone(move |connection| {
@@ -74,23 +159,45 @@ impl PostgresStore {
             if let Err(fault) = written {
                 let transaction = transaction.lock().take();
                 match transaction {
-                    Some(transaction) => unheard.push(Unheard { transaction, tally }),
-                    None => counting.pending.add((*tally).clone()),
+                    Some(transaction) => counted.keep(Unheard {
+                        transaction,
+                        what: What::Write,
+                        tally,
+                    }),
+                    None => counted.add((*tally).clone()),
                 }
                 return Err(fault);
             }
         }
     }
 
-    /// What was not written after all is counted again; what may be yet is asked after next time.
-    async fn hear_of(&self, unheard: &mut Vec<Unheard>) {
-        for one in std::mem::take(unheard) {
-            match bounded(self.outcome_of(&one.transaction)).await.as_deref() {
-                Ok("aborted") => self.counting().pending.add((*one.tally).clone()),
-                // Or so long ago that nobody knows: better not counted than counted twice.
-                Ok("committed" | "forgotten") => {}
-                Ok(_) | Err(_) => unheard.push(one),
+    /// What is to be written after all is counted again; what is not decided is asked after next time.
+    async fn hear_of(&self, counted: &Counted) {
+        let unheard = std::mem::take(&mut *counted.unheard.lock());
+        let mut lost = unheard.len().saturating_sub(UNHEARD_MOST);
+        let mut left = Vec::new();
+        let mut each = unheard.into_iter().skip(lost);
+        while let Some(one) = each.next() {
+            let outcome = bounded(self.outcome_of(&one.transaction)).await;
+            match outcome.map(|outcome| one.what.is_to_be_written(&outcome)) {
+                Ok(Some(true)) => counted.add((*one.tally).clone()),
+                Ok(Some(false)) => {}
+                Ok(None) => left.push(one),
+                // A number that this server has not given yet: it was restored, or took over.
+                Err(fault) if fault.meaning() == Meaning::Row => lost += 1,
+                // It tells nothing of the others either.
+                Err(_) => {
+                    left.push(one);
+                    left.extend(each.by_ref());
+                }
             }
+        }
+        counted.unheard.lock().splice(0..0, left);
+        if lost > 0 {
+            tracing::warn!(
+                lost,
+                "whether these counts were written is not known: reports may lack them"
+            );
         }
     }
 

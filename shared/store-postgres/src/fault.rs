@@ -144,6 +144,7 @@ mod tests {
             ("23505", Some("queue_pkey"), Meaning::Row),
             ("23505", Some("messages_p20594_pkey"), Meaning::Busy),
             ("22021", None, Meaning::Row),
+            ("22023", None, Meaning::Row),
         ] {
             assert_eq!(of_code(code, constraint), want, "{code}");
         }

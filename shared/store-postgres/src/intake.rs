@@ -140,6 +140,9 @@ pub(crate) async fn store(
         match arrival::insert(connection, messages).await {
             Ok(now) => {
                 failpoint::reach("store.after_commit");
+                // A statement has no number before it is done: of one that is not heard of, nothing is
+                // counted.
+                crew.counts.add(Tally::of_accepted(messages));
                 announce(crew, messages, now);
                 return Ok(vec![Committed::Stored; messages.len()]);
             }
@@ -156,9 +159,9 @@ async fn store_with_care(
     messages: &[&NewMessage],
     crew: &Crew,
 ) -> Result<Vec<Committed>, Fault> {
-    transaction::begin(connection).await?;
+    let transaction = transaction::begin_numbered(connection).await?;
     let done = judge(connection, messages).await?;
-    finish(connection, &left(&done, messages), crew).await?;
+    finish((connection, transaction), &left(&done, messages), crew).await?;
     let done = done.into_iter();
     Ok(done.map(|done| done.unwrap_or(Committed::Stored)).collect())
 }
@@ -172,7 +175,7 @@ pub(crate) async fn store_together(
 ) -> Result<Committed, Fault> {
     let days = messages.iter().flat_map(|message| days(message));
     crew.partitions.cover(connection, days).await?;
-    transaction::begin(connection).await?;
+    let transaction = transaction::begin_numbered(connection).await?;
     let done = judge(connection, messages).await?;
     for (at, (done, message)) in done.iter().zip(messages).enumerate() {
         let refused = match done {
@@ -186,7 +189,7 @@ pub(crate) async fn store_together(
         transaction::rollback(connection).await;
         return Ok(refused);
     }
-    finish(connection, &left(&done, messages), crew).await?;
+    finish((connection, transaction), &left(&done, messages), crew).await?;
     Ok(Committed::Stored)
 }
 
@@ -223,15 +226,18 @@ fn left<'m>(done: &[Option<Committed>], messages: &[&'m NewMessage]) -> Vec<&'m 
 
 /// Writes what is left of a batch, commits, and hands it over.
 async fn finish(
-    connection: &mut PgConnection,
+    (connection, transaction): (&mut PgConnection, String),
     new: &[&NewMessage],
     crew: &Crew,
 ) -> Result<(), Fault> {
     let now = arrival::insert_in_parts(connection, new).await?;
     quota::note(connection, new).await?;
+    let counts = Tally::of_accepted(new);
+    let counts = crew.counts.once_committed(transaction, counts);
     failpoint::reach("store.before_commit");
     transaction::commit(connection).await?;
     failpoint::reach("store.after_commit");
+    counts.heard();
     announce(crew, new, now);
     Ok(())
 }
@@ -260,7 +266,6 @@ fn announce(crew: &Crew, messages: &[&NewMessage], now: Timestamp) {
             crew.fresh.keep(message);
         }
     }
-    crew.counts.add(Tally::of_accepted(messages));
     let rows: Vec<_> = messages
         .iter()
         .flat_map(|message| arrival::queue_rows(message, now))

@@ -174,7 +174,7 @@ fn start(
             fresh: fresh.clone(),
             news: news.clone(),
             instruments: Instruments::new(&options.registry),
-            counts: Arc::clone(&counting.pending),
+            counts: Arc::clone(&counting.counted),
             closing: closing.clone(),
             away_since: Arc::default(),
         },

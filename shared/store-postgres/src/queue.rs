@@ -200,8 +200,8 @@ async fn open_recipients(
     recipients: &[RecipientId],
 ) -> Result<Vec<OpenRecipient>, Fault> {
     // Index recipients (primary key), in the part of the message's day.
-    let rows: Vec<(Uuid, String, String, i64)> = sqlx::query_as(
-        "SELECT id, address, return_path, attempts FROM recipients
+    let rows: Vec<(Uuid, String, String, i64, String)> = sqlx::query_as(
+        "SELECT id, address, return_path, attempts, waits FROM recipients
          WHERE message = $1 AND id = ANY($2) AND state IN ('scheduled', 'queued')
          ORDER BY position",
     )
@@ -210,7 +210,7 @@ async fn open_recipients(
     .fetch_all(connection)
     .await?;
     rows.iter()
-        .map(|(id, address, return_path, attempts)| {
+        .map(|(id, address, return_path, attempts, waits)| {
             let place = Place {
                 table: "recipients",
                 id: *id,
@@ -220,6 +220,7 @@ async fn open_recipients(
                 address: place.address("address", address)?,
                 return_path: place.address("return_path", return_path)?,
                 attempts: place.number("attempts", *attempts)?,
+                waits: place.json("waits", waits)?,
             })
         })
         .collect()

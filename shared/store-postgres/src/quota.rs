@@ -16,6 +16,14 @@ use crate::{contacts, newcomers};
 /// A tenant's day.
 type TenantDay = (Uuid, i64);
 
+/// Recipients accepted on a day.
+#[derive(Clone, Copy, Default)]
+struct Day {
+    all: u64,
+    /// Without the simulator's.
+    real: u64,
+}
+
 /// A key of a tenant on a day.
 type KeyDay = (Uuid, Uuid, i64);
 
@@ -65,8 +73,8 @@ pub(crate) async fn check(
     let mut over = HashMap::new();
     for (at, message) in open {
         let count = message.recipients.len() as u64;
-        let counted = message.counted() as u64;
-        let found = exceeded(message, counted, &used)
+        let real = message.real() as u64;
+        let found = exceeded(message, &used)
             .or_else(|| key_exceeded(message, count, &keys))
             .or_else(|| newcomer_exceeded(message, &newcomers))
             .or_else(|| volumes.exceeded(message, count))
@@ -81,7 +89,9 @@ pub(crate) async fn check(
         }
         volumes.count(message, count);
         let day = (message.tenant.uuid(), message.accepted_at.day());
-        *used.entry(day).or_default() += counted;
+        let used = used.entry(day).or_default();
+        used.all += count;
+        used.real += real;
         if let Some(key) = key_day(message) {
             *keys.entry(key).or_default() += count;
         }
@@ -222,33 +232,31 @@ pub(crate) fn has_quota(message: &NewMessage) -> bool {
     message.quota != Quota::default()
 }
 
-fn exceeded(
-    message: &NewMessage,
-    count: u64,
-    used: &BTreeMap<TenantDay, u64>,
-) -> Option<OverQuota> {
-    let (tenant, at) = (message.tenant.uuid(), message.accepted_at);
-    let today = used.get(&(tenant, at.day())).copied().unwrap_or(0);
+fn exceeded(message: &NewMessage, used: &BTreeMap<TenantDay, Day>) -> Option<OverQuota> {
+    let (tenant, at, quota) = (message.tenant.uuid(), message.accepted_at, message.quota);
+    let today = used.get(&(tenant, at.day())).copied().unwrap_or_default();
     let month = (tenant, at.month_begin())..(tenant, at.next_month().day());
-    let month: u64 = used.range(month).map(|(_, accepted)| accepted).sum();
+    let month: u64 = used.range(month).map(|(_, day)| day.all).sum();
+    let (all, real) = (message.recipients.len() as u64, message.real() as u64);
     let periods = [
-        (Period::Day, message.quota.per_day, today),
-        (Period::Month, message.quota.per_month, month),
+        (Period::Day, quota.per_day, today.all, all),
+        (Period::RampDay, quota.ramp, today.real, real),
+        (Period::Month, quota.per_month, month, all),
     ];
     periods
         .into_iter()
-        .find_map(|(period, limit, used)| within(period, limit, used, count).err())
+        .find_map(|(period, limit, used, more)| within(period, limit, used, more).err())
 }
 
 /// What was accepted so far in these months.
 async fn used(
     connection: &mut PgConnection,
     months: &BTreeSet<TenantDay>,
-) -> Result<BTreeMap<TenantDay, u64>, Fault> {
+) -> Result<BTreeMap<TenantDay, Day>, Fault> {
     let (tenants, begins): (Vec<Uuid>, Vec<i64>) = months.iter().copied().unzip();
     // Index usage (primary key).
-    let rows: Vec<(Uuid, i64, i64)> = sqlx::query_as(
-        "SELECT u.tenant, u.day, u.accepted
+    let rows: Vec<(Uuid, i64, i64, i64)> = sqlx::query_as(
+        "SELECT u.tenant, u.day, u.accepted, u.simulated
          FROM unnest($1::uuid[], $2::bigint[]) AS x (tenant, begins)
          JOIN usage AS u ON u.tenant = x.tenant AND u.day >= x.begins AND u.day < x.begins + 31",
     )
@@ -256,14 +264,19 @@ async fn used(
     .bind(begins)
     .fetch_all(connection)
     .await?;
+    let number = |value: i64| u64::try_from(value).unwrap_or(0);
     let rows = rows.into_iter();
     Ok(rows
-        .map(|(tenant, day, accepted)| ((tenant, day), u64::try_from(accepted).unwrap_or(0)))
+        .map(|(tenant, day, accepted, simulated)| {
+            let real = number(accepted - simulated);
+            let all = number(accepted);
+            ((tenant, day), Day { all, real })
+        })
         .collect())
 }
 
 /// Of one tenant, as the database adds them up.
-type Sums = (i64, i64, i64, i64, i64, i64);
+type Sums = (i64, i64, i64, i64, i64, i64, i64);
 
 /// What was counted on the day of `at`, in its month and in the hour before it.
 pub(crate) async fn usage(
@@ -272,8 +285,9 @@ pub(crate) async fn usage(
     at: Timestamp,
 ) -> Result<Usage, Fault> {
     // Indexes usage and newcomers (primary keys) and contacts_tenant_at.
-    let (day, month, hard_bounces, complaints, new, unconfirmed): Sums = sqlx::query_as(
+    let (day, simulated, month, hard_bounces, complaints, new, unconfirmed): Sums = sqlx::query_as(
         "SELECT coalesce(sum(accepted) FILTER (WHERE day = $2), 0)::bigint,
+             coalesce(sum(simulated) FILTER (WHERE day = $2), 0)::bigint,
              coalesce(sum(accepted), 0)::bigint,
              coalesce(sum(hard_bounces) FILTER (WHERE day = $2), 0)::bigint,
              coalesce(sum(complaints) FILTER (WHERE day = $2), 0)::bigint,
@@ -295,6 +309,7 @@ pub(crate) async fn usage(
     };
     Ok(Usage {
         day: place.number("accepted", day)?,
+        simulated: place.number("simulated", simulated)?,
         month: place.number("accepted", month)?,
         hard_bounces: place.number("hard_bounces", hard_bounces)?,
         complaints: place.number("complaints", complaints)?,

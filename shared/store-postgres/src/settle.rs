@@ -22,7 +22,7 @@ pub(crate) async fn record(
     settlements: &[&Settlement],
     crew: &Crew,
 ) -> Result<Vec<Settled>, Fault> {
-    transaction::begin(connection).await?;
+    let transaction = transaction::begin_numbered(connection).await?;
     let keys = settlements.iter().map(|s| (s.message, s.recipient));
     let standing = standing::lock(connection, keys).await?;
     let repeated = repeated(connection, settlements, &standing).await?;
@@ -58,8 +58,9 @@ pub(crate) async fn record(
     if settlements.iter().any(|settlement| moves(settlement)) {
         failpoint::reach("store.before_settle");
     }
+    let counts = crew.counts.once_committed(transaction, tally);
     transaction::commit(connection).await?;
-    crew.counts.add(tally);
+    counts.heard();
     for settlement in settlements {
         if settlement.outcome != Outcome::Noted {
             crew.fresh.take(settlement.message, settlement.recipient);
@@ -68,7 +69,8 @@ pub(crate) async fn record(
     Ok(outcomes)
 }
 
-/// Those that stand recorded already: their commit was not heard of, and they are told again.
+/// Those that stand recorded already: their commit was not heard of, and they are told again. Their
+/// counts are those of that commit (`counting`).
 async fn repeated(
     connection: &mut PgConnection,
     settlements: &[&Settlement],

@@ -1,13 +1,19 @@
 //! BEGIN, COMMIT and ROLLBACK by hand, as on SQLite: whoever fails in between drops the connection
 //! or rolls back himself.
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Row as _};
 
 use crate::fault::Fault;
 
 pub(crate) async fn begin(connection: &mut PgConnection) -> Result<(), Fault> {
     sqlx::raw_sql("BEGIN").execute(connection).await?;
     Ok(())
+}
+
+/// The same, and the number under which the server knows the transaction.
+pub(crate) async fn begin_numbered(connection: &mut PgConnection) -> Result<String, Fault> {
+    let begin = sqlx::raw_sql("BEGIN; SELECT pg_current_xact_id()::text");
+    Ok(begin.fetch_one(connection).await?.try_get(0)?)
 }
 
 /// Returns when all of it is on disk (with `synchronous_commit = on`).

@@ -1,7 +1,7 @@
 //! The warm-up port: since when an address sends, and what it has sent on a day.
 
 use async_trait::async_trait;
-use postrider_store::{Allowance, StoreError, Warmups};
+use postrider_store::{Allowance, Granted, StoreError, Warmups};
 use sqlx::PgConnection;
 
 use crate::PostgresStore;
@@ -17,7 +17,7 @@ impl Warmups for PostgresStore {
         .await
     }
 
-    async fn take(&self, of: &Allowance, want: u32, most: u32) -> Result<u32, StoreError> {
+    async fn take(&self, of: &Allowance, want: u32, most: u32) -> Result<Granted, StoreError> {
         let of = of.clone();
         self.alone(move |connection| {
             Box::pin(async move { take(connection, &of, want, most).await })
@@ -53,7 +53,7 @@ async fn take(
     of: &Allowance,
     want: u32,
     most: u32,
-) -> Result<u32, Fault> {
+) -> Result<Granted, Fault> {
     // Index egress_days (primary key). The row is there and locked before it is read: two nodes
     // behind one address take one after the other.
     sqlx::query(
@@ -73,8 +73,8 @@ async fn take(
     .bind(of.day)
     .fetch_one(&mut *connection)
     .await?;
-    let taken = (i64::from(most) - sent).clamp(0, i64::from(want));
-    if taken > 0 {
+    let taken = Granted::of(number(sent), want, most);
+    if taken.now > 0 {
         sqlx::query(
             "UPDATE egress_days SET sent = sent + $4
              WHERE name = $1 AND provider = $2 AND day = $3",
@@ -82,11 +82,16 @@ async fn take(
         .bind(&of.egress)
         .bind(&of.provider)
         .bind(of.day)
-        .bind(taken)
+        .bind(i64::from(taken.now))
         .execute(connection)
         .await?;
     }
-    Ok(u32::try_from(taken).unwrap_or(0))
+    Ok(taken)
+}
+
+// More than fits is more than any allowance.
+fn number(sent: i64) -> u32 {
+    u32::try_from(sent.max(0)).unwrap_or(u32::MAX)
 }
 
 async fn give_back(

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use postrider_store::{Committed, Fresh, NewMessage, Pending, Settled, Settlement, StoreError};
+use postrider_store::{Committed, Fresh, NewMessage, Settled, Settlement, StoreError};
 use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::Instant;
@@ -15,6 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::batch::{Group, Work};
 use crate::committer::Committer;
+use crate::counting::Counted;
 use crate::fault::Fault;
 use crate::instruments::Instruments;
 use crate::listener::News;
@@ -34,7 +35,7 @@ pub(crate) struct Crew {
     pub(crate) fresh: Fresh,
     pub(crate) news: News,
     pub(crate) instruments: Instruments,
-    pub(crate) counts: Arc<Pending>,
+    pub(crate) counts: Arc<Counted>,
     pub(crate) closing: CancellationToken,
     /// Since when the server is away, if it is.
     pub(crate) away_since: Arc<parking_lot::Mutex<Option<Instant>>>,

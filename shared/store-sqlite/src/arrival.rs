@@ -73,6 +73,7 @@ struct UsageRow {
     tenant: TenantId,
     day: i64,
     accepted: usize,
+    simulated: usize,
 }
 
 /// Writes messages and recipients with their queue rows, and counts them. Four statements in one
@@ -115,10 +116,12 @@ pub(crate) async fn insert(
              value ->> 'domain', value ->> 'updated_at', value ->> 'updated_at',
              value ->> 'due_at', value ->> 'expires_at', 0, value ->> 'cause'
          FROM x WHERE value ->> 'state' IN ('queued', 'scheduled');
-         INSERT INTO usage (tenant, day, accepted)
-         SELECT unhex(value ->> 'tenant', '-'), value ->> 'day', value ->> 'accepted'
+         INSERT INTO usage (tenant, day, accepted, simulated)
+         SELECT unhex(value ->> 'tenant', '-'), value ->> 'day', value ->> 'accepted',
+             value ->> 'simulated'
          FROM json_each(?2) WHERE true
-         ON CONFLICT (tenant, day) DO UPDATE SET accepted = accepted + excluded.accepted",
+         ON CONFLICT (tenant, day) DO UPDATE SET accepted = accepted + excluded.accepted,
+             simulated = simulated + excluded.simulated",
     )
     .bind(json(&recipients)?)
     .bind(json(&usage(messages))?)
@@ -198,16 +201,19 @@ pub(crate) fn queue_rows(messages: &[&NewMessage]) -> Vec<QueueRow> {
 
 /// One row per tenant and day, however many messages.
 fn usage(messages: &[&NewMessage]) -> Vec<UsageRow> {
-    let mut sums: BTreeMap<(TenantId, i64), usize> = BTreeMap::new();
+    let mut sums: BTreeMap<(TenantId, i64), (usize, usize)> = BTreeMap::new();
     for message in messages {
         let day = (message.tenant, message.accepted_at.day());
-        *sums.entry(day).or_default() += message.counted();
+        let (accepted, simulated) = sums.entry(day).or_default();
+        *accepted += message.recipients.len();
+        *simulated += message.recipients.len() - message.real();
     }
     sums.into_iter()
-        .map(|((tenant, day), accepted)| UsageRow {
+        .map(|((tenant, day), (accepted, simulated))| UsageRow {
             tenant,
             day,
             accepted,
+            simulated,
         })
         .collect()
 }

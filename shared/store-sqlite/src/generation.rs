@@ -1,7 +1,7 @@
 //! The number that rises with every change of the directory, and whose tenants' change it was.
 
 use postrider_model::TenantId;
-use postrider_store::DirectoryChanges;
+use postrider_store::{DirectoryChanges, Steps};
 use sqlx::SqliteConnection;
 
 use crate::fault::Fault;
@@ -34,7 +34,7 @@ pub(crate) async fn raise(
     tenants: &[TenantId],
 ) -> Result<(), Fault> {
     let value = step(connection).await?;
-    if tenants.len() > DirectoryChanges::TENANTS_MOST {
+    if !DirectoryChanges::are_few(tenants.len()) {
         return Ok(());
     }
     for tenant in tenants {
@@ -47,7 +47,7 @@ pub(crate) async fn raise(
     }
     // Index directory_changes (primary key).
     sqlx::query("DELETE FROM directory_changes WHERE generation < ?1")
-        .bind(value.saturating_sub_unsigned(DirectoryChanges::KEPT))
+        .bind(DirectoryChanges::oldest(value))
         .execute(connection)
         .await?;
     Ok(())
@@ -68,27 +68,25 @@ pub(crate) async fn changed_since(
     known: u64,
     value: u64,
 ) -> Result<Option<Vec<TenantId>>, Fault> {
-    let kept = value.checked_sub(known);
-    let Some(steps) = kept.filter(|steps| known > 0 && *steps <= DirectoryChanges::KEPT) else {
+    let Some(steps) = Steps::between(known, value) else {
         return Ok(None);
     };
-    let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     // Index directory_changes (primary key).
     let named: i64 = sqlx::query_scalar(
         "SELECT count(DISTINCT generation) FROM directory_changes WHERE generation > ?1",
     )
-    .bind(number(known))
+    .bind(steps.after())
     .fetch_one(&mut *connection)
     .await?;
-    if named != number(steps) {
+    if !steps.are_all_named(named) {
         return Ok(None);
     }
     let rows: Vec<Vec<u8>> =
         sqlx::query_scalar("SELECT DISTINCT tenant FROM directory_changes WHERE generation > ?1")
-            .bind(number(known))
+            .bind(steps.after())
             .fetch_all(connection)
             .await?;
-    if rows.len() > DirectoryChanges::TENANTS_MOST {
+    if !DirectoryChanges::are_few(rows.len()) {
         return Ok(None);
     }
     let tenant = |tenant: &Vec<u8>| {

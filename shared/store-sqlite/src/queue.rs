@@ -204,8 +204,8 @@ impl SqliteStore {
         recipients: &[RecipientId],
     ) -> Result<Vec<OpenRecipient>, Fault> {
         // Index recipients (primary key).
-        let rows: Vec<(Vec<u8>, String, String, i64)> = sqlx::query_as(
-            "SELECT r.id, r.address, r.return_path, r.attempts
+        let rows: Vec<(Vec<u8>, String, String, i64, String)> = sqlx::query_as(
+            "SELECT r.id, r.address, r.return_path, r.attempts, r.waits
              FROM json_each(?2) AS k CROSS JOIN recipients AS r
                  ON r.message = ?1 AND r.id = unhex(k.value, '-')
              WHERE r.state IN ('scheduled', 'queued') ORDER BY r.position",
@@ -215,7 +215,7 @@ impl SqliteStore {
         .fetch_all(self.readers())
         .await?;
         rows.iter()
-            .map(|(id, address, return_path, attempts)| {
+            .map(|(id, address, return_path, attempts, waits)| {
                 let place = Place {
                     table: "recipients",
                     id,
@@ -225,6 +225,7 @@ impl SqliteStore {
                     address: place.address("address", address)?,
                     return_path: place.address("return_path", return_path)?,
                     attempts: place.number("attempts", *attempts)?,
+                    waits: place.cell("waits", serde_json::from_str(waits))?,
                 })
             })
             .collect()

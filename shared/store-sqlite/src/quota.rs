@@ -20,13 +20,21 @@ use crate::volumes::{self, Volumes};
 /// such a quota.
 #[derive(Default)]
 pub(crate) struct Meter {
-    days: HashMap<(TenantId, i64), u64>,
+    days: HashMap<(TenantId, i64), Day>,
     months: HashMap<(TenantId, i64), u64>,
     keys: HashMap<KeyDay, u64>,
     volumes: Volumes,
     contacts: Contacts,
     /// Messages, not recipients.
     newcomers: HashMap<TenantId, u64>,
+}
+
+/// Recipients of a day.
+#[derive(Clone, Copy, Default)]
+struct Day {
+    all: u64,
+    /// Without the simulator's.
+    real: u64,
 }
 
 /// A key of a tenant on a day.
@@ -64,7 +72,7 @@ impl Meter {
             meter.months.entry((key.tenant, key.month)).or_default();
             let day = meter.days.entry((key.tenant, key.day));
             if let Entry::Vacant(day) = day {
-                day.insert(0);
+                day.insert(Day::default());
                 keys.push(key);
             }
         }
@@ -76,8 +84,9 @@ impl Meter {
             return Ok(meter);
         }
         // Index usage (primary key).
-        let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
+        let rows: Vec<(i64, i64, i64, i64)> = sqlx::query_as(
             "SELECT k.key, coalesce(sum(u.accepted) FILTER (WHERE u.day = k.value ->> 'day'), 0),
+                 coalesce(sum(u.simulated) FILTER (WHERE u.day = k.value ->> 'day'), 0),
                  coalesce(sum(u.accepted), 0)
              FROM json_each(?1) AS k CROSS JOIN usage AS u
                  ON u.tenant = unhex(k.value ->> 'tenant', '-')
@@ -87,10 +96,11 @@ impl Meter {
         .bind(json(&keys)?)
         .fetch_all(connection)
         .await?;
-        for (at, day, month) in rows {
+        for (at, day, simulated, month) in rows {
             if let Some(key) = usize::try_from(at).ok().and_then(|at| keys.get(at)) {
-                let used = counted(key.tenant, day, month)?;
-                meter.days.insert((key.tenant, key.day), used.day);
+                let used = counted(key.tenant, (day, simulated), month)?;
+                let (all, real) = (used.day, used.real());
+                meter.days.insert((key.tenant, key.day), Day { all, real });
                 meter.months.insert((key.tenant, key.month), used.month);
             }
         }
@@ -104,12 +114,13 @@ impl Meter {
         let month = self.months.get_mut(&(tenant, at.month_begin()));
         let key = key_day(message).and_then(|key| self.keys.get_mut(&key));
         let more = message.recipients.len() as u64;
-        let counted = message.counted() as u64;
+        let real = message.real() as u64;
         if let Some(used) = &day {
-            within(Period::Day, quota.per_day, **used, counted)?;
+            within(Period::Day, quota.per_day, used.all, more)?;
+            within(Period::RampDay, quota.ramp, used.real, real)?;
         }
         if let Some(used) = &month {
-            within(Period::Month, quota.per_month, **used, counted)?;
+            within(Period::Month, quota.per_month, **used, more)?;
         }
         if let Some(used) = &key {
             within(Period::KeyDay, quota.key_per_day, **used, more)?;
@@ -128,10 +139,11 @@ impl Meter {
         if let Some(used) = newcomer {
             *used += 1;
         }
-        for used in [day, month].into_iter().flatten() {
-            *used += counted;
+        if let Some(used) = day {
+            used.all += more;
+            used.real += real;
         }
-        if let Some(used) = key {
+        for used in [month, key].into_iter().flatten() {
             *used += more;
         }
         Ok(())
@@ -231,7 +243,8 @@ pub(crate) async fn note(
 }
 
 fn has_quota(message: &NewMessage) -> bool {
-    message.quota.per_day > 0 || message.quota.per_month > 0
+    let quota = message.quota;
+    quota.per_day > 0 || quota.per_month > 0 || quota.ramp > 0
 }
 
 pub(crate) fn within(period: Period, limit: u32, used: u64, more: u64) -> Result<(), OverQuota> {
@@ -247,20 +260,21 @@ pub(crate) fn within(period: Period, limit: u32, used: u64, more: u64) -> Result
 }
 
 /// Of a day and its month; the rest is asked for where it is shown.
-fn counted(tenant: TenantId, day: i64, month: i64) -> Result<Usage, Fault> {
+fn counted(tenant: TenantId, (day, simulated): (i64, i64), month: i64) -> Result<Usage, Fault> {
     let place = Place {
         table: "usage",
         id: tenant.as_bytes(),
     };
     Ok(Usage {
         day: place.number("accepted", day)?,
+        simulated: place.number("simulated", simulated)?,
         month: place.number("accepted", month)?,
         ..Usage::default()
     })
 }
 
 /// Of one tenant, as the database adds them up.
-type Sums = (i64, i64, i64, i64, i64, i64);
+type Sums = (i64, i64, i64, i64, i64, i64, i64);
 
 /// What was counted on the day of `at`, in its month and in the hour before it.
 pub(crate) async fn usage(
@@ -270,8 +284,9 @@ pub(crate) async fn usage(
 ) -> Result<Usage, Fault> {
     let key = Key::of(tenant, at);
     // Indexes usage and newcomers (primary keys) and contacts_tenant_at.
-    let (day, month, hard_bounces, complaints, new, unconfirmed): Sums = sqlx::query_as(
-        "SELECT coalesce(sum(accepted) FILTER (WHERE day = ?2), 0), coalesce(sum(accepted), 0),
+    let (day, simulated, month, hard_bounces, complaints, new, unconfirmed): Sums = sqlx::query_as(
+        "SELECT coalesce(sum(accepted) FILTER (WHERE day = ?2), 0),
+             coalesce(sum(simulated) FILTER (WHERE day = ?2), 0), coalesce(sum(accepted), 0),
              coalesce(sum(hard_bounces) FILTER (WHERE day = ?2), 0),
              coalesce(sum(complaints) FILTER (WHERE day = ?2), 0),
              (SELECT count(*) FROM contacts WHERE tenant = ?1 AND at > ?5 AND at <= ?6),
@@ -295,7 +310,7 @@ pub(crate) async fn usage(
         complaints: place.number("complaints", complaints)?,
         new_in_hour: place.number("new_in_hour", new)?,
         unconfirmed: place.number("messages", unconfirmed)?,
-        ..counted(tenant, day, month)?
+        ..counted(tenant, (day, simulated), month)?
     })
 }
 

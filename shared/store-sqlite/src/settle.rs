@@ -66,7 +66,9 @@ pub(crate) async fn record<'s>(
     Ok(Recorded { outcomes, events })
 }
 
-/// Those that stand recorded already: their commit was not heard of, and they are told again.
+/// Those that stand recorded already: the process died before it heard of their commit, and they are
+/// told again from the journal. Its counts died with it (ADR 0022). A living process hears of each
+/// commit here: the database is in it, and an error of its disk ends the store.
 async fn repeated(
     connection: &mut SqliteConnection,
     settlements: &[&Settlement],

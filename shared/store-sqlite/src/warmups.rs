@@ -1,7 +1,7 @@
 //! The warm-up port: since when an address sends, and what it has sent on a day.
 
 use async_trait::async_trait;
-use postrider_store::{Allowance, StoreError, Warmups};
+use postrider_store::{Allowance, Granted, StoreError, Warmups};
 use sqlx::SqliteConnection;
 
 use crate::SqliteStore;
@@ -18,7 +18,7 @@ impl Warmups for SqliteStore {
             .await
     }
 
-    async fn take(&self, of: &Allowance, want: u32, most: u32) -> Result<u32, StoreError> {
+    async fn take(&self, of: &Allowance, want: u32, most: u32) -> Result<Granted, StoreError> {
         let of = of.clone();
         self.writer()
             .alone(move |connection| {
@@ -56,7 +56,7 @@ async fn take(
     of: &Allowance,
     want: u32,
     most: u32,
-) -> Result<u32, Fault> {
+) -> Result<Granted, Fault> {
     // Index egress_days (primary key). The one writer: nothing comes between the two.
     let sent: Option<i64> = sqlx::query_scalar(
         "SELECT sent FROM egress_days WHERE name = ?1 AND provider = ?2 AND day = ?3",
@@ -66,9 +66,8 @@ async fn take(
     .bind(of.day)
     .fetch_optional(&mut *connection)
     .await?;
-    let left = i64::from(most) - sent.unwrap_or(0);
-    let taken = left.clamp(0, i64::from(want));
-    if taken > 0 {
+    let taken = Granted::of(number(sent.unwrap_or(0)), want, most);
+    if taken.now > 0 {
         sqlx::query(
             "INSERT INTO egress_days (name, provider, day, sent) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (name, provider, day) DO UPDATE SET sent = sent + excluded.sent",
@@ -76,11 +75,16 @@ async fn take(
         .bind(&of.egress)
         .bind(&of.provider)
         .bind(of.day)
-        .bind(taken)
+        .bind(taken.now)
         .execute(connection)
         .await?;
     }
-    Ok(u32::try_from(taken).unwrap_or(0))
+    Ok(taken)
+}
+
+// More than fits is more than any allowance.
+fn number(sent: i64) -> u32 {
+    u32::try_from(sent.max(0)).unwrap_or(u32::MAX)
 }
 
 async fn give_back(

@@ -225,6 +225,7 @@ macro_rules! conformance_tests {
                 what_ended_is_never_loaded,
                 committed_rows_are_handed_over_from_memory,
                 opening_gives_the_bytes_and_the_live_recipients,
+                opening_tells_what_a_recipient_has_waited_for,
                 opening_what_is_not_there_gives_nothing;
             settle: an_end_is_recorded_once,
                 a_settlement_that_is_repeated_is_recorded_once,
@@ -278,6 +279,7 @@ macro_rules! conformance_tests {
                 a_day_of_a_ramp_is_decided_once,
                 there_is_one_house,
                 mail_to_the_simulator_is_no_part_of_a_ramp,
+                a_tenants_own_limits_bound_mail_to_the_simulator_too,
                 who_was_written_to_before_is_no_stranger,
                 strangers_are_counted_exactly_under_many_commits_at_once,
                 a_group_of_too_many_strangers_is_refused_whole,

@@ -9,7 +9,7 @@ use postrider_model::{
     Timestamp, Vendor, VendorKey,
 };
 
-use crate::{Enrolment, NewLimits, StoreError};
+use crate::{DirectoryChanges, Enrolment, NewLimits, StoreError};
 
 /// Tenants, keys, reply addresses, DKIM keys. Every change raises `generation`.
 #[async_trait]
@@ -247,26 +247,6 @@ pub struct Observed {
     pub address: Option<ReplyAddress>,
     /// It may be written to, now and by whoever called; noted as done.
     pub ask: bool,
-}
-
-/// What changed in the directory since a generation.
-#[derive(Clone, Debug)]
-pub enum DirectoryChanges {
-    /// Anything may have: this is all of it now.
-    All(DirectorySnapshot),
-    /// Nothing but these tenants, their keys and reply addresses, which are all that `now` has
-    /// beside its generation. Who is not in it is gone.
-    Of {
-        tenants: Vec<TenantId>,
-        now: DirectorySnapshot,
-    },
-}
-
-impl DirectoryChanges {
-    /// Of more tenants than so many everything is read.
-    pub const TENANTS_MOST: usize = 200;
-    /// For how many generations it is kept whose they were.
-    pub const KEPT: u64 = 10_000;
 }
 
 /// The whole directory at one moment.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use postrider_model::{ControlId, MessageId, RecipientId};
+use postrider_model::{ControlId, MessageId, RecipientId, Waits};
 
 use crate::{NewMessage, OpenMessage, OpenRecipient};
 
@@ -165,6 +165,7 @@ fn opened(message: &NewMessage) -> OpenMessage {
                 address: recipient.address.clone(),
                 return_path: recipient.return_path.clone(),
                 attempts: 0,
+                waits: Waits::default(),
             })
             .collect(),
     }
@@ -196,6 +197,7 @@ mod tests {
             address: EmailAddress::parse(address).unwrap(),
             return_path: EmailAddress::parse("b@bounce.example").unwrap(),
             attempts: 0,
+            waits: Waits::default(),
         };
         OpenMessage {
             id: MessageId::from_bytes(id()),

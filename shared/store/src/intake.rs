@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use postrider_model::{
     Attachment, CredentialId, EmailAddress, Event, IdempotencyKey, MessageId, RecipientId,
-    SessionCode, Stream, Tag, TenantId, Timestamp, VendorId,
+    SessionCode, Stream, Tag, TenantId, Timestamp,
 };
 
-use crate::StoreError;
+use crate::{OverQuota, Quota, StoreError};
 
 /// Accepts messages, durably.
 #[async_trait]
@@ -78,90 +78,6 @@ pub enum Rescheduling {
     SealedByAnother,
     /// This tenant has none of that id.
     NotFound,
-}
-
-/// How many recipients a tenant may have accepted; 0 is no limit. Days and months are UTC's.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Quota {
-    /// As `NewMessage::counted`; so is `per_month`.
-    pub per_day: u32,
-    pub per_month: u32,
-    /// Under the message's key, per UTC day. What was accepted under a key is only counted with
-    /// messages that have this: a quota that a key gets later on begins at nothing.
-    pub key_per_day: u32,
-    /// Recipients that the tenant had not written to before, within any hour. Whom it has written
-    /// to is only noted with messages that have this, and forgotten after 30 days.
-    pub new_per_hour: u32,
-    /// Messages of a tenant that has not confirmed its reply address, over all time. Counted with
-    /// messages that have this alone.
-    pub unconfirmed: u32,
-    /// Over all tenants of its vendor. Counted only with messages that have this.
-    pub vendor: Option<VendorQuota>,
-}
-
-/// How many recipients all tenants of a vendor together may have accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct VendorQuota {
-    pub vendor: VendorId,
-    /// Per UTC day; never 0.
-    pub per_day: u32,
-}
-
-/// The quota that a message would have broken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OverQuota {
-    pub period: Period,
-    pub limit: u32,
-    /// Recipients accepted in the period so far, of those that it counts; of `Unconfirmed`
-    /// messages.
-    pub used: u64,
-    /// What the message would have added to that. More than the limit: it never fits.
-    pub more: u64,
-}
-
-impl OverQuota {
-    /// The same where `before`, counted ahead of `message`, is not stored after all.
-    #[must_use]
-    pub fn without(self, before: &[&NewMessage], message: &NewMessage) -> Self {
-        let period = |at: Timestamp| match self.period {
-            Period::Day | Period::KeyDay | Period::VendorDay => at.day(),
-            Period::Month => at.month_begin(),
-            Period::NewHour | Period::Unconfirmed => 0,
-        };
-        let same = before.iter().copied().filter(|other| {
-            let key = self.period != Period::KeyDay || other.credential == message.credential;
-            key && period(other.accepted_at) == period(message.accepted_at)
-        });
-        let counts = |other: &NewMessage| match self.period {
-            Period::Unconfirmed => 1,
-            Period::Day | Period::Month => other.counted(),
-            _ => other.recipients.len(),
-        };
-        let counted: usize = same.map(counts).sum();
-        Self {
-            used: match self.period {
-                // Told as of before the batch from the start.
-                Period::NewHour => self.used,
-                _ => self.used.saturating_sub(counted as u64),
-            },
-            ..self
-        }
-    }
-}
-
-/// What a quota is counted over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Period {
-    Day,
-    Month,
-    /// `Quota::key_per_day`.
-    KeyDay,
-    /// `Quota::new_per_hour`.
-    NewHour,
-    /// `Quota::unconfirmed`: for good.
-    Unconfirmed,
-    /// `Quota::vendor`.
-    VendorDay,
 }
 
 /// What `commit` did.
@@ -248,9 +164,9 @@ impl NewMessage {
         waiting.filter(|recipient| !self.held && !recipient.suppressed)
     }
 
-    /// How many of its recipients count in its tenant's day and month: all but the simulator's,
-    /// which say nothing of a list.
-    pub fn counted(&self) -> usize {
+    /// How many of its recipients count in its tenant's ramp: all but the simulator's, which say
+    /// nothing of a list.
+    pub fn real(&self) -> usize {
         let real = self.recipients.iter().filter(|one| !one.simulated);
         real.count()
     }

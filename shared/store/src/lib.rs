@@ -5,6 +5,7 @@
 //! (feature `conformance`) runs on each. `Fresh` is what both keep in memory of new mail. No SQL here,
 //! no I/O, no policy.
 
+mod changes;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod controls;
@@ -18,6 +19,7 @@ mod limits;
 mod mail;
 mod nodes;
 mod queue;
+mod quota;
 mod refusal_text;
 mod reports;
 mod roster;
@@ -31,20 +33,21 @@ mod upkeep;
 mod vendors;
 mod warmups;
 
+pub use changes::{DirectoryChanges, Steps};
 pub use controls::{
     Acknowledged, Control, ControlVerb, Controls, Enacted, HeldMessage, NewControl, Scope,
 };
 pub use directory::{
-    AskCaps, Directory, DirectoryChanges, DirectorySnapshot, Imported, LICENCE, NewTenant,
-    Observed, TenantChange, TenantImport, TenantUpdate,
+    AskCaps, Directory, DirectorySnapshot, Imported, LICENCE, NewTenant, Observed, TenantChange,
+    TenantImport, TenantUpdate,
 };
 pub use enrolments::{Enrolment, Enrolments, TokenStands, UsedToken};
 pub use error::StoreError;
 pub use failures::{Failure, Failures, Untold};
 pub use fresh::Fresh;
 pub use intake::{
-    Answer, Claim, ClaimScope, Committed, Intake, NewMessage, NewRecipient, OverQuota, Period,
-    Quota, Rescheduled, Rescheduling, Resealed, Summary, VendorQuota,
+    Answer, Claim, ClaimScope, Committed, Intake, NewMessage, NewRecipient, Rescheduled,
+    Rescheduling, Resealed, Summary,
 };
 pub use limits::{Beyond, NewLimits, TenantLimits};
 pub use mail::{
@@ -56,6 +59,7 @@ pub use queue::{
     Changes, Cursor, LaneKey, LanePage, News, OpenMessage, OpenRecipient, Outcome, Place, Queue,
     QueueRow, Settled, Settlement,
 };
+pub use quota::{OverQuota, Period, Quota, VendorQuota};
 pub use refusal_text::refusal_text;
 pub use reports::{Counts, DAILY_LIFE, HOURLY_LIFE, Refused, Reports, Times, Traffic, Whose};
 pub use roster::Roster;
@@ -71,4 +75,4 @@ pub use tally::{
 pub use trace::{LastEvent, Senders, Suppressing, Trace, Traced};
 pub use upkeep::{AUDIT_LIFE, FAILURE_LIFE, NOTE_LIFE, Removed, SESSION_LIFE, Upkeep};
 pub use vendors::{Audit, AuditFilter, Vendors};
-pub use warmups::{Allowance, Warmups};
+pub use warmups::{Allowance, Granted, Warmups};

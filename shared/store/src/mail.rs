@@ -137,8 +137,10 @@ pub struct Note {
 /// Recipients, counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Accepted on the day, as `NewMessage::counted`; so is `month`.
+    /// Accepted on the day.
     pub day: u64,
+    /// Of those, the simulator's.
+    pub simulated: u64,
     /// Accepted in the month.
     pub month: u64,
     /// Of any day's mail, refused on the day for good because there is no such mailbox
@@ -151,6 +153,13 @@ pub struct Usage {
     pub new_in_hour: u64,
     /// Messages of all time that had `Quota::unconfirmed`.
     pub unconfirmed: u64,
+}
+
+impl Usage {
+    /// Accepted on the day without the simulator's: what a ramp counts.
+    pub fn real(&self) -> u64 {
+        self.day.saturating_sub(self.simulated)
+    }
 }
 
 /// A message as stored.

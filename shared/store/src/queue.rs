@@ -219,6 +219,8 @@ pub struct OpenRecipient {
     pub return_path: EmailAddress,
     /// Attempts made so far.
     pub attempts: u32,
+    /// Its ledger as it was last written: up to its last settlement.
+    pub waits: Waits,
 }
 
 /// What became of one recipient.

@@ -87,8 +87,8 @@ pub struct Counts {
     pub suppressed: u64,
 }
 
-/// How long deliveries took, from when a recipient could first leave (its acceptance, or the time that
-/// its client asked for) to its delivery: how many took up to which bound of `BOUNDS`.
+/// How long deliveries took, from acceptance, without the time in which they could not leave
+/// (`Waits::on_its_way`): how many took up to which bound of `BOUNDS`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Times(pub(crate) std::collections::BTreeMap<Duration, u64>);
 

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use postrider_model::{Provider, RecipientState, TenantId, Timestamp, VendorId, WaitCause, Waits};
+use postrider_model::{Provider, RecipientState, TenantId, Timestamp, VendorId, Waits};
 
 use crate::{
     Counts, DAILY_LIFE, HOURLY_LIFE, NewMessage, Outcome, Settlement, Times, refusal_text,
@@ -247,11 +247,7 @@ impl Tally {
     }
 
     fn add_time(&mut self, tenant: TenantId, settlement: &Settlement, waits: &Waits) {
-        let asked = waits
-            .iter()
-            .find(|(cause, _)| *cause == WaitCause::Scheduled);
-        let asked = asked.map(|(_, span)| span).unwrap_or_default();
-        let bound = Times::bound(waits.total().saturating_sub(asked));
+        let bound = Times::bound(waits.on_its_way());
         for axis in [Axis::Tenant(tenant), Axis::Provider(settlement.provider)] {
             let key = TallyKey {
                 axis,

@@ -14,8 +14,8 @@ pub trait Warmups: Send + Sync {
     async fn sends_since(&self, egress: &str, today: i64) -> Result<i64, StoreError>;
 
     /// Takes up to `want` recipients of an allowance, as long as no more than `most` are taken of
-    /// it in all; gives how many. On disk when it returns.
-    async fn take(&self, of: &Allowance, want: u32, most: u32) -> Result<u32, StoreError>;
+    /// it in all. On disk when it returns.
+    async fn take(&self, of: &Allowance, want: u32, most: u32) -> Result<Granted, StoreError>;
 
     /// Gives back what was taken and not used.
     async fn give_back(&self, of: &Allowance, unused: u32) -> Result<(), StoreError>;
@@ -30,4 +30,24 @@ pub struct Allowance {
     pub provider: String,
     /// `Timestamp::day`.
     pub day: i64,
+}
+
+/// Recipients that were taken of an allowance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// By this call.
+    pub now: u32,
+    /// By all together, this call among them.
+    pub in_all: u32,
+}
+
+impl Granted {
+    /// What is taken where so many are already: up to `want`, up to `most` of them in all.
+    pub fn of(already: u32, want: u32, most: u32) -> Self {
+        let now = most.saturating_sub(already).min(want);
+        Self {
+            now,
+            in_all: already.saturating_add(now),
+        }
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use postrider_model::{Event, EventKind, Reply, Timestamp, WaitCause, Waits};
+use postrider_model::{Event, EventKind, Reply, WaitCause, Waits};
 use postrider_store::Outcome;
 
 use super::decided::Decided;
@@ -15,13 +15,12 @@ use crate::outcome::Hint;
 use crate::refusal::Class;
 use crate::stages::Stage;
 
-/// Counts what became of a recipient.
+/// Counts what became of a recipient. `waits`: its ledger since it was last settled.
 pub(super) fn count(
     shared: &Shared,
     party: &Party,
     (fate, report, events): (Fate, &Report, &[Event]),
     waits: &Waits,
-    at: Timestamp,
 ) {
     let instruments = &shared.instruments.outcomes;
     // What our own address may not send today, or this machine not now, is nobody's «no».
@@ -39,17 +38,9 @@ pub(super) fn count(
         instruments.waited.add(cause, span);
     }
     if fate == Fate::Delivered && party.recipient.attempts == 0 {
-        // Without an attempt a recipient had no route where nothing might leave.
-        let could_not = |cause: &WaitCause| {
-            matches!(
-                cause,
-                WaitCause::Scheduled | WaitCause::WarmUp | WaitCause::NoRoute
-            )
-        };
-        let asked = waits.iter().filter(|(cause, _)| could_not(cause));
-        let asked = asked.map(|(_, span)| span).sum();
-        let age = at.since(party.row.accepted_at).saturating_sub(asked);
-        instruments.first_attempt_seconds.span(age);
+        // What reports tell of it. It may have been put off before: over a day's allowance, say.
+        let took = party.recipient.waits.on_its_way() + waits.on_its_way();
+        instruments.first_attempt_seconds.span(took);
     }
 }
 

@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use postrider_store::Granted;
 use std::collections::HashMap;
 
 use super::*;
@@ -17,12 +18,12 @@ impl Warmups for Counted {
         Ok(*self.since.lock().entry(egress.to_owned()).or_insert(today))
     }
 
-    async fn take(&self, of: &Allowance, want: u32, most: u32) -> Result<u32, StoreError> {
+    async fn take(&self, of: &Allowance, want: u32, most: u32) -> Result<Granted, StoreError> {
         *self.asked.lock() += 1;
         let mut sent = self.sent.lock();
         let sent = sent.entry(of.clone()).or_default();
-        let taken = want.min(most.saturating_sub(*sent));
-        *sent += taken;
+        let taken = Granted::of(*sent, want, most);
+        *sent = taken.in_all;
         Ok(taken)
     }
 
@@ -148,6 +149,14 @@ async fn what_was_not_sent_may_be_taken_again() {
     assert_eq!(taken(&warmup, &wish).await, Some(3));
 }
 
+/// Takes a part, and holds it.
+async fn part(warmup: &Warmup, wish: &Wish) -> Part {
+    match warmup.take(wish).await.unwrap() {
+        Grant::Some(part, _) if part.recipients > 0 => part,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Takes nothing, and how it is found then.
 async fn shortage(warmup: &Warmup, wish: &Wish) -> Shortage {
     match warmup.take(wish).await.unwrap() {
@@ -169,6 +178,50 @@ async fn an_allowance_is_used_up_when_nobody_holds_it_any_more() {
     // All of it was sent.
     assert!(!short.may_pass());
     assert!(!shortage(&warmup, &wish).await.may_pass());
+}
+
+#[tokio::test]
+async fn bulk_whose_half_is_sent_waits_for_no_attempt_that_is_under_way() {
+    let warmup = Warmup::new(Arc::new(Counted::default()), config());
+    let one = wish(V4, 1, "2026-03-01T10:00:00Z");
+    let bulk = Wish {
+        stream: Stream::Bulk,
+        ..wish(V4, 5, "2026-03-01T10:00:00Z")
+    };
+    assert_eq!(taken(&warmup, &bulk).await, Some(5));
+    // At each moment one is under way, also when the database is asked again, and some send nothing.
+    let mut hanging = part(&warmup, &one).await;
+    for minutes in 0..4 {
+        let now = one.now.after(CLOSED_FOR * minutes);
+        let next = part(&warmup, &Wish { now, ..one }).await;
+        warmup.give_back(one.to, hanging, 1).await;
+        hanging = next;
+        let short = shortage(&warmup, &Wish { now, ..bulk }).await;
+        assert!(!short.may_pass(), "after {minutes} minutes");
+    }
+    assert_eq!(hanging.recipients, 1);
+}
+
+#[tokio::test]
+async fn bulk_waits_where_transactional_mail_holds_of_its_half() {
+    let warmup = Warmup::new(Arc::new(Counted::default()), config());
+    let one = wish(V4, 1, "2026-03-01T10:00:00Z");
+    let bulk = Wish {
+        stream: Stream::Bulk,
+        ..wish(V4, 4, "2026-03-01T10:00:00Z")
+    };
+    assert_eq!(taken(&warmup, &bulk).await, Some(4));
+    let (of_half, beyond) = (part(&warmup, &one).await, part(&warmup, &one).await);
+    let short = shortage(&warmup, &bulk).await;
+    drop(beyond);
+    assert!(short.may_pass());
+    warmup.give_back(one.to, of_half, 1).await;
+    assert!(short.may_pass());
+    // What was beyond is sent, and is the half's last: nothing that comes later gives it back.
+    let hanging = part(&warmup, &one).await;
+    let short = shortage(&warmup, &bulk).await;
+    assert!(!short.may_pass());
+    assert_eq!(hanging.recipients, 1);
 }
 
 #[tokio::test]

@@ -73,10 +73,11 @@ impl HttpDoor {
             received: 0,
             resets_at,
         };
+        let (today, per_day) = quota.daily(&usage);
         let object = Usage {
             object: "usage",
             emails: Emails {
-                daily: count(usage.day, quota.per_day, now.next_day()),
+                daily: count(today, per_day, now.next_day()),
                 monthly: count(usage.month, quota.per_month, now.next_month()),
             },
             standing: Standing {

@@ -59,7 +59,7 @@ fn over_by(by: QuotaOf, of: (Period, u32, u64, usize)) -> AcceptError {
 pub(crate) fn lasting_errors() -> Vec<AcceptError> {
     vec![
         over(Period::Month, 10, 0, 11),
-        over_by(QuotaOf::Ramp, (Period::Day, 50, 0, 101)),
+        over_by(QuotaOf::Ramp, (Period::RampDay, 50, 0, 101)),
         over_by(QuotaOf::Key, (Period::KeyDay, 20, 1, 21)),
         over_by(QuotaOf::NewRecipients, (Period::NewHour, 25, 0, 26)),
         AcceptError::AskedInVain {
@@ -92,7 +92,7 @@ pub(crate) fn accept_errors() -> Vec<AcceptError> {
         over(Period::Day, 10, 9, 2),
         over(Period::Month, 1_000, 1_000, 1),
         over(Period::Day, 10, 0, 11),
-        over_by(QuotaOf::Ramp, (Period::Day, 50, 50, 1)),
+        over_by(QuotaOf::Ramp, (Period::RampDay, 50, 50, 1)),
         over_by(QuotaOf::Key, (Period::KeyDay, 20, 20, 1)),
         over_by(QuotaOf::NewRecipients, (Period::NewHour, 25, 25, 1)),
         over_by(QuotaOf::Unconfirmed, (Period::Unconfirmed, 20, 20, 1)),

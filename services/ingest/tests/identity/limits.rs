@@ -79,7 +79,7 @@ async fn a_ramp_goes_on_by_itself() {
     let tenant = new_tenant(&house, true).await;
     assert!(send_to(&house, &tenant, &people(2, "a")).await.is_ok());
     let now = house.roster.tenant(tenant.id).unwrap();
-    assert_eq!(house.gate.quota_of(&now).quota.per_day, 50);
+    assert_eq!(house.gate.quota_of(&now).quota.ramp, 50);
     // Three days: one on which it sent, two on which it did not.
     house.clock.advance(Duration::from_hours(3 * 24));
     house.run();

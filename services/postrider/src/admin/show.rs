@@ -121,8 +121,9 @@ pub(super) fn usage(quota: &Quota, used: Usage, now: Timestamp) -> Value {
             "resets_at": resets_at,
         })
     };
+    let (today, per_day) = quota.daily(&used);
     json!({
-        "daily": period(used.day, quota.per_day, now.next_day()),
+        "daily": period(today, per_day, now.next_day()),
         "monthly": period(used.month, quota.per_month, now.next_month()),
         // It moves with the hour.
         "new_recipients_in_hour": counted(used.new_in_hour, quota.new_per_hour),

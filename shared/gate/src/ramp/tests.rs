@@ -38,6 +38,10 @@ fn day(day: u64, hard_bounces: u64, complaints: u64) -> Usage {
     }
 }
 
+fn with_simulated(day: Usage, simulated: u64) -> Usage {
+    Usage { simulated, ..day }
+}
+
 #[test]
 fn a_ramp_doubles_on_days_without_trouble() {
     let config = RampConfig::default();
@@ -56,6 +60,10 @@ fn a_ramp_doubles_on_days_without_trouble() {
         (day(40, 0, 0), 4_999, 9_998),
         (day(40, 0, 0), 5_000, 0),
         (day(40, 9, 9), 0, 0),
+        // What the simulator took is no mail that went well, nor does it outweigh what did not.
+        (with_simulated(day(30, 0, 0), 30), 50, 50),
+        (with_simulated(day(31, 0, 0), 30), 50, 100),
+        (with_simulated(day(100, 1, 0), 80), 50, 50),
     ] {
         let ramp = Ramp { per_day, ..begin };
         let next = config.next(&tenant(ramp, 0), &yesterday, 9);

@@ -1,16 +1,17 @@
 //! What the queue's owner reads.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use futures_util::future::join;
-use postrider_model::{EventKind, WaitCause};
+use postrider_model::{EventKind, WaitCause, Waits};
 
 use super::Ports;
 use super::fixture::{
     add_tenant, at, changed_since, commit, commit_all, cursor, deliver, in_another_shard, live,
     message, message_id, message_to, recipient_id, settle, settlement,
 };
-use crate::{Changes, Cursor, News, Outcome, QueueRow, Shard};
+use crate::{Changes, Cursor, News, Outcome, QueueRow, Settlement, Shard};
 
 async fn load(ports: &Ports, since: &Cursor, limit: u32) -> Changes {
     let shards: Vec<Shard> = Shard::all().collect();
@@ -157,6 +158,30 @@ pub async fn opening_gives_the_bytes_and_the_live_recipients(ports: &Ports) {
     let both = ports.queue.open(given.id, &[c.id, b.id]).await;
     let both = both.expect("an answer").expect("the message");
     assert_eq!(both.recipients.len(), 2);
+}
+
+pub async fn opening_tells_what_a_recipient_has_waited_for(ports: &Ports) {
+    let tenant = add_tenant(ports).await;
+    let given = message(tenant);
+    commit(ports, &given).await;
+    let retry = Outcome::Retry {
+        due_at: at(60),
+        attempts: 1,
+        cause: WaitCause::Greylisting,
+    };
+    let mut waits = Waits::default();
+    waits.add(WaitCause::Turn, Duration::from_secs(4));
+    waits.add(WaitCause::Attempt, Duration::from_secs(1));
+    let again = settlement(&given, 5, EventKind::Deferred, retry);
+    let again = Settlement {
+        waits: waits.clone(),
+        ..again
+    };
+    settle(ports, again).await;
+    let opened = ports.queue.open(given.id, &[given.recipients[0].id]).await;
+    let opened = opened.expect("an answer").expect("the message");
+    assert_eq!(opened.recipients[0].attempts, 1);
+    assert_eq!(opened.recipients[0].waits, waits);
 }
 
 pub async fn opening_what_is_not_there_gives_nothing(ports: &Ports) {

@@ -166,51 +166,99 @@ pub async fn who_was_written_to_before_is_no_stranger(ports: &Ports) {
     assert_eq!(new_in_hour(ports, tenant, later).await, 3);
 }
 
+/// To the simulator alone, so many recipients.
+fn try_out(tenant: TenantId, quota: Quota, count: usize) -> NewMessage {
+    let names: Vec<String> = (0..count).map(|n| format!("s{n}@sim.example")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut message = to(tenant, 0, at(0), &names);
+    message.quota = quota;
+    for recipient in &mut message.recipients {
+        recipient.simulated = true;
+    }
+    message
+}
+
 pub async fn mail_to_the_simulator_is_no_part_of_a_ramp(ports: &Ports) {
     let tenant = add_tenant(ports).await;
     let quota = Quota {
-        per_day: 2,
-        per_month: 2,
+        ramp: 2,
         new_per_hour: 2,
         ..Quota::default()
     };
-    let try_out = |count: usize| {
-        let names: Vec<String> = (0..count).map(|n| format!("s{n}@sim.example")).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let mut message = to(tenant, 0, at(0), &names);
-        message.quota = quota;
-        for recipient in &mut message.recipients {
-            recipient.simulated = true;
-        }
-        message
-    };
-    let mut mixed = try_out(4);
+    let mut mixed = try_out(tenant, quota, 4);
     mixed.recipients[0].simulated = false;
     let usage = async || ports.mail.usage(tenant, at(0)).await.expect("an answer");
-    for (message, real) in [(try_out(5), 0), (mixed, 1)] {
+    for (message, all, real) in [(try_out(tenant, quota, 5), 5, 0), (mixed, 9, 1)] {
         assert_eq!(commit(ports, &message).await, Committed::Stored);
         let used = usage().await;
-        assert_eq!((used.day, used.month, used.new_in_hour), (real, real, real));
+        assert_eq!((used.day, used.month), (all, all));
+        assert_eq!((used.real(), used.new_in_hour), (real, real));
     }
-    let mut real = to(tenant, 0, at(0), &["a@x.example"]);
-    real.quota = quota;
-    assert_eq!(commit(ports, &real).await, Committed::Stored);
-    let more = message_to(tenant, &["b@x.example"]);
-    let refused = commit(ports, &NewMessage { quota, ..more }).await;
-    assert!(matches!(refused, Committed::OverQuota(_)), "{refused:?}");
-    // Where nothing is left, or the limit fell below what was used, it may be tried out all the same.
-    let less = Quota {
-        per_day: 1,
-        ..quota
+    let real = |name| NewMessage {
+        quota,
+        ..to(tenant, 0, at(0), &[name])
     };
+    assert_eq!(commit(ports, &real("a@x.example")).await, Committed::Stored);
+    let refused = OverQuota {
+        period: Period::RampDay,
+        limit: 2,
+        used: 2,
+        more: 1,
+    };
+    let over = commit(ports, &real("b@x.example")).await;
+    assert_eq!(over, Committed::OverQuota(refused));
+    // Where nothing is left, or the limit fell below what was used, it may be tried out all the same.
+    let less = Quota { ramp: 1, ..quota };
     for quota in [quota, less] {
-        let message = NewMessage {
-            quota,
-            ..try_out(3)
-        };
+        let message = try_out(tenant, quota, 3);
         assert_eq!(commit(ports, &message).await, Committed::Stored);
     }
-    assert_eq!(usage().await.day, 2);
+    assert_eq!(usage().await.real(), 2);
+}
+
+pub async fn a_tenants_own_limits_bound_mail_to_the_simulator_too(ports: &Ports) {
+    let limits = [
+        (
+            Period::Day,
+            Quota {
+                per_day: 4,
+                ..Quota::default()
+            },
+        ),
+        (
+            Period::Month,
+            Quota {
+                per_month: 4,
+                ..Quota::default()
+            },
+        ),
+    ];
+    for (period, quota) in limits {
+        let tenant = add_tenant(ports).await;
+        let quota = Quota { ramp: 1, ..quota };
+        let first = try_out(tenant, quota, 3);
+        assert_eq!(commit(ports, &first).await, Committed::Stored);
+        let refused = OverQuota {
+            period,
+            limit: 4,
+            used: 3,
+            more: 2,
+        };
+        // One batch, one after the other, or a group: all count the same.
+        let over = try_out(tenant, quota, 2);
+        assert_eq!(commit(ports, &over).await, Committed::OverQuota(refused));
+        let group = vec![try_out(tenant, quota, 1), try_out(tenant, quota, 1)];
+        let refused = OverQuota { more: 1, ..refused };
+        let over = ports.intake.commit_all(group).await;
+        assert_eq!(over.expect("an answer"), Committed::OverQuota(refused));
+        let last = NewMessage {
+            quota,
+            ..to(tenant, 0, at(0), &["a@x.example"])
+        };
+        assert_eq!(commit(ports, &last).await, Committed::Stored);
+        let used = ports.mail.usage(tenant, at(0)).await.expect("an answer");
+        assert_eq!((used.day, used.month, used.real()), (4, 4, 1));
+    }
 }
 
 pub async fn strangers_are_counted_exactly_under_many_commits_at_once(ports: &Ports) {

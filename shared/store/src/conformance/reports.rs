@@ -156,12 +156,19 @@ pub async fn what_the_simulator_says_is_in_no_report(ports: &Ports) {
 
 pub async fn times_to_delivery_are_told_within_their_class(ports: &Ports) {
     let tenant = add_tenant(ports).await;
-    // What its client asked to wait for is not ours.
-    for (seconds, asked) in [(1, 0), (3, 0), (3, 7_200), (40, 0), (4_000, 0)] {
+    // The time in which they could not leave is not theirs.
+    let (asked, over_the_day, shut) = (WaitCause::Scheduled, WaitCause::WarmUp, WaitCause::NoRoute);
+    for (seconds, waited, cause) in [
+        (1, 0, asked),
+        (3, 90_000, over_the_day),
+        (3, 7_200, asked),
+        (40, 90_000, shut),
+        (4_000, 7_200, WaitCause::Held),
+    ] {
         let message = message(tenant);
         commit(ports, &message).await;
         let mut waits = Waits::default();
-        waits.add(WaitCause::Scheduled, Duration::from_secs(asked));
+        waits.add(cause, Duration::from_secs(waited));
         waits.add(WaitCause::Retry, Duration::from_secs(seconds - 1));
         waits.add(WaitCause::Attempt, Duration::from_secs(1));
         let settled = settlement(&message, 9, EventKind::Delivered, delivered());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Ports;
 use super::fixture::number;
-use crate::Allowance;
+use crate::{Allowance, Granted};
 
 /// An allowance of an address that no other case uses.
 fn allowance() -> Allowance {
@@ -17,7 +17,7 @@ fn allowance() -> Allowance {
 
 async fn take(ports: &Ports, of: &Allowance, want: u32, most: u32) -> u32 {
     let taken = ports.warmups.take(of, want, most).await;
-    taken.expect("an allowance to be taken")
+    taken.expect("an allowance to be taken").now
 }
 
 pub async fn an_address_has_one_birthday(ports: &Ports) {
@@ -40,6 +40,10 @@ pub async fn an_allowance_is_taken_to_its_end_and_no_further(ports: &Ports) {
     assert_eq!(take(ports, &one, 5, 25).await, 0);
     assert_eq!(take(ports, &one, 30, 50).await, 20);
     assert_eq!(take(ports, &one, 1, 50).await, 0);
+    // Beyond a lower bound it is told by how much.
+    let over = ports.warmups.take(&one, 1, 25).await;
+    let taken = Granted { now: 0, in_all: 50 };
+    assert_eq!(over.expect("an allowance to be asked for"), taken);
     let other_day = Allowance {
         day: one.day + 1,
         ..one.clone()
@@ -75,7 +79,7 @@ pub async fn many_who_take_at_once_get_no_more_than_there_is(ports: &Ports) {
     });
     let mut sum = 0;
     for taken in futures_util::future::join_all(takes).await {
-        sum += taken.expect("an allowance to be taken");
+        sum += taken.expect("an allowance to be taken").now;
     }
     assert_eq!(sum, 100);
 }

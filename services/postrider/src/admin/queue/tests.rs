@@ -166,6 +166,20 @@ async fn what_is_done_to_a_queue_is_written_down_with_its_vendor() {
     assert_eq!(of(None).await.len(), 7, "a domain is everybody's");
 }
 
+#[tokio::test]
+async fn no_verb_stops_the_services_own_letters_with_their_vendor() {
+    let (_folder, core, _) = alone().await;
+    for act in ["hold", "cancel", "suspend"] {
+        let verb = json!({"verb": "queue", "act": act, "about": {"vendor": "operator"}});
+        let verb = serde_json::from_value(verb).unwrap();
+        let refused = core.office.execute(verb).await.unwrap_err();
+        assert!(refused.to_string().contains("own letters"), "{refused}");
+    }
+    assert_eq!(standing(&core).await, []);
+    let on = json!({"verb": "queue", "act": "retry-now", "about": {"vendor": "operator"}});
+    assert_eq!(asked(&core, on).await["changed"], 0);
+}
+
 async fn asked(core: &Core, verb: Value) -> Value {
     let verb = serde_json::from_value(verb).unwrap();
     core.office.execute(verb).await.unwrap()

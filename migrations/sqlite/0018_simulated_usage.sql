@@ -1,0 +1,2 @@
+-- Of `accepted`, those of the simulator: a tenant's own limits count them, its ramp does not.
+ALTER TABLE usage ADD COLUMN simulated INTEGER NOT NULL DEFAULT 0;
