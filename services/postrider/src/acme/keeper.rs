@@ -111,7 +111,7 @@ impl Keeper {
         };
         let read = notes.look().await;
         if !notes.known().allow(&self.about, self.clock.now()) {
-            return;
+            return notes.tell_pause();
         }
         let came = match read.and(due) {
             Ok(due) => self.ask(due, notes).await,
