@@ -9,12 +9,14 @@ use postrider_model::Timestamp;
 use postrider_runtime::{Clock, Rng, Shutdown};
 use postrider_telemetry::{CounterBy, Gauge, Registry};
 use postrider_tls::KeyKind;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::attempts::Attempts;
 use super::due::{Due, why};
 use super::files::{on_disk, shown, text_of, write_pair};
 use super::notes::Notes;
+use super::port::Shut;
 use super::trouble::Trouble;
 use crate::folder;
 
@@ -31,6 +33,7 @@ pub(crate) struct Gauges {
     last_success: Gauge,
     failing_since: Gauge,
     failures: CounterBy<TroubleWord>,
+    pub(crate) shut: Gauge,
 }
 
 impl Gauges {
@@ -38,7 +41,7 @@ impl Gauges {
         Self {
             last_success: metrics.gauge(
                 "postrider_acme_last_success_timestamp_seconds",
-                "When the authority gave a certificate last, in seconds since 1970; 0 where it never did.",
+                "When the authority last gave all certificates that were due, in seconds since 1970; 0 where it never did.",
             ),
             failing_since: metrics.gauge(
                 "postrider_acme_failing_since_timestamp_seconds",
@@ -47,6 +50,10 @@ impl Gauges {
             failures: metrics.counter_by(
                 "postrider_acme_failures_total",
                 "Attempts to have a certificate that came to nothing, by whether the authority refused.",
+            ),
+            shut: metrics.gauge(
+                "postrider_acme_addresses_shut",
+                "Addresses of acme.listen at which this process cannot listen.",
             ),
         }
     }
@@ -65,6 +72,8 @@ pub(crate) struct Keeper {
     pub(crate) account: PathBuf,
     pub(crate) attempts: PathBuf,
     pub(crate) answers: Answers,
+    /// Where an authority would find nobody.
+    pub(crate) shut: watch::Receiver<Vec<Shut>>,
     pub(crate) clock: Clock,
     pub(crate) rng: Rng,
     pub(crate) gauges: Gauges,
@@ -109,6 +118,10 @@ impl Keeper {
             Ok(due) if due.is_empty() => return self.settle(notes).await,
             due => due,
         };
+        // Authorities count what they could not prove: none is asked while it would find nobody.
+        if !self.shut.borrow().is_empty() {
+            return;
+        }
         let read = notes.look().await;
         if !notes.known().allow(&self.about, self.clock.now()) {
             return notes.tell_pause();

@@ -136,6 +136,10 @@ impl Config {
             return Ok(());
         }
         self.acme.check()?;
+        let mut listen = self.acme.listen.iter();
+        if let Some(both) = listen.find(|address| self.http.listen.contains(address)) {
+            bail!("acme.listen and http.listen both name {both}: leave it out of one of them");
+        }
         let ours: Vec<_> = FILES
             .iter()
             .map(|(_, file)| self.path(Path::new(file)))
@@ -265,6 +269,10 @@ mod tests {
             (ON.replace("/dir", "/\u{e4} b") + SHOWN, "acme.directory"),
             (format!("{ON}contact = \"me\"\n{SHOWN}"), "acme.contact"),
             (format!("{ON}listen = []\n{SHOWN}"), "acme.listen"),
+            (
+                format!("{ON}listen = [\"127.0.0.1:8025\"]\n{SHOWN}"),
+                "http.listen both name 127.0.0.1:8025",
+            ),
             (ON.to_owned(), "no door shows"),
             (format!("{ON}{two}"), "has its key in it"),
         ] {

@@ -4,8 +4,12 @@ mod authority;
 mod refused;
 mod scene;
 
+use postrider_tls::trusting;
+
 use self::authority::{Authority, Habits, LOOKS_AT};
-use self::scene::{Scene, attempts, brought, given, https, read, refused, remove, smtp_shows_rsa};
+use self::scene::{
+    Scene, attempts, brought, found, given, https, logged, read, refused, remove, smtp_shows_rsa,
+};
 use crate::harness::{Door, Page, Sandbox, until};
 
 #[tokio::test]
@@ -129,4 +133,54 @@ async fn an_authority_that_has_forgotten_the_account_gives_another() {
     })
     .await;
     assert_ne!(read(&sandbox, "account.json"), account);
+}
+
+#[tokio::test]
+async fn an_address_that_another_program_has_holds_up_certificates_alone() {
+    let Some(Scene {
+        mut sandbox,
+        authority,
+    }) = Scene::with(Habits::default()).await
+    else {
+        return;
+    };
+    let address = (sandbox.network.host(), LOOKS_AT);
+    let other = std::net::TcpListener::bind(address).unwrap();
+    sandbox.serve().await;
+    let line = logged(&sandbox, &["acme.listen: cannot listen there"]).await;
+    let named = format!("{}:{}", address.0, address.1);
+    for word in ["WARN", &*named, "in use", "end the program"] {
+        assert!(line.contains(word), "{word}: {line}");
+    }
+    let finding = until("the doctor's finding", async || {
+        (!read(&sandbox, "shut.json").is_empty()).then(|| found(&sandbox, "port-80"))
+    })
+    .await;
+    assert_eq!(
+        (&finding["about"], &finding["level"]),
+        (&named.into(), &"soft".into())
+    );
+    assert!(
+        finding["remedy"]
+            .as_str()
+            .unwrap()
+            .contains("end the program")
+    );
+    let shut = "postrider_acme_addresses_shut";
+    assert_eq!(Page::of(&sandbox.place).await.count(shut, &[]), 1);
+
+    // Mail comes in, and leaves.
+    let mut place = sandbox.place.clone();
+    let placeholder = trusting(read(&sandbox, "ecdsa.pem").as_bytes()).unwrap();
+    place.http = https(&sandbox, placeholder);
+    let id = place.send_to("ann@port80.test").await;
+    assert!(place.settled(&id).await.has("delivered"));
+
+    // Nobody was asked who could not have come in.
+    assert!(attempts(&sandbox).is_null());
+    assert_eq!(authority.orders(), 0);
+    drop(other);
+    given(&sandbox).await;
+    assert_eq!(read(&sandbox, "shut.json"), "");
+    assert_eq!(Page::of(&sandbox.place).await.count(shut, &[]), 0);
 }
