@@ -292,3 +292,6 @@ impl Keeper {
         self.gauges.failing_since.set(since);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Certificates that a relay has by itself, from a real authority.
 
 mod authority;
+mod between;
 mod refused;
 mod scene;
 

@@ -1,7 +1,8 @@
 //! What an authority does not give.
 
 use super::authority::{Habits, LOOKS_AT};
-use super::scene::{Scene, attempts, given, logged, put_off, read, refused};
+use super::between::Between;
+use super::scene::{Scene, ask_again, attempts, given, logged, put_off, read, refused};
 use crate::harness::Page;
 
 /// The log says that a certificate is due and nobody is asked.
@@ -88,5 +89,60 @@ async fn other_names_or_another_authority_are_asked_for_at_once() {
             .unwrap()
             .contains("bounce.relay.test"),
         "{finding}"
+    );
+}
+
+#[tokio::test]
+async fn a_kind_of_key_that_is_refused_is_asked_for_again_alone() {
+    let Some(mut scene) = Scene::with(Habits::default()).await else {
+        return;
+    };
+    let between = Between::start(&scene.authority).await;
+    scene.ask_at(&between.directory());
+    let Scene {
+        sandbox, authority, ..
+    } = &mut scene;
+    sandbox.serve().await;
+    let placeholder = read(sandbox, "rsa.pem");
+    let (line, _) = refused(sandbox, "badCSR").await;
+    assert!(line.contains("no such keys here"), "{line}");
+    let kept = read(sandbox, "ecdsa.pem");
+    assert!(!attempts(sandbox)["failure"].is_null());
+    assert_eq!(read(sandbox, "rsa.pem"), placeholder);
+
+    between.relent();
+    let orders = authority.orders();
+    ask_again(sandbox, "the authority takes RSA now");
+    given(sandbox).await;
+    assert_ne!(read(sandbox, "rsa.pem"), placeholder);
+    assert_eq!(read(sandbox, "ecdsa.pem"), kept);
+    assert!(authority.orders() > orders, "{}", authority.printed());
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_due_again_at_once_makes_no_loop_of_orders() {
+    let habits = Habits {
+        seconds: 1,
+        ..Habits::default()
+    };
+    let Some(Scene {
+        mut sandbox,
+        authority,
+    }) = Scene::with(habits).await
+    else {
+        return;
+    };
+    sandbox.serve().await;
+    let (line, _) = refused(&sandbox, "of the certificate that came: it is old").await;
+    assert!(line.contains("look at the clock"), "{line}");
+    // It is shown all the same, and the next one has to wait, whoever looks.
+    sandbox.stop_relay().await;
+    put_off(&sandbox);
+    let (shown, orders) = (read(&sandbox, "ecdsa.pem"), authority.orders());
+    sandbox.serve().await;
+    logged(&sandbox, &[LEFT_ALONE]).await;
+    assert_eq!(
+        (read(&sandbox, "ecdsa.pem"), authority.orders()),
+        (shown, orders)
     );
 }
