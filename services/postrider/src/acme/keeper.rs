@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::attempts::Attempts;
-use super::due::{Due, why};
+use super::due::{Due, Early, why};
 use super::files::{on_disk, shown, text_of, write_pair};
 use super::notes::Notes;
 use super::port::Shut;
@@ -74,6 +74,7 @@ pub(crate) struct Keeper {
     pub(crate) answers: Answers,
     /// Where an authority would find nobody.
     pub(crate) shut: watch::Receiver<Vec<Shut>>,
+    pub(crate) early: Early,
     pub(crate) clock: Clock,
     pub(crate) rng: Rng,
     pub(crate) gauges: Gauges,
@@ -170,7 +171,7 @@ impl Keeper {
             for (kind, file) in &me.files {
                 let text = text_of(file)?;
                 let certificate = text.as_deref().and_then(shown);
-                if let Some(why) = why(certificate.as_ref(), &me.names, now) {
+                if let Some(why) = why(certificate.as_ref(), &me.names, me.early, now) {
                     let (kind, file) = (*kind, file.clone());
                     wanted.push(Wanted { kind, file, why });
                 }
@@ -225,7 +226,8 @@ impl Keeper {
         written.map_err(Trouble::Disk)?;
         tracing::info!(key, "the authority gave a certificate");
         // Else it would be asked for again at once, and for ever.
-        let still_due = why(certificate.as_ref(), &self.names, self.clock.now());
+        let now = self.clock.now();
+        let still_due = why(certificate.as_ref(), &self.names, self.early, now);
         still_due.map_or(Ok(()), |why| Err(Trouble::StillDue(why)))
     }
 

@@ -5,7 +5,7 @@ use postrider_acme::{Answers, Authority};
 use postrider_tls::{trusting, trusting_the_web};
 
 use super::{Machine, Relay, done};
-use crate::acme::{Attempts, ChallengeDoor, Gauges, Keeper, Port80};
+use crate::acme::{Attempts, ChallengeDoor, Early, Gauges, Keeper, Port80};
 use crate::config::Config;
 use crate::core::Core;
 
@@ -50,6 +50,7 @@ impl Relay {
             attempts: Attempts::path(config),
             answers,
             shut,
+            early: Early::drawn(&machine.rng),
             clock: machine.clock.clone(),
             rng: machine.rng.clone(),
             gauges,

@@ -27,6 +27,7 @@ fn breaking(folder: &Path, clock: &Clock, metrics: &Registry) -> Keeper {
         attempts: folder.join("attempts.json"),
         answers: Answers::default(),
         shut: watch::Sender::new(Vec::new()).subscribe(),
+        early: Early::drawn(&Rng::seeded(1)),
         clock: clock.clone(),
         rng: Rng::seeded(1),
         gauges: Gauges::new(metrics),
