@@ -7,9 +7,12 @@ mod due;
 mod files;
 mod keeper;
 mod notes;
+mod port;
 mod trouble;
 
 pub(crate) use attempts::Attempts;
 pub(crate) use door::ChallengeDoor;
+pub(crate) use due::Early;
 pub(crate) use files::{remove_leftovers, write_placeholders};
 pub(crate) use keeper::{Gauges, Keeper};
+pub(crate) use port::{Port80, Shut};

@@ -6,13 +6,14 @@ use std::time::Duration;
 use postrider_model::Timestamp;
 use postrider_runtime::{Clock, Shutdown};
 use postrider_telemetry::{GaugeBy, Registry};
-use postrider_tls::{Acceptor, IdentityFiles, keep_current};
+use postrider_tls::{Acceptor, Certificate, IdentityFiles, keep_current};
 
 /// How soon a renewed certificate is shown.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How often what is wrong with one is said again.
 const SAY_EVERY: Duration = Duration::from_hours(24);
-/// Whoever renews by itself has done it by now: half of what Let's Encrypt leaves.
+/// How long before its end one that nobody has renewed is told of: half of what Let's Encrypt leaves
+/// of 90 days.
 const SOON: Duration = Duration::from_hours(14 * 24);
 
 postrider_telemetry::label! {
@@ -20,14 +21,43 @@ postrider_telemetry::label! {
     pub(crate) DoorWord is "door" { Http = "http", Smtp = "smtp" }
 }
 
-/// When the certificates of each door end.
-pub(crate) type Ends = GaugeBy<DoorWord>;
+/// From when on it is late to renew a certificate: so long before its end, and not before half of what
+/// is left is over when whoever renews by itself does it. One of six days has a day then.
+pub(crate) fn late_from(certificate: &Certificate, most: Duration) -> Timestamp {
+    let life = certificate.ends_at.since(certificate.starts_at);
+    certificate.ends_at.before(most.min(life / 6))
+}
+
+/// When the certificates of each door end, and are to be renewed at the latest.
+#[derive(Clone)]
+pub(crate) struct Ends {
+    ends: GaugeBy<DoorWord>,
+    late: GaugeBy<DoorWord>,
+}
 
 pub(crate) fn show_ends(metrics: &Registry) -> Ends {
-    metrics.gauge_by(
-        "postrider_tls_certificate_expiry_timestamp_seconds",
-        "When the first of a door's certificates ends, in seconds since 1970; 0 where it has none.",
-    )
+    Ends {
+        ends: metrics.gauge_by(
+            "postrider_tls_certificate_expiry_timestamp_seconds",
+            "When the first of a door's certificates ends, in seconds since 1970; 0 where it has none.",
+        ),
+        late: metrics.gauge_by(
+            "postrider_tls_certificate_late_timestamp_seconds",
+            "From when on the first of a door's certificates should have been renewed, in seconds since 1970; 0 where it has none.",
+        ),
+    }
+}
+
+impl Ends {
+    fn show(&self, door: DoorWord, all: &[Certificate]) {
+        let first = |times: &mut dyn Iterator<Item = Timestamp>| {
+            times.min().map_or(0, Timestamp::as_seconds)
+        };
+        let ends = first(&mut all.iter().map(|one| one.ends_at));
+        let late = first(&mut all.iter().map(|one| late_from(one, SOON)));
+        self.ends.set(door, ends);
+        self.late.set(door, late);
+    }
 }
 
 /// The certificates of one door.
@@ -63,14 +93,12 @@ impl Watched {
 
     fn look(&self) {
         let all = self.acceptor.certificates();
-        let first = all.iter().map(|certificate| certificate.ends_at).min();
-        let seconds = first.map_or(0, Timestamp::as_seconds);
-        self.ends.set(self.door, seconds);
+        self.ends.show(self.door, &all);
         // A door with several names shows each client the certificate of the name it asks for.
         let is_for_host = all.iter().any(|one| one.is_for(&self.host));
         for certificate in &all {
             let (key, ends_at) = (self.key, certificate.ends_at);
-            if let Some(wrong) = wrong_with(is_for_host, ends_at, self.clock.now()) {
+            if let Some(wrong) = wrong_with(is_for_host, certificate, self.clock.now()) {
                 tracing::warn!(key, host = self.host, %ends_at, "{wrong}");
             }
         }
@@ -78,8 +106,12 @@ impl Watched {
 }
 
 /// What clients will not accept, or soon.
-fn wrong_with(is_for_host: bool, ends_at: Timestamp, now: Timestamp) -> Option<&'static str> {
-    if ends_at <= now {
+fn wrong_with(
+    is_for_host: bool,
+    certificate: &Certificate,
+    now: Timestamp,
+) -> Option<&'static str> {
+    if certificate.ends_at <= now {
         return Some("a certificate has ended: programs refuse it; put a renewed one in its place");
     }
     if !is_for_host {
@@ -87,8 +119,10 @@ fn wrong_with(is_for_host: bool, ends_at: Timestamp, now: Timestamp) -> Option<&
             "no certificate names the host that programs connect to: have one made that does",
         );
     }
-    let is_soon = now.after(SOON) >= ends_at;
-    is_soon.then_some("a certificate ends within 14 days: renew it; it is taken without a restart")
+    let is_late = late_from(certificate, SOON) <= now;
+    is_late.then_some(
+        "a certificate ends soon and was not renewed: renew it; it is taken without a restart",
+    )
 }
 
 #[cfg(test)]
@@ -97,19 +131,32 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_a_certificate_is_said_while_it_can_be_mended() {
-        let now = Timestamp::parse("2026-01-31T08:00:00Z").unwrap();
-        let days = |days: u64| now.after(Duration::from_hours(24 * days));
-        for (is_for_host, ends_at, want) in [
-            (true, days(15), None),
-            (true, days(14), Some("ends within 14 days")),
-            (true, now, Some("has ended")),
-            (false, days(90), Some("names the host")),
-            (false, days(1), Some("names the host")),
-            (false, now, Some("has ended")),
+        let names = ["relay.example".to_owned()];
+        let made = postrider_tls::self_signed(&names, postrider_tls::KeyKind::Ecdsa).unwrap();
+        let read = Certificate::from_pem("", made.certificate_pem.as_bytes()).unwrap();
+        let end = Timestamp::parse("2026-01-31T08:00:00Z").unwrap();
+        let hours = |hours: u64| Duration::from_hours(hours);
+        for (is_for_host, days, left, want) in [
+            (true, 90, 24 * 14 + 1, None),
+            (true, 90, 24 * 14, Some("ends soon")),
+            (true, 45, 181, None),
+            (true, 45, 180, Some("ends soon")),
+            (true, 6, 25, None),
+            (true, 6, 24, Some("ends soon")),
+            (true, 90, 0, Some("has ended")),
+            (false, 90, 24 * 80, Some("names the host")),
+            (false, 90, 24, Some("names the host")),
+            (false, 90, 0, Some("has ended")),
         ] {
-            match (wrong_with(is_for_host, ends_at, now), want) {
+            let mut certificate = read.clone();
+            certificate.starts_at = end.before(hours(24 * days));
+            certificate.ends_at = end;
+            match (
+                wrong_with(is_for_host, &certificate, end.before(hours(left))),
+                want,
+            ) {
                 (Some(said), Some(want)) => assert!(said.contains(want), "{said}"),
-                (said, want) => assert_eq!(said, want, "{is_for_host} {ends_at}"),
+                (said, want) => assert_eq!(said, want, "{is_for_host} {days} {left}"),
             }
         }
     }

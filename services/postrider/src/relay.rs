@@ -77,7 +77,8 @@ pub async fn furnish(config: &Config) -> anyhow::Result<()> {
 }
 
 impl Relay {
-    /// Starts the services that `roles` names. When it returns, all listeners accept.
+    /// Starts the services that `roles` names. When it returns, all listeners accept, but for those of
+    /// `acme.listen` that somebody else has.
     pub async fn start(
         config: &Config,
         roles: &[Role],

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use postrider_model::Timestamp;
+use postrider_runtime::Rng;
 use postrider_tls::Certificate;
 
 /// Why another certificate is wanted.
@@ -14,7 +15,7 @@ pub(super) enum Due {
     SelfSigned,
     /// It lacks a name.
     OtherNames,
-    /// Two thirds of its life are over.
+    /// A third of its life is left, or a little more.
     Old,
 }
 
@@ -29,8 +30,27 @@ impl Due {
     }
 }
 
+/// How much sooner than with a third of its life left this process has a certificate renewed, in
+/// thousandths of its life: relays that were set up in one hour do not all ask in one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Early(u32);
+
+impl Early {
+    const MOST: u32 = 50;
+
+    pub(crate) fn drawn(rng: &Rng) -> Self {
+        let drawn = rng.below(u64::from(Self::MOST) + 1);
+        Self(u32::try_from(drawn).unwrap_or(Self::MOST))
+    }
+}
+
 /// Whether what is shown is to be replaced.
-pub(super) fn why(shown: Option<&Certificate>, names: &[String], now: Timestamp) -> Option<Due> {
+pub(super) fn why(
+    shown: Option<&Certificate>,
+    names: &[String],
+    early: Early,
+    now: Timestamp,
+) -> Option<Due> {
     let Some(shown) = shown else {
         return Some(Due::Missing);
     };
@@ -42,7 +62,8 @@ pub(super) fn why(shown: Option<&Certificate>, names: &[String], now: Timestamp)
     }
     // A third of 90 days is what Let's Encrypt asks for; of six days it is still two.
     let life = shown.ends_at.since(shown.starts_at);
-    (now >= shown.starts_at.after(life / 3 * 2)).then_some(Due::Old)
+    let share = (life / 3 * 2).saturating_sub(life / 1_000 * early.0);
+    (now >= shown.starts_at.after(share)).then_some(Due::Old)
 }
 
 /// How long to wait after so many failures one after the other: a minute, doubled each time, at most
@@ -72,17 +93,40 @@ mod tests {
             "relay.example".to_owned(),
             "mta-sts.relay.example".to_owned(),
         ];
-        for (shown, names, now, want) in [
-            (None, &names[..], start, Some(Due::Missing)),
-            (Some(&read), &names, start, Some(Due::SelfSigned)),
-            (Some(&shown), &other, start, Some(Due::OtherNames)),
-            (Some(&shown), &names, start, None),
-            (Some(&shown), &names, start.after(days(59)), None),
-            (Some(&shown), &names, start.after(days(60)), Some(Due::Old)),
-            (Some(&shown), &names, start.after(days(900)), Some(Due::Old)),
+        let mut short = shown.clone();
+        short.ends_at = start.after(days(6));
+        let hours = |hours: u64| start.after(Duration::from_hours(hours));
+        for (shown, names, early, now, want) in [
+            (None, &names[..], 0, start, Some(Due::Missing)),
+            (Some(&read), &names, 0, start, Some(Due::SelfSigned)),
+            (Some(&shown), &other, 0, start, Some(Due::OtherNames)),
+            (Some(&shown), &names, 50, start, None),
+            (Some(&shown), &names, 0, hours(24 * 60 - 1), None),
+            (Some(&shown), &names, 0, hours(24 * 60), Some(Due::Old)),
+            (Some(&shown), &names, 0, hours(24 * 900), Some(Due::Old)),
+            // A twentieth of its life sooner: four and a half days.
+            (Some(&shown), &names, 50, hours(24 * 60 - 109), None),
+            (
+                Some(&shown),
+                &names,
+                50,
+                hours(24 * 60 - 108),
+                Some(Due::Old),
+            ),
+            // Of six days two are left, or seven hours more.
+            (Some(&short), &names, 0, hours(95), None),
+            (Some(&short), &names, 0, hours(96), Some(Due::Old)),
+            (Some(&short), &names, 50, hours(88), None),
+            (Some(&short), &names, 50, hours(89), Some(Due::Old)),
         ] {
-            assert_eq!(why(shown, names, now), want, "{now}");
+            assert_eq!(why(shown, names, Early(early), now), want, "{early} {now}");
         }
+        let rng = Rng::seeded(1);
+        let drawn: std::collections::BTreeSet<_> = (0..200).map(|_| Early::drawn(&rng).0).collect();
+        assert!(
+            drawn.len() > 40 && drawn.iter().all(|early| *early <= 50),
+            "{drawn:?}"
+        );
     }
 
     #[test]

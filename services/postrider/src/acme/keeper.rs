@@ -9,12 +9,14 @@ use postrider_model::Timestamp;
 use postrider_runtime::{Clock, Rng, Shutdown};
 use postrider_telemetry::{CounterBy, Gauge, Registry};
 use postrider_tls::KeyKind;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::attempts::Attempts;
-use super::due::{Due, why};
+use super::due::{Due, Early, why};
 use super::files::{on_disk, shown, text_of, write_pair};
 use super::notes::Notes;
+use super::port::Shut;
 use super::trouble::Trouble;
 use crate::folder;
 
@@ -31,6 +33,7 @@ pub(crate) struct Gauges {
     last_success: Gauge,
     failing_since: Gauge,
     failures: CounterBy<TroubleWord>,
+    pub(crate) shut: Gauge,
 }
 
 impl Gauges {
@@ -38,7 +41,7 @@ impl Gauges {
         Self {
             last_success: metrics.gauge(
                 "postrider_acme_last_success_timestamp_seconds",
-                "When the authority gave a certificate last, in seconds since 1970; 0 where it never did.",
+                "When the authority last gave all certificates that were due, in seconds since 1970; 0 where it never did.",
             ),
             failing_since: metrics.gauge(
                 "postrider_acme_failing_since_timestamp_seconds",
@@ -47,6 +50,10 @@ impl Gauges {
             failures: metrics.counter_by(
                 "postrider_acme_failures_total",
                 "Attempts to have a certificate that came to nothing, by whether the authority refused.",
+            ),
+            shut: metrics.gauge(
+                "postrider_acme_addresses_shut",
+                "Addresses of acme.listen at which this process cannot listen.",
             ),
         }
     }
@@ -65,6 +72,9 @@ pub(crate) struct Keeper {
     pub(crate) account: PathBuf,
     pub(crate) attempts: PathBuf,
     pub(crate) answers: Answers,
+    /// Where an authority would find nobody.
+    pub(crate) shut: watch::Receiver<Vec<Shut>>,
+    pub(crate) early: Early,
     pub(crate) clock: Clock,
     pub(crate) rng: Rng,
     pub(crate) gauges: Gauges,
@@ -109,9 +119,13 @@ impl Keeper {
             Ok(due) if due.is_empty() => return self.settle(notes).await,
             due => due,
         };
+        // Authorities count what they could not prove: none is asked while it would find nobody.
+        if !self.shut.borrow().is_empty() {
+            return;
+        }
         let read = notes.look().await;
         if !notes.known().allow(&self.about, self.clock.now()) {
-            return;
+            return notes.tell_pause();
         }
         let came = match read.and(due) {
             Ok(due) => self.ask(due, notes).await,
@@ -157,7 +171,7 @@ impl Keeper {
             for (kind, file) in &me.files {
                 let text = text_of(file)?;
                 let certificate = text.as_deref().and_then(shown);
-                if let Some(why) = why(certificate.as_ref(), &me.names, now) {
+                if let Some(why) = why(certificate.as_ref(), &me.names, me.early, now) {
                     let (kind, file) = (*kind, file.clone());
                     wanted.push(Wanted { kind, file, why });
                 }
@@ -212,7 +226,8 @@ impl Keeper {
         written.map_err(Trouble::Disk)?;
         tracing::info!(key, "the authority gave a certificate");
         // Else it would be asked for again at once, and for ever.
-        let still_due = why(certificate.as_ref(), &self.names, self.clock.now());
+        let now = self.clock.now();
+        let still_due = why(certificate.as_ref(), &self.names, self.early, now);
         still_due.map_or(Ok(()), |why| Err(Trouble::StillDue(why)))
     }
 
@@ -279,3 +294,6 @@ impl Keeper {
         self.gauges.failing_since.set(since);
     }
 }
+
+#[cfg(test)]
+mod tests;

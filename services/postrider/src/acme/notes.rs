@@ -17,6 +17,8 @@ pub(super) struct Notes {
     is_there: bool,
     /// What stood there before the attempt that is not over.
     before: Option<Attempts>,
+    /// The end of the pause that the log has.
+    told: Option<Timestamp>,
 }
 
 impl Notes {
@@ -26,6 +28,7 @@ impl Notes {
             known: Attempts::default(),
             is_there: false,
             before: None,
+            told: None,
         }
     }
 
@@ -65,9 +68,22 @@ impl Notes {
         written
     }
 
-    /// It is over. Remembered also where it cannot be written.
+    /// Says once that nobody is asked now: after a restart nothing else does.
+    pub(super) fn tell_pause(&mut self) {
+        let Some(failure) = &self.known.failure else {
+            return;
+        };
+        if self.told != Some(failure.again_at) {
+            self.told = Some(failure.again_at);
+            let (again_at, said) = (failure.again_at, failure.said.as_str());
+            tracing::info!(%again_at, said, "a certificate is due, and the authority is left alone until then");
+        }
+    }
+
+    /// It is over, and was told. Remembered also where it cannot be written.
     pub(super) async fn end(&mut self, after: Attempts) -> anyhow::Result<()> {
         self.before = None;
+        self.told = after.failure.as_ref().map(|failure| failure.again_at);
         self.known = after.clone();
         self.write(after).await
     }

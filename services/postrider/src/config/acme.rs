@@ -98,7 +98,7 @@ impl Config {
 
     /// The names that they are for: the host, and, where the HTTP door shows one of them, those of
     /// the MTA-STS policies and where browsers go. An order fails as a whole, so a name that others
-    /// answer for is not in it, nor one without a dot, which no authority of the web takes.
+    /// answer for is not in it, nor a link's host without a dot, which no authority of the web takes.
     pub fn acme_names(&self) -> Vec<String> {
         if self.shown_of_ours(&self.http_pairs()).is_empty() {
             return vec![self.service.host.to_string()];
@@ -136,6 +136,16 @@ impl Config {
             return Ok(());
         }
         self.acme.check()?;
+        let host = self.service.host.to_string();
+        if !host.contains('.') && self.acme.root.as_os_str().is_empty() {
+            bail!(
+                "service.host is {host:?}: no authority that browsers trust gives a certificate for a name without a dot; give the whole name, such as \"{host}.example.org\", or the file of your network's own authority in acme.root"
+            );
+        }
+        let mut listen = self.acme.listen.iter();
+        if let Some(both) = listen.find(|address| self.http.listen.contains(address)) {
+            bail!("acme.listen and http.listen both name {both}: leave it out of one of them");
+        }
         let ours: Vec<_> = FILES
             .iter()
             .map(|(_, file)| self.path(Path::new(file)))
@@ -265,11 +275,23 @@ mod tests {
             (ON.replace("/dir", "/\u{e4} b") + SHOWN, "acme.directory"),
             (format!("{ON}contact = \"me\"\n{SHOWN}"), "acme.contact"),
             (format!("{ON}listen = []\n{SHOWN}"), "acme.listen"),
+            (
+                format!("{ON}[service]\nhost = \"relay\"\n{SHOWN}"),
+                "service.host is \"relay\"",
+            ),
+            (
+                format!("{ON}listen = [\"127.0.0.1:8025\"]\n{SHOWN}"),
+                "http.listen both name 127.0.0.1:8025",
+            ),
             (ON.to_owned(), "no door shows"),
             (format!("{ON}{two}"), "has its key in it"),
         ] {
             let fault = format!("{:#}", Config::parse(&text, Path::new("")).unwrap_err());
             assert!(fault.contains(says), "{text}: {fault}");
         }
+        // In a closed network there may be such names, and who vouches for them.
+        let closed = format!("{ON}root = \"root.pem\"\n[service]\nhost = \"relay\"\n{SHOWN}");
+        let config = Config::parse(&closed, Path::new("")).unwrap();
+        assert_eq!(config.acme_names()[0], "relay");
     }
 }

@@ -10,6 +10,7 @@ use postrider_tls::Certificate;
 use super::Doctor;
 use super::finding::{Finding, Level};
 use super::{acme, clock, disk};
+use crate::certificates::late_from;
 use crate::config::Config;
 use crate::database::Location;
 use crate::zone::Zone;
@@ -84,7 +85,7 @@ fn certificate(file: &Path, zone: &Zone, now: Timestamp, days: u64) -> Finding {
     if shown.is_self_signed {
         return bad("nobody vouches for it: it is signed by its own key, and programs refuse it");
     }
-    if left < i64::try_from(days).unwrap_or(i64::MAX).saturating_mul(DAY) {
+    if late_from(&shown, Duration::from_hours(24 * days)) <= now {
         let hours = left / 3_600;
         let when = if hours < 48 {
             format!("in {hours} hours")

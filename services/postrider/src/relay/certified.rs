@@ -1,21 +1,13 @@
 //! ACME in a running relay: the door on port 80, and the task that has certificates.
 
-use std::sync::Arc;
-
 use anyhow::Context;
 use postrider_acme::{Answers, Authority};
 use postrider_tls::{trusting, trusting_the_web};
 
-use super::{Machine, Relay, done, listen};
-use crate::acme::{Attempts, ChallengeDoor, Gauges, Keeper};
+use super::{Machine, Relay, done};
+use crate::acme::{Attempts, ChallengeDoor, Early, Gauges, Keeper, Port80};
 use crate::config::Config;
 use crate::core::Core;
-
-/// An authority looks from a few places at once; the rest are browsers on their way to HTTPS.
-const CONNECTIONS_MOST: usize = 256;
-const CONNECTIONS_OF_ONE: usize = 32;
-/// Nobody has a body to send here.
-const DISCARD: u64 = 64 * 1024;
 
 impl Relay {
     pub(super) fn start_acme(
@@ -29,7 +21,13 @@ impl Relay {
             return Ok(());
         }
         let answers = Answers::default();
-        self.answer_authorities(config, machine, &answers)?;
+        let door = ChallengeDoor {
+            answers: answers.clone(),
+            authority: config.https_authority(),
+        };
+        let port = Port80::open(config, &machine.sockets, door, gauges.shut.clone());
+        let shut = port.shut();
+        self.spawn("port 80", port.answer(self.shutdown.clone()));
         let connector = if config.acme.root.as_os_str().is_empty() {
             trusting_the_web()
         } else {
@@ -51,37 +49,14 @@ impl Relay {
             account: config.acme_folder().join("account.json"),
             attempts: Attempts::path(config),
             answers,
+            shut,
+            early: Early::drawn(&machine.rng),
             clock: machine.clock.clone(),
             rng: machine.rng.clone(),
             gauges,
         };
         let keeping = keeper.keep(self.shutdown.clone());
         self.spawn("acme", done(keeping));
-        Ok(())
-    }
-
-    fn answer_authorities(
-        &mut self,
-        config: &Config,
-        machine: &Machine,
-        answers: &Answers,
-    ) -> anyhow::Result<()> {
-        for address in &config.acme.listen {
-            let listener = listen("acme.listen", *address, machine)?;
-            let door = Arc::new(ChallengeDoor {
-                answers: answers.clone(),
-                authority: config.https_authority(),
-            });
-            let limits = postrider_http::Config {
-                max_connections: CONNECTIONS_MOST,
-                max_connections_of_one: CONNECTIONS_OF_ONE,
-                discard_bytes: DISCARD,
-                ..Default::default()
-            };
-            let serving =
-                postrider_http::serve(listener, None, door, limits, self.shutdown.clone());
-            self.spawn("port 80", done(serving));
-        }
         Ok(())
     }
 }

@@ -1,101 +1,31 @@
 //! Certificates that a relay has by itself, from a real authority.
 
 mod authority;
+mod between;
+mod refused;
+mod scene;
 
-use std::path::Path;
-use std::process::Command;
-use std::time::Duration;
+use postrider_tls::trusting;
 
-use postrider_tls::Connector;
-use serde_json::Value;
-
-use self::authority::{Authority, Habits, LOOKS_AT, is_there};
+use self::authority::{Authority, Habits, LOOKS_AT};
+use self::scene::{
+    Scene, attempts, brought, found, given, https, logged, read, refused, remove, smtp_shows_rsa,
+};
 use crate::harness::{Door, Page, Sandbox, until};
-
-/// A sandbox whose doors show what is had by ACME, and whose directory is there.
-fn asking(directory: &str, root: &Path, sandbox: Sandbox, port: u16) -> Sandbox {
-    let pair =
-        |kind: &str| format!("{{ certificate = \"acme/{kind}.pem\", key = \"acme/{kind}.pem\" }}");
-    let both = format!("certificates = [{}, {}]", pair("ecdsa"), pair("rsa"));
-    let text = std::fs::read_to_string(sandbox.place.config()).unwrap();
-    let shown = text
-        .lines()
-        .find(|line| line.starts_with("certificates = "));
-    sandbox.configure(shown.unwrap(), &both);
-    sandbox.configure("tls_certificate = \"\"", &both);
-    sandbox.log_as("info");
-    let acme = format!(
-        "[acme]\ndirectory = \"{directory}\"\nroot = \"{}\"\nlisten = [\"{}:{port}\"]\n\n[log]",
-        root.display(),
-        sandbox.network.host()
-    );
-    sandbox.configure("[log]", &acme);
-    sandbox
-}
-
-fn read(sandbox: &Sandbox, file: &str) -> String {
-    let path = sandbox.place.folder.join("acme").join(file);
-    std::fs::read_to_string(path).unwrap_or_default()
-}
-
-fn attempts(sandbox: &Sandbox) -> Value {
-    serde_json::from_str(&read(sandbox, "attempts.json")).unwrap_or_default()
-}
-
-/// On a machine that does much else the authority may find nobody in the time it takes for that. Its
-/// words are shown, and it is asked again, as by an operator who has mended something.
-fn ask_again(sandbox: &Sandbox) {
-    let failure = &attempts(sandbox)["failure"];
-    if !failure.is_null() {
-        eprintln!("asked again: {failure}");
-        let file = sandbox.place.folder.join("acme/attempts.json");
-        std::fs::remove_file(file).unwrap();
-    }
-}
-
-/// The HTTP door, whose certificate has to be from there.
-fn https(sandbox: &Sandbox, connector: Connector) -> Door {
-    Door {
-        address: sandbox.place.http.address,
-        tls: Some((connector, "relay.test".to_owned())),
-    }
-}
-
-/// Whether the SMTP door shows one of RSA that this authority vouches for.
-fn smtp_shows_rsa(sandbox: &Sandbox, issuer: &Path) -> bool {
-    let text = std::fs::read_to_string(sandbox.place.config()).unwrap();
-    let address = text.split_once("listen = [{ address = \"").unwrap().1;
-    let address = address.split('"').next().unwrap();
-    let mut command = Command::new("openssl");
-    command.args(["s_client", "-connect", address, "-servername", "relay.test"]);
-    command.args(["-tls1_2", "-cipher", "ECDHE-RSA-AES128-GCM-SHA256"]);
-    command.args([
-        "-verify_hostname",
-        "relay.test",
-        "-verify_return_error",
-        "-CAfile",
-    ]);
-    let output = command
-        .arg(issuer)
-        .stdin(std::process::Stdio::null())
-        .output();
-    String::from_utf8_lossy(&output.unwrap().stdout).contains("Verified peername: relay.test")
-}
 
 #[tokio::test]
 async fn certificates_come_by_themselves_and_the_doors_show_them_without_a_restart() {
-    if !is_there() {
+    let Some(Scene {
+        mut sandbox,
+        authority,
+    }) = Scene::with(Habits::default()).await
+    else {
         return;
-    }
-    let sandbox = Sandbox::prepared().await;
-    let authority = Authority::start(&sandbox, &Habits::default()).await;
-    let directory = authority.directory();
-    let mut sandbox = asking(&directory, &authority.root, sandbox, LOOKS_AT);
+    };
     sandbox.serve().await;
     let (connector, issuer) = authority.trusted().await;
     let door = https(&sandbox, connector);
-    until("a door that programs trust", async || {
-        ask_again(&sandbox);
+    brought(&sandbox, "a door that programs trust", async || {
         let answer = door.say(b"GET /healthz HTTP/1.0\r\n\r\n").await?;
         (answer.status == 200 && smtp_shows_rsa(&sandbox, &issuer)).then_some(())
     })
@@ -110,10 +40,9 @@ async fn certificates_come_by_themselves_and_the_doors_show_them_without_a_resta
     let account = read(&sandbox, "account.json");
     sandbox.stop_relay().await;
     let (kept, orders) = (read(&sandbox, "ecdsa.pem"), authority.orders());
-    std::fs::remove_file(sandbox.place.folder.join("acme/rsa.pem")).unwrap();
+    remove(&sandbox, "rsa.pem");
     sandbox.serve().await;
-    until("another certificate", async || {
-        ask_again(&sandbox);
+    brought(&sandbox, "another certificate", async || {
         smtp_shows_rsa(&sandbox, &issuer).then_some(())
     })
     .await;
@@ -153,26 +82,21 @@ async fn all_else_on_port_80_goes_to_https(sandbox: &Sandbox) {
 
 #[tokio::test]
 async fn a_certificate_is_renewed_before_it_ends() {
-    if !is_there() {
-        return;
-    }
-    let sandbox = Sandbox::prepared().await;
     let habits = Habits {
         seconds: 30,
         ..Habits::default()
     };
-    let authority = Authority::start(&sandbox, &habits).await;
-    let directory = authority.directory();
-    let mut sandbox = asking(&directory, &authority.root, sandbox, LOOKS_AT);
+    let Some(Scene {
+        mut sandbox,
+        authority,
+    }) = Scene::with(habits).await
+    else {
+        return;
+    };
     sandbox.serve().await;
-    let first = until("the first certificate", async || {
-        ask_again(&sandbox);
-        attempts(&sandbox)["succeeded_at"].as_str()?;
-        Some(read(&sandbox, "ecdsa.pem"))
-    })
-    .await;
-    until("the next one", async || {
-        ask_again(&sandbox);
+    given(&sandbox).await;
+    let first = read(&sandbox, "ecdsa.pem");
+    brought(&sandbox, "the next one", async || {
         (read(&sandbox, "ecdsa.pem") != first).then_some(())
     })
     .await;
@@ -184,140 +108,80 @@ async fn a_certificate_is_renewed_before_it_ends() {
     .await;
 }
 
-/// The log line of the newest failure, and what the doctor says of it.
-async fn refused(sandbox: &Sandbox, word: &str) -> (String, Value) {
-    let relay = sandbox.relay.as_ref().unwrap();
-    let line = until(word, async || {
-        let printed = relay.printed();
-        let mut lines = printed.lines();
-        let newest = lines.rfind(|line| line.contains("no certificate: ") && line.contains(word));
-        newest.map(str::to_owned)
-    })
-    .await;
-    let finding = until("the doctor's finding", async || {
-        let output = sandbox.place.try_command(&["doctor"]);
-        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-        let mut findings = report["findings"].as_array().unwrap().iter();
-        let found = findings
-            .find(|one| one["id"] == "acme" && one["seen"].as_str().unwrap().contains(word));
-        found.cloned()
-    })
-    .await;
-    assert_eq!(finding["level"], "soft", "{finding}");
-    (line, finding)
-}
-
-#[tokio::test]
-async fn a_refusal_is_told_in_the_authoritys_words_and_the_old_certificate_stays() {
-    if !is_there() {
-        return;
-    }
-    let sandbox = Sandbox::prepared().await;
-    let authority = Authority::start(&sandbox, &Habits::default()).await;
-    let directory = authority.directory();
-    // Nobody answers where the authority looks.
-    let mut sandbox = asking(&directory, &authority.root, sandbox, LOOKS_AT + 10);
-    sandbox.serve().await;
-    let placeholder = read(&sandbox, "ecdsa.pem");
-    let (line, finding) = refused(&sandbox, "connection").await;
-    for word in ["WARN", "relay.test", "again_at", "open port 80"] {
-        assert!(line.contains(word), "{word}: {line}");
-    }
-    assert!(
-        finding["remedy"].as_str().unwrap().contains("port 80"),
-        "{finding}"
-    );
-    assert_eq!(read(&sandbox, "ecdsa.pem"), placeholder);
-    let page = Page::of(&sandbox.place).await;
-    let count = |reason| page.count("postrider_acme_failures_total", &[("reason", reason)]);
-    assert_eq!((count("refused"), count("failed")), (1, 0));
-
-    // A restart is no reason to ask again.
-    let (before, orders) = (attempts(&sandbox), authority.orders());
-    sandbox.stop_relay().await;
-    sandbox.serve().await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    assert_eq!((attempts(&sandbox), authority.orders()), (before, orders));
-    let page = Page::of(&sandbox.place).await;
-    let since = page.sum("postrider_acme_failing_since_timestamp_seconds", &[]);
-    assert!(since > 1_700_000_000.0, "{since}");
-
-    // Who has mended it need not wait for the next attempt.
-    sandbox.stop_relay().await;
-    let at = |port: u16| format!("{}:{port}\"", sandbox.network.host());
-    sandbox.configure(&at(LOOKS_AT + 10), &at(LOOKS_AT));
-    sandbox.serve().await;
-    until("the certificate", async || {
-        ask_again(&sandbox);
-        attempts(&sandbox)["succeeded_at"].as_str()?;
-        (read(&sandbox, "ecdsa.pem") != placeholder).then_some(())
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn other_names_or_another_authority_are_asked_for_at_once() {
-    if !is_there() {
-        return;
-    }
-    let sandbox = Sandbox::prepared().await;
-    let habits = Habits {
-        blocked: &["bounce.relay.test"],
-        ..Habits::default()
-    };
-    let authority = Authority::start(&sandbox, &habits).await;
-    let directory = authority.directory();
-    let nowhere = directory.replace(":14000", ":14001");
-    let mut sandbox = asking(&nowhere, &authority.root, sandbox, LOOKS_AT);
-    sandbox.serve().await;
-    let (line, finding) = refused(&sandbox, "cannot connect").await;
-    assert!(line.contains("acme.directory"), "{line}");
-    assert!(
-        finding["seen"].as_str().unwrap().contains("refused"),
-        "{finding}"
-    );
-    sandbox.stop_relay().await;
-    sandbox.configure(&nowhere, &directory);
-    sandbox.serve().await;
-    let (line, finding) = refused(&sandbox, "rejectedIdentifier").await;
-    assert!(line.contains("service.host"), "{line}");
-    assert!(
-        finding["seen"]
-            .as_str()
-            .unwrap()
-            .contains("bounce.relay.test"),
-        "{finding}"
-    );
-}
-
 #[tokio::test]
 async fn an_authority_that_has_forgotten_the_account_gives_another() {
-    if !is_there() {
+    let Some(Scene {
+        mut sandbox,
+        authority,
+    }) = Scene::with(Habits::default()).await
+    else {
         return;
-    }
-    let sandbox = Sandbox::prepared().await;
-    let authority = Authority::start(&sandbox, &Habits::default()).await;
-    let directory = authority.directory();
-    let mut sandbox = asking(&directory, &authority.root, sandbox, LOOKS_AT);
+    };
     sandbox.serve().await;
-    until("the certificates", async || {
-        ask_again(&sandbox);
-        attempts(&sandbox)["succeeded_at"].as_str().map(drop)
-    })
-    .await;
+    given(&sandbox).await;
     sandbox.stop_relay().await;
     let account = read(&sandbox, "account.json");
     // It keeps nothing.
     drop(authority);
     let _authority = Authority::start(&sandbox, &Habits::default()).await;
-    std::fs::remove_file(sandbox.place.folder.join("acme/rsa.pem")).unwrap();
+    remove(&sandbox, "rsa.pem");
     sandbox.serve().await;
     let (line, _) = refused(&sandbox, "accountDoesNotExist").await;
     assert!(line.contains("new account"), "{line}");
-    std::fs::remove_file(sandbox.place.folder.join("acme/attempts.json")).unwrap();
-    until("another account", async || {
+    brought(&sandbox, "another account", async || {
         attempts(&sandbox)["succeeded_at"].as_str()?;
-        (read(&sandbox, "account.json") != account).then_some(())
+        attempts(&sandbox)["failure"].is_null().then_some(())
     })
     .await;
+    assert_ne!(read(&sandbox, "account.json"), account);
+}
+
+#[tokio::test]
+async fn an_address_that_another_program_has_holds_up_certificates_alone() {
+    let Some(Scene {
+        mut sandbox,
+        authority,
+    }) = Scene::with(Habits::default()).await
+    else {
+        return;
+    };
+    let address = (sandbox.network.host(), LOOKS_AT);
+    let other = std::net::TcpListener::bind(address).unwrap();
+    sandbox.serve().await;
+    let line = logged(&sandbox, &["acme.listen: cannot listen there"]).await;
+    let named = format!("{}:{}", address.0, address.1);
+    for word in ["WARN", &*named, "in use", "end the program"] {
+        assert!(line.contains(word), "{word}: {line}");
+    }
+    let finding = until("the doctor's finding", async || {
+        (!read(&sandbox, "shut.json").is_empty()).then(|| found(&sandbox, "port-80"))
+    })
+    .await;
+    assert_eq!(
+        (&finding["about"], &finding["level"]),
+        (&named.into(), &"soft".into())
+    );
+    assert!(
+        finding["remedy"]
+            .as_str()
+            .unwrap()
+            .contains("end the program")
+    );
+    let shut = "postrider_acme_addresses_shut";
+    assert_eq!(Page::of(&sandbox.place).await.count(shut, &[]), 1);
+
+    // Mail comes in, and leaves.
+    let mut place = sandbox.place.clone();
+    let placeholder = trusting(read(&sandbox, "ecdsa.pem").as_bytes()).unwrap();
+    place.http = https(&sandbox, placeholder);
+    let id = place.send_to("ann@port80.test").await;
+    assert!(place.settled(&id).await.has("delivered"));
+
+    // Nobody was asked who could not have come in.
+    assert!(attempts(&sandbox).is_null());
+    assert_eq!(authority.orders(), 0);
+    drop(other);
+    given(&sandbox).await;
+    assert_eq!(read(&sandbox, "shut.json"), "");
+    assert_eq!(Page::of(&sandbox.place).await.count(shut, &[]), 0);
 }

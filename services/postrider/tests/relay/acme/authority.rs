@@ -18,7 +18,7 @@ pub(super) const LOOKS_AT: u16 = 5_002;
 
 /// A running authority.
 pub(super) struct Authority {
-    host: Ipv4Addr,
+    pub(super) host: Ipv4Addr,
     pebble: Process,
     _names: Process,
     /// Vouches for its directory.
@@ -94,6 +94,10 @@ impl Authority {
     /// The address of its directory.
     pub(super) fn directory(&self) -> String {
         format!("https://{}:{DIRECTORY}/dir", self.host)
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        SocketAddr::from((self.host, DIRECTORY))
     }
 
     /// What it said of itself.
