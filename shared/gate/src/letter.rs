@@ -80,7 +80,7 @@ const QUESTION_EN: &[&str] = &[
     "{tenant} sends its e-mail through {service} and has named {address} as the address that replies should go to.",
     "If that is right, open this page and press «Yes, replies may come here»:",
     "{link}",
-    "If you do not know {tenant}, press «I don't know them» on the same page, or do nothing at all: without your confirmation the address is not used.",
+    "If you do not know {tenant}, press «I don't know them» on the same page, or do nothing at all: without your confirmation the address is not used for replies.",
     "The page is valid for 30 days. Opening it changes nothing.",
     "Postrider, the mail service at {service}",
 ];
@@ -99,7 +99,7 @@ const QUESTION_FR: &[&str] = &[
     "{tenant} envoie ses courriels par {service} et a indiqué {address} comme adresse à laquelle les réponses doivent arriver.",
     "Si c'est exact, ouvrez cette page et appuyez sur « Oui, les réponses peuvent venir ici » :",
     "{link}",
-    "Si vous ne connaissez pas {tenant}, appuyez sur « Je ne les connais pas » sur la même page, ou ne faites rien : sans votre confirmation, l'adresse n'est pas utilisée.",
+    "Si vous ne connaissez pas {tenant}, appuyez sur « Je ne les connais pas » sur la même page, ou ne faites rien : sans votre confirmation, l'adresse ne sert pas aux réponses.",
     "La page est valable 30 jours. L'ouvrir ne change rien.",
     "Postrider, le service de courriel de {service}",
 ];
