@@ -64,7 +64,7 @@ async fn relay(scene: &Scene, guide: &mut Guide) -> [Running; 2] {
 /// Steps 5 and 6: a vendor whose program brings a shop; gives the answer that it got.
 fn shop(guide: &mut Guide) -> Value {
     guide.types("openssl genpkey -algorithm ed25519");
-    guide.types("postrider vendor key add acme acme.pem");
+    guide.types("postrider vendor key add wrench wrench.pem");
     guide.types("openssl pkeyutl -sign");
     let answer = guide.types("https://relay.example/enroll");
     let answer: Value = serde_json::from_str(&answer).unwrap();
