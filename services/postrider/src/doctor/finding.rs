@@ -140,7 +140,7 @@ impl Report {
         let end = if self.may_leave() {
             format!("Mail may leave. Soft findings: {soft}.")
         } else {
-            format!("Mail may NOT leave. Hard findings: {hard}, soft: {soft}.")
+            format!("Mail may NOT leave. Hard findings: {hard}, soft findings: {soft}.")
         };
         format!("{}\n{end}", shown.concat())
     }
