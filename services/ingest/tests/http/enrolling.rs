@@ -161,6 +161,8 @@ async fn a_shop_is_told_all_that_its_program_needs_and_the_secrets_once() {
     assert_eq!(told["smtp"]["ports"], json!([465, 587]));
     assert_eq!(told["http"]["base"], "https://relay.example");
     assert_eq!(told["limits"]["per_day"], 2_000);
+    // No limit is null, as in `GET /usage`.
+    assert_eq!(told["limits"].get("per_month"), Some(&Value::Null));
     assert_eq!(told["batch_per_minute"], 120);
     assert!(scene.opens(&told["http"]["key"]).await);
     assert!(scene.opens(&told["smtp"]["password"]).await);

@@ -4,7 +4,7 @@ use postrider_http::{Answer, Problem, Query};
 use postrider_model::{
     Authority, EmailAddress, Language, Licence, Plan, ReplyAddress, ReplyStatus, Tenant, TenantId,
 };
-use postrider_store::{NewLimits, TenantUpdate};
+use postrider_store::TenantUpdate;
 use serde_json::{Value, json};
 
 use super::caller::Caller;
@@ -97,7 +97,7 @@ impl AdminDoor {
         let own_domain: Option<bool> = fields.wish("own_domain");
         let notices: Option<bool> = fields.wish("notices");
         let reply_to: Option<EmailAddress> = fields.wish("reply_to");
-        let limits: Option<NewLimits> = fields.wish("limits");
+        let limits = fields.limits("limits");
         if let Some(name) = &name
             && !postrider_gate::is_acceptable_name(name.trim())
         {
