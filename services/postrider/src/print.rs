@@ -47,7 +47,7 @@ pub(crate) fn line(text: &str) -> anyhow::Result<()> {
 }
 
 /// A time of an answer, to the second.
-fn when(text: &str) -> String {
+pub(crate) fn when(text: &str) -> String {
     match text.split_once('.') {
         Some((second, _)) => format!("{} UTC", second.replace('T', " ")),
         None => text.to_owned(),

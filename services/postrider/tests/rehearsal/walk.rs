@@ -53,6 +53,9 @@ async fn relay(scene: &Scene, guide: &mut Guide) -> [Running; 2] {
         doctor.ended(),
         "the doctor ended, and not for being content"
     );
+    for words in ["UTC: hard findings: 0", "Mail may leave"] {
+        assert!(guide.has_said(waiting, words), "{words}");
+    }
     let serving = guide.starts("postrider serve");
     until("the relay is ready", async || {
         fetched(scene, &["https://relay.example/readyz"])
