@@ -25,13 +25,11 @@ fn status(scene: &Scene, answer: &Value) -> String {
     word(&said, "status").to_owned()
 }
 
-// The letter's text is quoted-printable: a long link is broken by `=` at the line's end.
+// As it stands in what arrived: a line of its own.
 fn link(letter: &str) -> String {
-    let whole = letter.replace("=\r\n", "").replace("=\n", "");
-    let start = "https://relay.example/c/";
-    let (_, rest) = whole.split_once(start).unwrap();
-    let end = |c: char| !(c.is_ascii_alphanumeric() || "-_.~".contains(c));
-    format!("{start}{}", rest.split(end).next().unwrap())
+    let mut lines = letter.lines();
+    let link = lines.find(|line| line.starts_with("https://relay.example/c/"));
+    link.unwrap_or_else(|| panic!("{letter}")).to_owned()
 }
 
 /// Steps 2 to 4: a relay whose records are all seen, and which serves.
