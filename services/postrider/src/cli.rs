@@ -229,7 +229,8 @@ fn dns_server(text: &str) -> Result<SocketAddr, String> {
 
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
-    /// Look again every few seconds, until mail may leave
+    /// Look again every few seconds, until mail may leave. What changes is told, and the whole at the end; with
+    /// --json the whole at the end alone
     #[arg(long)]
     pub wait: bool,
     #[command(flatten)]

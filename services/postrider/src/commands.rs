@@ -8,6 +8,7 @@ mod make;
 mod table;
 mod verbs;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 pub(crate) use follow::NotDelivered;
@@ -168,17 +169,34 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let signals = Signals::catch()?;
     let shutdown = Shutdown::new(config.drain());
     let relay = Relay::start(&config, &args.role, Machine::real(), shutdown.clone()).await?;
+    say_serving(&relay, &config, &args.role);
+    let (ended, ()) = tokio::join!(relay.ended(), signals.watch(shutdown));
+    ended
+}
+
+/// Each address that is listened on, by its door.
+fn say_serving(relay: &Relay, config: &Config, roles: &[Role]) {
+    // These two only a process that takes mail has.
+    let takes = roles.contains(&Role::Ingest);
+    let others = |is_on: bool, listen: &[SocketAddr]| {
+        if is_on && takes {
+            listen.to_vec()
+        } else {
+            Vec::new()
+        }
+    };
     tracing::info!(
         http = ?relay.http,
         smtp = ?relay.smtp,
+        inbound = ?others(config.inbound.enabled, &config.inbound.listen),
+        acme = ?others(config.acme.is_on(), &config.acme.listen),
+        admin = ?relay.admin.as_slice(),
         metrics = %relay.metrics,
         host = %config.service.host,
-        role = %role_names(&args.role),
+        role = %role_names(roles),
         node = config.node(),
         "postrider is serving"
     );
-    let (ended, ()) = tokio::join!(relay.ended(), signals.watch(shutdown));
-    ended
 }
 
 fn role_names(roles: &[Role]) -> String {

@@ -12,6 +12,7 @@
 //! runs beside a relay and before there is one.
 
 mod acme;
+mod changes;
 mod clock;
 mod disk;
 mod egress;

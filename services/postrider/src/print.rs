@@ -16,6 +16,17 @@ pub(crate) use report::report;
 pub(crate) use session::session;
 pub(crate) use trace::{trace_begin, trace_end, trace_line};
 
+/// What is called so in an answer is a limit, and there is none where it is `null`.
+const LIMITS: [&str; 7] = [
+    "requests_per_second",
+    "per_minute",
+    "bulk_per_minute",
+    "connections",
+    "per_day",
+    "per_month",
+    "limit",
+];
+
 /// Prints an answer to standard output.
 pub(crate) fn answer(value: &Value, json: bool) -> anyhow::Result<()> {
     let text = if json {
@@ -36,7 +47,7 @@ pub(crate) fn line(text: &str) -> anyhow::Result<()> {
 }
 
 /// A time of an answer, to the second.
-fn when(text: &str) -> String {
+pub(crate) fn when(text: &str) -> String {
     match text.split_once('.') {
         Some((second, _)) => format!("{} UTC", second.replace('T', " ")),
         None => text.to_owned(),
@@ -125,6 +136,9 @@ fn for_people(value: &Value) -> String {
                     format!("{name:width$}  from anywhere")
                 }
                 Value::Array(items) if items.is_empty() => format!("{name:width$}  none"),
+                Value::Null if LIMITS.contains(&name.as_str()) => {
+                    format!("{name:width$}  no limit")
+                }
                 Value::Array(_) | Value::Object(_) => format!("{name}:\n{}", indented(value)),
                 value => format!("{name:width$}  {}", scalar(value)),
             };
@@ -187,5 +201,8 @@ mod tests {
             "networks  from anywhere"
         );
         assert_eq!(for_people(&json!(["a", "b"])), "a\nb");
+        let limits = json!({"burst": null, "per_day": null, "per_month": 9});
+        let want = "burst      -\nper_day    no limit\nper_month  9";
+        assert_eq!(for_people(&limits), want);
     }
 }

@@ -130,14 +130,7 @@ pub(crate) fn admit(
 ) -> Result<Admitted, AcceptError> {
     let stream = order.stream();
     let submission = order.submission;
-    let recipients = distinct(submission.envelope);
-    if recipients.is_empty() {
-        return Err(AcceptError::NoRecipients);
-    }
-    if recipients.len() > rules.recipients_most {
-        let (given, most) = (recipients.len(), rules.recipients_most);
-        return Err(AcceptError::TooManyRecipients { given, most });
-    }
+    let recipients = recipients(rules, submission.envelope)?;
     let book = Book {
         roster,
         tenant: &tenant,
@@ -145,14 +138,7 @@ pub(crate) fn admit(
         trust,
     };
     may_write_to(rules, &book, &recipients)?;
-    let raw = postrider_message::legible(postrider_message::normalise(submission.raw))?;
-    let facts = postrider_message::read(&raw)?;
-    // RFC 5322 §3.6.2 allows a list with a Sender; whose name would the tenant's address carry?
-    if facts.from.len() > 1 {
-        return Err(AcceptError::SeveralFrom {
-            given: facts.from.len(),
-        });
-    }
+    let (raw, facts) = legible(submission.raw)?;
     let (due_at, expires_at) = times(rules, submission.scheduled_at, submission.expires_at, now)?;
     let identity = Identity::of(&tenant, &rules.service);
     let given = facts.from.first().cloned();
@@ -187,6 +173,32 @@ pub(crate) fn admit(
         tenant,
         _only_here: (),
     })
+}
+
+fn recipients(
+    rules: &Rules,
+    envelope: Vec<EmailAddress>,
+) -> Result<Vec<EmailAddress>, AcceptError> {
+    let recipients = distinct(envelope);
+    let (given, most) = (recipients.len(), rules.recipients_most);
+    match given {
+        0 => Err(AcceptError::NoRecipients),
+        given if given > most => Err(AcceptError::TooManyRecipients { given, most }),
+        _ => Ok(recipients),
+    }
+}
+
+/// The message with its line ends set right, and what is read of it.
+fn legible(raw: Vec<u8>) -> Result<(Vec<u8>, Received), AcceptError> {
+    let raw = postrider_message::legible(postrider_message::normalise(raw))?;
+    let facts = postrider_message::read(&raw)?;
+    // RFC 5322 §3.6.2 allows a list with a Sender; whose name would the tenant's address carry?
+    if facts.from.len() > 1 {
+        return Err(AcceptError::SeveralFrom {
+            given: facts.from.len(),
+        });
+    }
+    Ok((raw, facts))
 }
 
 // Under a test key mail stays here. A tenant that has not confirmed its own address may try how it

@@ -29,16 +29,42 @@ pub(crate) struct Letter<'a> {
 /// RFC 5322, ready for the gate.
 pub(crate) fn compose(letter: &Letter<'_>, random: [u8; 16]) -> Result<Vec<u8>, ComposeError> {
     let (subject, paragraphs) = words(letter);
+    written(
+        (letter.address, subject),
+        letter.language,
+        &paragraphs,
+        random,
+    )
+}
+
+/// RFC 5322 of a letter of ours: to whom, its subject, its paragraphs. A link is a paragraph of its
+/// own. ASCII goes as it is; in what has to be encoded no line is long enough for a link (RFC 2045
+/// §6.7), so it stands before the parts as well, for who sees them undecoded.
+pub(crate) fn written(
+    (to, subject): (&EmailAddress, String),
+    language: Language,
+    paragraphs: &[String],
+    random: [u8; 16],
+) -> Result<Vec<u8>, ComposeError> {
+    let text = paragraphs.join("\n\n");
+    let links = paragraphs.iter().filter(|one| is_link(one));
+    let links: Vec<_> = links.map(String::as_str).collect();
     let draft = Draft {
-        to: vec![Mailbox::from(letter.address.clone())],
+        to: vec![Mailbox::from(to.clone())],
         subject,
-        text: Some(paragraphs.join("\n\n")),
-        html: Some(html_of(letter.language, &paragraphs)),
+        html: Some(html_of(language, paragraphs)),
+        preamble: (!text.is_ascii()).then(|| links.join("\n")),
+        text: Some(text),
         // RFC 3834 §5: nobody's holiday answer is to come of it.
         headers: vec![("Auto-Submitted".to_owned(), "auto-generated".to_owned())],
         ..Draft::default()
     };
     Ok(compose_draft(&draft, random)?.bytes)
+}
+
+fn is_link(paragraph: &str) -> bool {
+    let is_address = paragraph.starts_with("https://") || paragraph.starts_with("http://");
+    is_address && !paragraph.contains(char::is_whitespace)
 }
 
 fn words(letter: &Letter<'_>) -> (String, Vec<String>) {
@@ -78,9 +104,9 @@ const QUESTION_EN: &[&str] = &[
     "Please confirm: may replies to {tenant} go to this address?",
     "Hello,",
     "{tenant} sends its e-mail through {service} and has named {address} as the address that replies should go to.",
-    "If that is right, open this page and press «Yes, replies may come here»:",
+    "If that is right, open this page and press \"Yes, replies may come here\":",
     "{link}",
-    "If you do not know {tenant}, press «I don't know them» on the same page, or do nothing at all: without your confirmation the address is not used.",
+    "If you do not know {tenant}, press \"I don't know them\" on the same page, or do nothing at all: without your confirmation the address is not used for replies.",
     "The page is valid for 30 days. Opening it changes nothing.",
     "Postrider, the mail service at {service}",
 ];
@@ -88,7 +114,7 @@ const NOTICE_EN: &[&str] = &[
     "Replies to {tenant} now go to this address",
     "Hello,",
     "{tenant} sends its e-mail through {service}. Replies to some of it go to {address} from now on, because another address at {domain} was confirmed before.",
-    "If that is right, there is nothing to do. If it is not, open this page and press «Not ours»:",
+    "If that is right, there is nothing to do. If it is not, open this page and press \"Not ours\":",
     "{link}",
     "The page is valid for 30 days. Opening it changes nothing.",
     "Postrider, the mail service at {service}",
@@ -99,7 +125,7 @@ const QUESTION_FR: &[&str] = &[
     "{tenant} envoie ses courriels par {service} et a indiqué {address} comme adresse à laquelle les réponses doivent arriver.",
     "Si c'est exact, ouvrez cette page et appuyez sur « Oui, les réponses peuvent venir ici » :",
     "{link}",
-    "Si vous ne connaissez pas {tenant}, appuyez sur « Je ne les connais pas » sur la même page, ou ne faites rien : sans votre confirmation, l'adresse n'est pas utilisée.",
+    "Si vous ne connaissez pas {tenant}, appuyez sur « Je ne les connais pas » sur la même page, ou ne faites rien : sans votre confirmation, l'adresse ne sert pas aux réponses.",
     "La page est valable 30 jours. L'ouvrir ne change rien.",
     "Postrider, le service de courriel de {service}",
 ];
@@ -113,22 +139,21 @@ const NOTICE_FR: &[&str] = &[
     "Postrider, le service de courriel de {service}",
 ];
 
-/// The same paragraphs as HTML; one that is an address of ours alone is a link.
-pub(crate) fn html_of(language: Language, paragraphs: &[String]) -> String {
+// The same paragraphs as HTML, each on a line; one that is an address of ours alone is a link.
+fn html_of(language: Language, paragraphs: &[String]) -> String {
     let mut html = format!(
         "<!doctype html><html lang=\"{language}\"><body style=\"font-family:sans-serif;line-height:1.5\">"
     );
     for paragraph in paragraphs {
         let text = escaped(paragraph);
-        let is_link = paragraph.starts_with("https://") || paragraph.starts_with("http://");
-        let shown = if is_link && !paragraph.contains(' ') {
+        let shown = if is_link(paragraph) {
             format!("<a href=\"{text}\">{text}</a>")
         } else {
             text
         };
-        html.extend(["<p>", &shown, "</p>"]);
+        html.extend(["\n<p>", &shown, "</p>"]);
     }
-    html.push_str("</body></html>");
+    html.push_str("\n</body></html>");
     html
 }
 
@@ -149,6 +174,36 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    // As long as they are.
+    const LINK: &str = "https://relay.example/c/eiaaaaaag2oi3ycqda4ebqfaaaaaaaaaaaaaaaaaafqw43samfygk43hmfzgcz3ffzsxqylnobwgl6e2k5txs3tpmvxgg2dpnzsa";
+
+    #[test]
+    fn who_sees_a_letter_undecoded_has_its_link_whole() {
+        let address = EmailAddress::parse("ann@joesgarage.example").unwrap();
+        for language in Language::ALL {
+            for kind in [LetterKind::Question, LetterKind::Notice] {
+                for tenant in ["Joe's Garage", "Söhne"] {
+                    let letter = Letter {
+                        kind,
+                        tenant,
+                        language: *language,
+                        address: &address,
+                        service: "relay.example",
+                        link: LINK.to_owned(),
+                    };
+                    let raw = String::from_utf8(compose(&letter, [1; 16]).unwrap()).unwrap();
+                    assert!(raw.lines().any(|line| line == LINK), "{raw}");
+                    let (_, body) = raw.split_once("\r\n\r\n").unwrap();
+                    let is_plain = !body.contains("quoted-printable") && !body.contains("base64");
+                    let is_ascii = *language == Language::En && tenant.is_ascii();
+                    assert_eq!(is_plain, is_ascii, "{raw}");
+                    let texts = postrider_message::texts(raw.as_bytes());
+                    assert_eq!(texts.text.unwrap().matches(LINK).count(), 1);
+                }
+            }
+        }
+    }
 
     #[test]
     fn every_letter_names_tenant_address_and_link_once_where_it_counts() {

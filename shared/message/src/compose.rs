@@ -20,6 +20,9 @@ pub struct Draft {
     pub subject: String,
     pub text: Option<String>,
     pub html: Option<String>,
+    /// What stands before the parts where there are several (RFC 2046 §5.1.1): who sees the message
+    /// undecoded reads it, and nobody else. Left out where it is not 7-bit.
+    pub preamble: Option<String>,
     /// Names and values of further fields, in order.
     pub headers: Vec<(String, String)>,
     pub attachments: Vec<DraftAttachment>,

@@ -14,6 +14,7 @@ mod faulty;
 mod keys;
 mod memory;
 mod missing;
+mod node;
 mod owners;
 mod place;
 mod remotes;

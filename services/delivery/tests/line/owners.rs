@@ -6,7 +6,8 @@ use postrider_delivery::{Config, Heartbeat};
 use postrider_fakenet::{Act, Gate, Phase, Script};
 use postrider_model::{EventKind, RecipientState};
 
-use crate::place::{Node, Place};
+use crate::node::Node;
+use crate::place::Place;
 
 const SHARDS: &str = "postrider_delivery_shards";
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 use postrider_fakenet::{Act, Phase, Script};
 use postrider_model::EventKind;
 
-use crate::place::{Place, hasty};
+use crate::node::hasty;
+use crate::place::Place;
 
 const DRIP: Duration = Duration::from_millis(30);
 

@@ -52,15 +52,15 @@ struct Http<'a> {
     key: Option<&'a str>,
 }
 
-/// 0 is no limit.
+/// None where there is no limit, as in `GET /usage`: 0 reads like «nothing may be sent».
 #[derive(Serialize)]
 struct ShownLimits {
-    requests_per_second: u32,
-    per_minute: u32,
-    bulk_per_minute: u32,
-    connections: u32,
-    per_day: u32,
-    per_month: u32,
+    requests_per_second: Option<u32>,
+    per_minute: Option<u32>,
+    bulk_per_minute: Option<u32>,
+    connections: Option<u32>,
+    per_day: Option<u32>,
+    per_month: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -202,13 +202,14 @@ fn batch(limits: Limits) -> u32 {
 
 impl From<Limits> for ShownLimits {
     fn from(limits: Limits) -> Self {
+        let shown = |limit: u32| (limit > 0).then_some(limit);
         Self {
-            requests_per_second: limits.requests_per_second,
-            per_minute: limits.per_minute,
-            bulk_per_minute: limits.bulk_per_minute,
-            connections: limits.connections,
-            per_day: limits.per_day,
-            per_month: limits.per_month,
+            requests_per_second: shown(limits.requests_per_second),
+            per_minute: shown(limits.per_minute),
+            bulk_per_minute: shown(limits.bulk_per_minute),
+            connections: shown(limits.connections),
+            per_day: shown(limits.per_day),
+            per_month: shown(limits.per_month),
         }
     }
 }

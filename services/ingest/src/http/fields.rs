@@ -65,6 +65,7 @@ pub(crate) fn read(
         subject: fields.subject(),
         text: fields.content("text"),
         html: fields.content("html"),
+        preamble: None,
         headers: extras::headers(fields.value("headers"), fields.complaints),
         attachments: attachments::list(fields.value("attachments"), unknown, fields.complaints),
     };

@@ -1,150 +1,16 @@
 //! What a vendor's program meets that brings a shop.
 
 mod again;
+mod scene;
 
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use postrider_gate::vendor_key;
-use postrider_model::{
-    EmailAddress, Language, Limits, ReplyStatus, Timestamp, Vendor, VendorId, VendorStatus,
-};
+use postrider_model::{Language, VendorStatus};
 use postrider_store::Vendors as _;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, NOW, OVERLAP, Relay, mail};
-
-/// A relay and a vendor of it, who signs.
-struct Scene {
-    relay: Relay,
-    vendor: Vendor,
-    kid: String,
-    pair: Ed25519KeyPair,
-}
-
-const JOE: &str = "joe@joesgarage.example";
-
-impl Scene {
-    async fn start() -> Self {
-        let relay = Relay::start().await;
-        let (vendor, kid) = add_vendor(&relay, "acme", 1).await;
-        Self {
-            relay,
-            vendor,
-            kid,
-            pair: pair(1),
-        }
-    }
-
-    fn seconds(&self) -> i64 {
-        self.relay.clock.now().as_micros() / 1_000_000
-    }
-
-    /// A token that is good, but for what `change` has otherwise.
-    fn token(&self, licence: &str, change: &Value) -> String {
-        let mut payload = json!({
-            "iss": "acme", "sub": licence, "plan": "gold",
-            "iat": self.seconds() - 10, "exp": self.seconds() + 600,
-        });
-        merge(&mut payload, change);
-        self.signed(&json!({"alg": "EdDSA", "kid": self.kid}), &payload)
-    }
-
-    fn signed(&self, header: &Value, payload: &Value) -> String {
-        let part = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
-        let input = format!("{}.{}", part(header), part(payload));
-        let signature = URL_SAFE_NO_PAD.encode(self.pair.sign(input.as_bytes()));
-        format!("{input}.{signature}")
-    }
-
-    async fn enrol(&self, token: &str, reply_to: &str) -> Answer {
-        self.enrol_with(token, reply_to, &json!({})).await
-    }
-
-    async fn enrol_with(&self, token: &str, reply_to: &str, more: &Value) -> Answer {
-        let mut body = json!({"token": token, "reply_to": reply_to, "name": "Joe's Garage"});
-        merge(&mut body, more);
-        self.ask("POST", "/enroll", body.to_string()).await
-    }
-
-    async fn rotate(&self, token: &str) -> Answer {
-        let body = json!({"token": token}).to_string();
-        self.ask("POST", "/enroll/rotate", body).await
-    }
-
-    async fn status(&self, bearer: &str) -> Answer {
-        let bearer = format!("Bearer {bearer}");
-        let fields = [("authorization", bearer.as_str())];
-        self.relay.ask("GET", "/enroll/status", &fields, "").await
-    }
-
-    async fn ask(&self, method: &str, path: &str, body: String) -> Answer {
-        let fields = [("content-type", "application/json")];
-        self.relay.ask(method, path, &fields, body).await
-    }
-
-    /// Whether a key opens the door.
-    async fn opens(&self, key: &Value) -> bool {
-        let bearer = format!("Bearer {}", key.as_str().unwrap());
-        let fields = [("authorization", bearer.as_str())];
-        self.relay.ask("GET", "/usage", &fields, "").await.status == 200
-    }
-
-    async fn refresh(&self) {
-        let directory = &*self.relay.provision.directory;
-        self.relay.roster.refresh(directory).await.unwrap();
-    }
-
-    /// As the button in the letter does.
-    async fn confirm(&self, tenant: &str, address: &str) {
-        let provision = &self.relay.provision;
-        let tenant = self.relay.roster.tenant_named(tenant).unwrap();
-        let (address, now) = (address.parse().unwrap(), provision.clock.now());
-        let status = ReplyStatus::Confirmed;
-        let done = provision
-            .directory
-            .set_reply_status(tenant.id, &address, status, now);
-        done.await.unwrap();
-        self.refresh().await;
-    }
-}
-
-fn merge(json: &mut Value, change: &Value) {
-    for (name, value) in change.as_object().unwrap() {
-        json[name] = value.clone();
-    }
-}
-
-fn pair(seed: u8) -> Ed25519KeyPair {
-    Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap()
-}
-
-async fn add_vendor(relay: &Relay, slug: &str, seed: u8) -> (Vendor, String) {
-    let at = Timestamp::parse(NOW).unwrap();
-    let vendor = Vendor {
-        id: VendorId::new(at, [seed; 10]),
-        slug: slug.to_owned(),
-        name: "Acme".to_owned(),
-        contact: EmailAddress::parse("help@acme.example").ok(),
-        status: VendorStatus::Active,
-        per_day: 0,
-        tenant_limits: Limits {
-            requests_per_second: 100,
-            per_minute: 120,
-            per_day: 2_000,
-            ..Limits::default()
-        },
-        languages: vec![Language::Fr, Language::En],
-        created_at: at,
-    };
-    relay.store.add_vendor(vendor.clone()).await.unwrap();
-    let public = URL_SAFE_NO_PAD.encode(pair(seed).public_key());
-    let key = vendor_key(vendor.id, &public, at).unwrap();
-    relay.store.add_vendor_key(key.clone()).await.unwrap();
-    let directory = &*relay.provision.directory;
-    relay.roster.refresh(directory).await.unwrap();
-    (vendor, key.kid)
-}
+use crate::harness::{OVERLAP, mail};
+use scene::{JOE, Scene, add_vendor, pair};
 
 #[tokio::test]
 async fn a_shop_is_told_all_that_its_program_needs_and_the_secrets_once() {
@@ -161,6 +27,8 @@ async fn a_shop_is_told_all_that_its_program_needs_and_the_secrets_once() {
     assert_eq!(told["smtp"]["ports"], json!([465, 587]));
     assert_eq!(told["http"]["base"], "https://relay.example");
     assert_eq!(told["limits"]["per_day"], 2_000);
+    // No limit is null, as in `GET /usage`.
+    assert_eq!(told["limits"].get("per_month"), Some(&Value::Null));
     assert_eq!(told["batch_per_minute"], 120);
     assert!(scene.opens(&told["http"]["key"]).await);
     assert!(scene.opens(&told["smtp"]["password"]).await);

@@ -160,6 +160,9 @@ async fn a_reply_address_is_confirmed_by_a_button_and_refused_by_the_other() {
         page.contains("May replies to Joe&#39;s Garage come to ann@advisors.example?"),
         "{page}"
     );
+    // Mail may be sent meanwhile: with the default reply address, and a little to its own.
+    let says = "Until you do, it is not used for replies.";
+    assert!(page.contains(says), "{page}");
     assert_eq!(
         status(&relay, "ann@advisors.example"),
         ReplyStatus::Unconfirmed

@@ -16,7 +16,7 @@ pub(super) fn vendor(vendor: &Vendor) -> Value {
         "name": vendor.name,
         "contact": vendor.contact,
         "status": vendor.status,
-        "per_day": vendor.per_day,
+        "per_day": limit(vendor.per_day),
         "languages": vendor.languages,
         "tenant_limits": limits(vendor.tenant_limits),
         "created_at": vendor.created_at,
@@ -83,18 +83,30 @@ pub(super) fn reply_addresses(tenant: &Tenant, snapshot: &DirectorySnapshot) -> 
     marked.collect()
 }
 
-/// Those limits that the operator set itself, as they were given.
-pub(super) fn named_limits(limits: NewLimits) -> Value {
-    match json!(limits) {
-        Value::Object(all) => all
-            .into_iter()
-            .filter(|(_, limit)| !limit.is_null())
-            .collect(),
-        other => other,
-    }
+/// A limit as it is shown: `null` where there is none, so that nobody reads 0 as «nothing may be
+/// sent», or counts with it.
+pub(super) fn limit(limit: u32) -> Value {
+    Value::from((limit > 0).then_some(limit))
 }
 
-/// Limits as they work: where there is a pace, its burst is never 0.
+/// Those limits that the operator set itself, as they were given.
+pub(super) fn named_limits(limits: NewLimits) -> Value {
+    let named = [
+        ("requests_per_second", limits.requests_per_second),
+        ("per_minute", limits.per_minute),
+        ("burst", limits.burst),
+        ("bulk_per_minute", limits.bulk_per_minute),
+        ("connections", limits.connections),
+        ("per_day", limits.per_day),
+        ("per_month", limits.per_month),
+    ];
+    let named = named.into_iter();
+    named
+        .filter_map(|(name, given)| Some((name.to_owned(), limit(given?))))
+        .collect()
+}
+
+/// Limits as they work: where there is a pace, it has a burst.
 pub(super) fn limits(limits: Limits) -> Value {
     let burst = match (limits.per_minute, limits.burst) {
         (0, burst) => burst,
@@ -102,13 +114,13 @@ pub(super) fn limits(limits: Limits) -> Value {
         (_, burst) => burst,
     };
     json!({
-        "requests_per_second": limits.requests_per_second,
-        "per_minute": limits.per_minute,
-        "burst": burst,
-        "bulk_per_minute": limits.bulk_per_minute,
-        "connections": limits.connections,
-        "per_day": limits.per_day,
-        "per_month": limits.per_month,
+        "requests_per_second": limit(limits.requests_per_second),
+        "per_minute": limit(limits.per_minute),
+        "burst": limit(burst),
+        "bulk_per_minute": limit(limits.bulk_per_minute),
+        "connections": limit(limits.connections),
+        "per_day": limit(limits.per_day),
+        "per_month": limit(limits.per_month),
     })
 }
 
@@ -117,7 +129,7 @@ pub(super) fn usage(quota: &Quota, used: Usage, now: Timestamp) -> Value {
     let period = |used: u64, limit: u32, resets_at: Timestamp| {
         json!({
             "used": used,
-            "limit": (limit > 0).then_some(limit),
+            "limit": self::limit(limit),
             "resets_at": resets_at,
         })
     };
@@ -173,7 +185,7 @@ pub(super) fn credential(key: &Credential) -> Value {
         "note": key.note,
         "status": key.status,
         "networks": key.networks,
-        "per_day": key.per_day,
+        "per_day": limit(key.per_day),
         "expires_at": key.expires_at,
         "stream": key.defaults.stream,
         "tags": tags,
@@ -221,9 +233,13 @@ mod tests {
 
     #[test]
     fn a_burst_that_was_not_given_is_ten_seconds_worth() {
-        for (per_minute, burst, want) in
-            [(0, 0, 0), (600, 0, 100), (5, 0, 1), (600, 7, 7), (0, 7, 7)]
-        {
+        for (per_minute, burst, want) in [
+            (0, 0, Value::Null),
+            (600, 0, json!(100)),
+            (5, 0, json!(1)),
+            (600, 7, json!(7)),
+            (0, 7, json!(7)),
+        ] {
             let shown = limits(Limits {
                 per_minute,
                 burst,
@@ -231,5 +247,24 @@ mod tests {
             });
             assert_eq!(shown["burst"], want, "{per_minute} {burst}");
         }
+    }
+
+    #[test]
+    fn what_is_not_limited_is_null_and_what_the_operator_did_not_name_is_not_there() {
+        let shown = limits(Limits {
+            per_day: 20,
+            ..Limits::default()
+        });
+        assert_eq!(
+            (&shown["per_day"], &shown["per_month"]),
+            (&json!(20), &Value::Null)
+        );
+        let named = NewLimits {
+            per_day: Some(0),
+            per_month: Some(9),
+            ..NewLimits::default()
+        };
+        let want = json!({"per_day": null, "per_month": 9});
+        assert_eq!(named_limits(named), want);
     }
 }

@@ -212,15 +212,10 @@ impl Office {
         (subject, text): (String, String),
     ) -> anyhow::Result<Value> {
         let draft = Draft {
-            from: None,
             to: to.iter().cloned().map(Mailbox::from).collect(),
-            cc: Vec::new(),
-            reply_to: Vec::new(),
             subject,
             text: Some(text),
-            html: None,
-            headers: Vec::new(),
-            attachments: Vec::new(),
+            ..Draft::default()
         };
         let composed = compose(&draft, self.provision.rng.bytes())?;
         let submission = Submission {

@@ -155,7 +155,7 @@ impl Office {
         let more = json!({
             "usage": {"daily": {
                 "used": used,
-                "limit": (vendor.per_day > 0).then_some(vendor.per_day),
+                "limit": show::limit(vendor.per_day),
                 "resets_at": now.next_day(),
             }},
             "keys": self.keys_of(vendor.id).await?.iter().map(show::vendor_key).collect::<Vec<_>>(),

@@ -137,6 +137,11 @@ pub(super) fn of(request: &Request) -> Result<Act, Problem> {
         Method::HEAD => &Method::GET,
         ref other => other,
     };
+    routes(method, below)
+}
+
+/// What stands below `/admin/v1`.
+fn routes(method: &Method, below: &[&str]) -> Result<Act, Problem> {
     let nothing = Problem::not_found;
     match below {
         ["openapi.json"] => one(method, &Method::GET, Act::Contract),
@@ -271,3 +276,6 @@ fn one<T>(method: &Method, wanted: &Method, act: T) -> Result<T, Problem> {
         _ => "GET, HEAD",
     }))
 }
+
+#[cfg(test)]
+mod tests;

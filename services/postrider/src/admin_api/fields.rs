@@ -1,6 +1,7 @@
 //! A request's JSON object, taken apart field by field: all that is wrong is told at once.
 
 use postrider_http::{FieldError, Problem, Request};
+use postrider_store::NewLimits;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -90,6 +91,25 @@ impl Fields {
             // What cannot be read was complained about.
             Some(_) => self.take(name).map_or(Change::Stays, Change::Becomes),
         }
+    }
+
+    /// A limit of a change: left out, it stays; `null` is as good as 0, for so it is shown.
+    pub(super) fn limit(&mut self, name: &str) -> Option<u32> {
+        match self.change(name) {
+            Change::Stays => None,
+            Change::Ends => Some(0),
+            Change::Becomes(limit) => Some(limit),
+        }
+    }
+
+    /// Several of a tenant's in one object, each as by `limit`.
+    pub(super) fn limits(&mut self, name: &str) -> Option<NewLimits> {
+        if let Some(Value::Object(limits)) = self.left.get_mut(name) {
+            for limit in limits.values_mut().filter(|limit| limit.is_null()) {
+                *limit = 0.into();
+            }
+        }
+        self.wish(name)
     }
 
     /// What a person writes beside a thing, in a line of a list.

@@ -89,7 +89,7 @@ impl AdminDoor {
     ) -> Outcome {
         let note = fields.take_note();
         let networks: Option<Vec<Network>> = fields.wish("networks");
-        let per_day: Option<u32> = fields.wish("per_day");
+        let per_day = fields.limit("per_day");
         let expires_at: Change<Timestamp> = fields.change("expires_at");
         if let Change::Becomes(ends) = expires_at {
             self.check_end(Some(ends), &mut fields);
@@ -106,7 +106,7 @@ impl AdminDoor {
             "id": key.id,
             "note": key.note,
             "networks": key.networks,
-            "per_day": key.per_day,
+            "per_day": (key.per_day > 0).then_some(key.per_day),
             "expires_at": key.expires_at,
         });
         self.office

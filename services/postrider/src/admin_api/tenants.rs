@@ -91,23 +91,8 @@ impl AdminDoor {
         tenant: &Tenant,
         mut fields: Fields,
     ) -> Outcome {
-        let name: Option<String> = fields.wish("name");
-        let language: Option<Language> = fields.wish("language");
-        let plan: Change<Plan> = fields.change("plan");
-        let own_domain: Option<bool> = fields.wish("own_domain");
-        let notices: Option<bool> = fields.wish("notices");
-        let reply_to: Option<EmailAddress> = fields.wish("reply_to");
-        let limits: Option<NewLimits> = fields.wish("limits");
-        if let Some(name) = &name
-            && !postrider_gate::is_acceptable_name(name.trim())
-        {
-            let message = format!(
-                "{name:?} cannot stand before an address: give 1 to 128 characters without @, control or invisible ones."
-            );
-            fields.complain("name", message);
-        }
-        spoken(caller, language, &mut fields);
-        if let Some(limits) = limits
+        let wish = TenantWish::taken(caller, &mut fields);
+        if let Some(limits) = wish.limits
             && caller.authority() == Authority::Vendor
         {
             let stands = self.office.database.vendors.limits_of(tenant.id).await?;
@@ -117,12 +102,24 @@ impl AdminDoor {
             }
         }
         fields.done()?;
-        let without_plan = plan == Change::Ends;
-        let plan = plan.over(None);
-        if name.is_some() || plan.is_some() || reply_to.is_some() {
+        self.enact(caller, tenant, wish).await?;
+        self.show_tenant(caller, tenant).await
+    }
+
+    async fn enact(&self, caller: &Caller, tenant: &Tenant, wish: TenantWish) -> Result<(), Fault> {
+        let TenantWish {
+            language,
+            own_domain,
+            notices,
+            ..
+        } = wish;
+        let without_plan = wish.plan == Change::Ends;
+        let plan = wish.plan.over(None);
+        if wish.name.is_some() || plan.is_some() || wish.reply_to.is_some() {
+            let reply_to = wish.reply_to;
             let update = TenantUpdate {
                 tenant: tenant.id,
-                name: name.map(|name| name.trim().to_owned()),
+                name: wish.name.map(|name| name.trim().to_owned()),
                 language: None,
                 plan,
                 reply_to: reply_to.map(|address| self.entry_of(tenant, address)),
@@ -140,7 +137,7 @@ impl AdminDoor {
             };
             self.execute(caller, verb).await?;
         }
-        if let Some(limits) = limits {
+        if let Some(limits) = wish.limits {
             let verb = Verb::TenantLimit {
                 tenant: tenant.id.to_string(),
                 limits,
@@ -148,7 +145,7 @@ impl AdminDoor {
             };
             self.execute(caller, verb).await?;
         }
-        self.show_tenant(caller, tenant).await
+        Ok(())
     }
 
     /// `POST /tenants/{tenant}/suspend`, `…/resume`.
@@ -226,6 +223,42 @@ impl AdminDoor {
             "notices": tenant.notices,
             "created_at": tenant.created_at,
         })
+    }
+}
+
+/// What of a tenant is to be another.
+struct TenantWish {
+    name: Option<String>,
+    language: Option<Language>,
+    plan: Change<Plan>,
+    own_domain: Option<bool>,
+    notices: Option<bool>,
+    reply_to: Option<EmailAddress>,
+    limits: Option<NewLimits>,
+}
+
+impl TenantWish {
+    /// Takes it from the fields, and complains there of what cannot be.
+    fn taken(caller: &Caller, fields: &mut Fields) -> Self {
+        let wish = Self {
+            name: fields.wish("name"),
+            language: fields.wish("language"),
+            plan: fields.change("plan"),
+            own_domain: fields.wish("own_domain"),
+            notices: fields.wish("notices"),
+            reply_to: fields.wish("reply_to"),
+            limits: fields.limits("limits"),
+        };
+        if let Some(name) = &wish.name
+            && !postrider_gate::is_acceptable_name(name.trim())
+        {
+            let message = format!(
+                "{name:?} cannot stand before an address: give 1 to 128 characters without @, control or invisible ones."
+            );
+            fields.complain("name", message);
+        }
+        spoken(caller, wish.language, fields);
+        wish
     }
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use postrider_http::{Answer, Problem};
 use postrider_model::{EmailAddress, Language, Vendor, VendorId};
-use postrider_store::NewLimits;
 use serde_json::Value;
 
 use super::caller::Caller;
@@ -148,10 +147,10 @@ impl AdminDoor {
 }
 
 fn change(fields: &mut Fields) -> VendorChange {
-    let limits: Option<NewLimits> = fields.wish("tenant_limits");
+    let limits = fields.limits("tenant_limits");
     let languages: Option<Vec<Language>> = fields.wish("languages");
     VendorChange {
-        per_day: fields.wish("per_day"),
+        per_day: fields.limit("per_day"),
         tenant_limits: limits.unwrap_or_default(),
         languages: languages.unwrap_or_default(),
     }

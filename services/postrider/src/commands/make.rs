@@ -36,14 +36,14 @@ pub(super) async fn init(args: InitArgs) -> anyhow::Result<()> {
     }
     // Last: what is there is whole.
     folder::write_atomically(&path, text.as_bytes())?;
-    let next = next_steps(&args, &zone);
+    let next = next_steps(&args, &zone, &config);
     print::answer(
         &json!({"config": path, "zone": zone_path, "next": next}),
         args.json,
     )
 }
 
-fn next_steps(args: &InitArgs, zone: &Zone) -> Vec<String> {
+fn next_steps(args: &InitArgs, zone: &Zone, config: &Config) -> Vec<String> {
     let mut next = Vec::new();
     if args.host.is_none() && args.domain.is_none() {
         next.push(
@@ -65,11 +65,7 @@ fn next_steps(args: &InitArgs, zone: &Zone) -> Vec<String> {
             ));
         }
     }
-    if args.acme {
-        next.push(
-            "let port 80 of the host come to this machine: the authority asks there".to_owned(),
-        );
-    }
+    next.extend(firewall(config));
     next.push(format!("postrider doctor --wait --data {dir}"));
     next.push(format!("postrider serve --data {dir}"));
     // Who brings the shops; `tenant add` is for those that nobody brings.
@@ -78,6 +74,36 @@ fn next_steps(args: &InitArgs, zone: &Zone) -> Vec<String> {
     ));
     next.push(format!("postrider vendor key add SLUG FILE --data {dir}"));
     next
+}
+
+/// What a firewall has to let through, and what nobody else reaches.
+fn firewall(config: &Config) -> Vec<String> {
+    let (own, open): (Vec<_>, Vec<_>) = config
+        .listens()
+        .into_iter()
+        .partition(|one| one.address.ip().is_loopback());
+    let open = open
+        .iter()
+        .map(|one| format!("{} ({})", one.address.port(), one.what));
+    let open: Vec<_> = open.collect();
+    let own = own
+        .iter()
+        .map(|one| format!("{} ({})", one.address, one.what));
+    let own: Vec<_> = own.collect();
+    let mut steps = Vec::new();
+    if !open.is_empty() {
+        steps.push(format!(
+            "let these ports come to this machine: {}",
+            open.join(", ")
+        ));
+    }
+    if !own.is_empty() {
+        steps.push(format!(
+            "put a proxy before what others are to reach of {}: it is open to this machine alone",
+            own.join(", ")
+        ));
+    }
+    steps
 }
 
 // So that the doors open at the first start, before an authority was asked.
@@ -113,4 +139,42 @@ pub(super) async fn migrate(place: &Place) -> anyhow::Result<()> {
         &json!({"database": database, "schema": "up to date"}),
         place.json,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    #[test]
+    fn init_names_each_port_that_a_firewall_has_to_know() {
+        let own = "put a proxy before what others are to reach of";
+        for (words, open, inside) in [
+            (
+                &["--domain", "mail.test", "--ip", "192.0.2.1", "--acme"][..],
+                Some(
+                    "25 (other mail servers), 80 (the authority that gives certificates), 443 (HTTP), 465 (SMTP), 587 (SMTP), 2525 (SMTP)",
+                ),
+                "127.0.0.1:9125 (metrics)",
+            ),
+            (
+                &["--host", "mail.test"],
+                None,
+                "127.0.0.1:8025 (HTTP), 127.0.0.1:9125 (metrics)",
+            ),
+        ] {
+            let line = ["postrider", "init", "relay"].iter().chain(words);
+            let Command::Init(args) = Cli::try_parse_from(line).unwrap().command else {
+                panic!("not init");
+            };
+            let text = settings::configuration(&args).unwrap();
+            let config = Config::parse(&text, &args.dir).unwrap();
+            let open = open.map(|open| format!("let these ports come to this machine: {open}"));
+            let inside = format!("{own} {inside}: it is open to this machine alone");
+            let want: Vec<_> = open.into_iter().chain([inside]).collect();
+            assert_eq!(firewall(&config), want);
+        }
+    }
 }

@@ -136,17 +136,18 @@ impl Report {
     /// For people.
     pub(crate) fn text(&self) -> String {
         let shown: Vec<_> = self.findings.iter().map(shown).collect();
+        let may = if self.may_leave() { "may" } else { "may NOT" };
+        format!("{}\nMail {may} leave: {}.", shown.concat(), self.counts())
+    }
+
+    pub(super) fn counts(&self) -> String {
         let (hard, soft) = (self.count(Level::Hard), self.count(Level::Soft));
-        let end = if self.may_leave() {
-            format!("Mail may leave. Soft findings: {soft}.")
-        } else {
-            format!("Mail may NOT leave. Hard findings: {hard}, soft: {soft}.")
-        };
-        format!("{}\n{end}", shown.concat())
+        format!("hard findings: {hard}, soft findings: {soft}")
     }
 }
 
-fn shown(finding: &Finding) -> String {
+/// A finding in the lines that people read.
+pub(super) fn shown(finding: &Finding) -> String {
     let level = match finding.level {
         Level::Ok => "ok  ",
         Level::Soft => "soft",

@@ -32,11 +32,11 @@ impl Gauges {
         Self {
             hard: metrics.gauge(
                 "postrider_doctor_hard_findings",
-                "Findings for which no mail leaves.",
+                "Hard findings: for which no mail leaves.",
             ),
             soft: metrics.gauge(
                 "postrider_doctor_soft_findings",
-                "Findings that are worth mending.",
+                "Soft findings: worth mending, and mail leaves all the same.",
             ),
         }
     }

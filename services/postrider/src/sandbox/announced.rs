@@ -45,7 +45,7 @@ impl Announced {
             None => smtp.to_string(),
         };
         Ok(Self {
-            http: super::url(args, *http),
+            http: super::settings::url(args, *http),
             smtp,
             api_key: state.api_key.clone().context("the sandbox has no key")?,
             tenant: state.tenant.clone().context("the sandbox has no tenant")?,

@@ -25,13 +25,11 @@ fn status(scene: &Scene, answer: &Value) -> String {
     word(&said, "status").to_owned()
 }
 
-// The letter's text is quoted-printable: a long link is broken by `=` at the line's end.
+// As it stands in what arrived: a line of its own.
 fn link(letter: &str) -> String {
-    let whole = letter.replace("=\r\n", "").replace("=\n", "");
-    let start = "https://relay.example/c/";
-    let (_, rest) = whole.split_once(start).unwrap();
-    let end = |c: char| !(c.is_ascii_alphanumeric() || "-_.~".contains(c));
-    format!("{start}{}", rest.split(end).next().unwrap())
+    let mut lines = letter.lines();
+    let link = lines.find(|line| line.starts_with("https://relay.example/c/"));
+    link.unwrap_or_else(|| panic!("{letter}")).to_owned()
 }
 
 /// Steps 2 to 4: a relay whose records are all seen, and which serves.
@@ -53,6 +51,9 @@ async fn relay(scene: &Scene, guide: &mut Guide) -> [Running; 2] {
         doctor.ended(),
         "the doctor ended, and not for being content"
     );
+    for words in ["UTC: hard findings: 0", "Mail may leave"] {
+        assert!(guide.has_said(waiting, words), "{words}");
+    }
     let serving = guide.starts("postrider serve");
     until("the relay is ready", async || {
         fetched(scene, &["https://relay.example/readyz"])
@@ -64,7 +65,7 @@ async fn relay(scene: &Scene, guide: &mut Guide) -> [Running; 2] {
 /// Steps 5 and 6: a vendor whose program brings a shop; gives the answer that it got.
 fn shop(guide: &mut Guide) -> Value {
     guide.types("openssl genpkey -algorithm ed25519");
-    guide.types("postrider vendor key add acme acme.pem");
+    guide.types("postrider vendor key add wrench wrench.pem");
     guide.types("openssl pkeyutl -sign");
     let answer = guide.types("https://relay.example/enroll");
     let answer: Value = serde_json::from_str(&answer).unwrap();

@@ -1,6 +1,8 @@
 //! The admin API: who may do what, whose things are there for whom, and what is written down.
 
 mod bounds;
+mod granted;
+mod limits;
 mod report;
 mod scene;
 

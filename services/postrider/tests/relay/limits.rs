@@ -6,7 +6,7 @@ mod quota;
 use std::time::Duration;
 
 use postrider_fakenet::{Gate, Phase, Script};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::{Inside, Place, Timeline, until};
 
@@ -244,13 +244,13 @@ async fn limits_are_shown_as_they_were_given_and_stay_as_they_are_where_they_wer
     assert_eq!(shown["limits"], given);
     // The burst is ten seconds' worth where nobody says otherwise.
     for (name, value) in [
-        ("per_minute", 600),
-        ("burst", 100),
-        ("bulk_per_minute", 0),
-        ("per_day", 10),
-        ("per_month", 100),
-        ("connections", 3),
-        ("requests_per_second", 10_000),
+        ("per_minute", json!(600)),
+        ("burst", json!(100)),
+        ("bulk_per_minute", Value::Null),
+        ("per_day", json!(10)),
+        ("per_month", json!(100)),
+        ("connections", json!(3)),
+        ("requests_per_second", json!(10_000)),
     ] {
         assert_eq!(given[name], value, "{name}: {given}");
     }

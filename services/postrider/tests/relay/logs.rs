@@ -62,6 +62,30 @@ const ALWAYS: [&str; 18] = [
 ];
 
 #[tokio::test]
+async fn the_first_line_names_every_address_that_is_listened_on() {
+    let sandbox = relay().await;
+    let line = until("the relay serves", async || {
+        let all = lines(&sandbox).into_iter();
+        all.into_iter()
+            .find(|line| line["message"] == "postrider is serving")
+    })
+    .await;
+    for (door, is_open) in [
+        ("http", true),
+        ("smtp", true),
+        ("admin", true),
+        ("metrics", true),
+        ("inbound", false),
+        ("acme", false),
+    ] {
+        let said = line[door]
+            .as_str()
+            .unwrap_or_else(|| panic!("{door}: {line}"));
+        assert_eq!(said.contains("127."), is_open, "{door}: {line}");
+    }
+}
+
+#[tokio::test]
 async fn a_line_about_an_attempt_can_be_read_alone() {
     let sandbox = relay().await;
     let place = &sandbox.place;

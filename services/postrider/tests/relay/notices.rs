@@ -76,7 +76,7 @@ async fn a_failure_is_told_once_with_the_remotes_words_and_a_page_about_it() {
     relay.advance(GATHER);
     let notice = notices(&relay, 1).await.remove(0);
     assert!(
-        notice.starts_with("Not delivered: “Your <i>car</i>”"),
+        notice.starts_with("Not delivered: \"Your <i>car</i>\""),
         "{notice}"
     );
     for part in [

@@ -1,9 +1,9 @@
 //! The mail that tells a tenant what could not be delivered, in its language.
 
-use postrider_message::{ComposeError, Draft, compose as compose_draft};
-use postrider_model::{EmailAddress, Language, Mailbox, Timestamp};
+use postrider_message::ComposeError;
+use postrider_model::{EmailAddress, Language, Timestamp};
 
-use crate::letter::html_of;
+use crate::letter::written;
 use crate::seen::SeenRecipient;
 
 /// Recipients that are named of one message.
@@ -38,17 +38,8 @@ pub(super) struct Undelivered {
 
 /// RFC 5322, ready for the gate.
 pub(super) fn compose(notice: &Notice<'_>, random: [u8; 16]) -> Result<Vec<u8>, ComposeError> {
-    let paragraphs = paragraphs(notice);
-    let draft = Draft {
-        to: vec![Mailbox::from(notice.address.clone())],
-        subject: subject(notice),
-        text: Some(paragraphs.join("\n\n")),
-        html: Some(html_of(notice.language, &paragraphs)),
-        // RFC 3834 §5: nobody's holiday answer is to come of it.
-        headers: vec![("Auto-Submitted".to_owned(), "auto-generated".to_owned())],
-        ..Draft::default()
-    };
-    Ok(compose_draft(&draft, random)?.bytes)
+    let to = (notice.address, subject(notice));
+    written(to, notice.language, &paragraphs(notice), random)
 }
 
 fn subject(notice: &Notice<'_>) -> String {
@@ -78,7 +69,7 @@ fn titled(one: &Undelivered, language: Language) -> String {
     match (subject.trim(), language) {
         ("", Language::En) => "a message without a subject".to_owned(),
         ("", Language::Fr) => "un message sans objet".to_owned(),
-        (subject, Language::En) => format!("“{subject}”"),
+        (subject, Language::En) => format!("\"{subject}\""),
         (subject, Language::Fr) => format!("«\u{a0}{subject}\u{a0}»"),
     }
 }
@@ -151,7 +142,7 @@ fn end(recipient: &SeenRecipient, language: Language) -> String {
     let remedy = recipient.remedy.map(|remedy| remedy.sentence(language));
     let remedy = remedy.unwrap_or_default();
     match (&recipient.words, language) {
-        (Some(words), Language::En) => format!("{address}: the answer was “{words}”. {remedy}"),
+        (Some(words), Language::En) => format!("{address}: the answer was \"{words}\". {remedy}"),
         (Some(words), Language::Fr) => {
             format!("{address} : la réponse était «\u{a0}{words}\u{a0}». {remedy}")
         }
@@ -199,7 +190,7 @@ mod tests {
         language: Language,
         listed: Vec<Undelivered>,
         more: u64,
-    ) -> (String, String, String) {
+    ) -> (String, String, String, String) {
         let address = EmailAddress::parse("joe@joesgarage.example").unwrap();
         let notice = Notice {
             tenant: "Joe & <Söhne>",
@@ -214,7 +205,8 @@ mod tests {
         let subject = postrider_message::header_value(&raw, "Subject").unwrap();
         let auto = postrider_message::header_value(&raw, "Auto-Submitted");
         assert_eq!(auto.as_deref(), Some("auto-generated"));
-        (subject, texts.text.unwrap(), texts.html.unwrap())
+        let raw = String::from_utf8(raw).unwrap();
+        (raw, subject, texts.text.unwrap(), texts.html.unwrap())
     }
 
     #[test]
@@ -223,7 +215,7 @@ mod tests {
         for (language, title, remedy) in [
             (
                 Language::En,
-                "Not delivered: “Your car”",
+                "Not delivered: \"Your car\"",
                 "letter by letter",
             ),
             (
@@ -233,7 +225,7 @@ mod tests {
             ),
         ] {
             let one = undelivered("Your car", vec![failed(1, words)], 1);
-            let (subject, text, html) = composed(language, vec![one], 0);
+            let (raw, subject, text, html) = composed(language, vec![one], 0);
             assert_eq!(subject, title);
             for part in [
                 "ann1@gone.example",
@@ -244,6 +236,11 @@ mod tests {
                 assert!(text.contains(part), "{part}: {text}");
             }
             assert_eq!(text.matches("https://relay.example/m/1").count(), 1);
+            let mut lines = raw.lines();
+            assert!(
+                lines.any(|line| line == "https://relay.example/m/1"),
+                "{raw}"
+            );
             assert!(
                 html.contains("href=\"https://relay.example/m/1\""),
                 "{html}"
@@ -260,7 +257,7 @@ mod tests {
             undelivered("", some, 15),
             undelivered("Bill", vec![failed(1, None)], 1),
         ];
-        let (subject, text, _) = composed(Language::En, listed, 7);
+        let (_, subject, text, _) = composed(Language::En, listed, 7);
         assert_eq!(subject, "Not delivered: mail to 20 recipients");
         for part in [
             "a message without a subject",

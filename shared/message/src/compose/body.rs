@@ -18,7 +18,10 @@ pub(super) fn write(draft: &Draft, random: [u8; 16], out: &mut Vec<u8>) -> Vec<A
             .map(|file| base64_length(file.content.len()) + 512)
             .sum(),
     );
+    let preamble = draft.preamble.as_deref().filter(|text| !text.is_empty());
+    let preamble = preamble.map(|text| normalise(text.as_bytes().to_vec()));
     let mut writer = Writer {
+        preamble: preamble.filter(|text| is_seven_bit(text)),
         out,
         token: u128::from_be_bytes(random),
         boundaries: 0,
@@ -53,6 +56,8 @@ struct Writer<'a> {
     out: &'a mut Vec<u8>,
     token: u128,
     boundaries: u8,
+    /// Until it is written.
+    preamble: Option<Vec<u8>>,
 }
 
 impl Writer<'_> {
@@ -76,6 +81,10 @@ impl Writer<'_> {
         };
         self.put(&media.print("Content-Type"));
         self.put("\r\n");
+        // The message's own, which is opened first.
+        if let Some(preamble) = self.preamble.take() {
+            self.out.extend_from_slice(&preamble);
+        }
         boundary
     }
 
@@ -175,11 +184,11 @@ fn is_seven_bit(text: &[u8]) -> bool {
     text.is_ascii() && !text.contains(&0) && !has_long_line(text)
 }
 
-// As it is where every host passes it unchanged; else quoted-printable while it stays readable.
+// As it is where every host passes it unchanged, so that a link in it can be followed by who sees it
+// undecoded; else quoted-printable while it stays readable. Lines may be as long as RFC 5321 §4.5.3.1.6
+// lets them, as in what comes raw: the 78 of RFC 5322 §2.1.1 are for the eye, and programs fold.
 fn encoded(text: Vec<u8>) -> (&'static str, Vec<u8>) {
-    let good = |line: &[u8]| {
-        line.len() <= 78 && !line.ends_with(b" ") && !line.starts_with(b"From ") && line != b"."
-    };
+    let good = |line: &[u8]| !line.ends_with(b" ") && !line.starts_with(b"From ") && line != b".";
     if is_seven_bit(&text) && lines(&text).all(good) {
         return ("7bit", text);
     }

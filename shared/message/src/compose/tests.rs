@@ -42,6 +42,56 @@ fn a_plain_mail_is_plain() {
 }
 
 #[test]
+fn ascii_is_not_encoded_whatever_its_lines_are_long_so_that_links_stay_whole() {
+    let link = format!("https://pay.example/?a=1&b={}", "x".repeat(300));
+    for (text, want) in [
+        (format!("Pay here:\n{link}\n"), "7bit"),
+        (format!("{}\n", "x".repeat(998)), "7bit"),
+        (format!("{}\n", "x".repeat(999)), "quoted-printable"),
+        (format!("{link} \n"), "quoted-printable"),
+        (format!("É\n{link}\n{link}\n"), "quoted-printable"),
+    ] {
+        let written = written(&Draft {
+            text: Some(text.clone()),
+            ..draft()
+        });
+        let word = format!("Content-Transfer-Encoding: {want}\r\n");
+        assert!(written.contains(&word), "{written}");
+        if want == "7bit" {
+            assert!(written.ends_with(&text.replace('\n', "\r\n")), "{written}");
+        }
+    }
+}
+
+#[test]
+fn a_preamble_stands_before_the_parts_for_who_decodes_nothing() {
+    let both = |preamble: &str| Draft {
+        text: Some("Grüße".to_owned()),
+        html: Some("<p>Grüße</p>".to_owned()),
+        preamble: Some(preamble.to_owned()),
+        ..draft()
+    };
+    let text = written(&both(
+        "https://relay.example/c/a=b\nhttps://relay.example/c/c",
+    ));
+    let (_, body) = text.split_once("\r\n\r\n").unwrap();
+    let start = "https://relay.example/c/a=b\r\nhttps://relay.example/c/c\r\n--=_";
+    assert!(body.starts_with(start), "{body}");
+    let read = texts(text.as_bytes());
+    assert_eq!(read.text.as_deref(), Some("Grüße"));
+    for preamble in ["", "é"] {
+        let text = written(&both(preamble));
+        let (_, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(body.starts_with("--=_"), "{body}");
+    }
+    let one = Draft {
+        html: None,
+        ..both("x")
+    };
+    assert!(!written(&one).contains("x\r\n--"));
+}
+
+#[test]
 fn everything_together_is_mixed_alternative_related() {
     let file = |filename: &str, id: Option<&str>| DraftAttachment {
         filename: filename.to_owned(),

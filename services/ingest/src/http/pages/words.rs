@@ -101,14 +101,14 @@ impl Reply {
                 format!("May replies to {tenant} come to {address}?"),
                 vec![
                     format!("{tenant} sends mail through this service and gave {address} as the address for replies."),
-                    "If it is yours and you know them, press the first button. Until then nothing is sent in its name.".to_owned(),
+                    "If it is yours and you know them, press the first button. Until you do, it is not used for replies.".to_owned(),
                 ],
             ),
             Language::Fr => (
                 format!("Les réponses à {tenant} peuvent-elles venir à {address}\u{a0}?"),
                 vec![
                     format!("{tenant} envoie des courriels par ce service et a donné {address} comme adresse de réponse."),
-                    "Si c’est la vôtre et que vous les connaissez, appuyez sur le premier bouton. D’ici là, rien n’est envoyé en son nom.".to_owned(),
+                    "Si c’est la vôtre et que vous les connaissez, appuyez sur le premier bouton. D’ici là, elle ne sert pas aux réponses.".to_owned(),
                 ],
             ),
         };

@@ -7,7 +7,7 @@ use postrider_model::{
 use postrider_store::{NewLimits, Vendors};
 use serde_json::{Value, json};
 
-use super::{JOE, Scene};
+use super::scene::{JOE, Scene};
 
 /// The keys of enrolment that a tenant has, by the API or by SMTP.
 fn keys_of(scene: &Scene, told: &Value, kind: KeyKind) -> Vec<Credential> {

@@ -37,8 +37,14 @@ pub(super) struct Operation {
 
 impl Scene {
     pub(super) async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// With these lines in its configuration.
+    pub(super) async fn start_with(more: &str) -> Self {
+        let admin = "\n[admin]\nenabled = true\nlisten = \"127.0.0.1:0\"\n";
         let setup = Setup {
-            more: "\n[admin]\nenabled = true\nlisten = \"127.0.0.1:0\"\n",
+            more: format!("{admin}{more}").leak(),
             ..Setup::by(held())
         };
         let inside = Inside::start_with(setup).await;
