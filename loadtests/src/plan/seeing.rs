@@ -64,6 +64,11 @@ fn asked(seeing: &Seeing, stage: &Stage<'_>, relay: &Relay) -> anyhow::Result<Fo
     for (name, words) in [
         ("report", day.to_vec()),
         ("report by tenant", [&day[..], &["--by", "tenant"]].concat()),
+        ("report by vendor", [&day[..], &["--by", "vendor"]].concat()),
+        (
+            "report of a vendor",
+            [&day[..], &["--by", "tenant", "--vendor", "operator"]].concat(),
+        ),
         (
             "report by provider",
             [&day[..], &["--by", "provider"]].concat(),

@@ -132,6 +132,10 @@ fn clean(rest: &[u8]) -> usize {
 }
 
 // Without an early end, so that it becomes a few instructions for many bytes.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "a branch for each byte is what it is to be without"
+)]
 fn is_clean(bytes: &[u8], followers: &[u8]) -> bool {
     let wrong = |(byte, follower): (&u8, &u8)| {
         let unpaired = (*byte == b'\r') != (*follower == b'\n');

@@ -251,8 +251,8 @@ impl PostgresStore {
                 table: "traffic",
                 id: Uuid::nil(),
             };
-            let named = (!name.is_empty()).then_some(name.as_str());
-            Ok((place.given("name", named, str::parse)?, traffic))
+            let vendor = (!name.is_empty()).then_some(name.as_str());
+            Ok((place.given("name", vendor, str::parse)?, traffic))
         };
         let lines: Result<Vec<_>, Fault> = lines.into_iter().map(read).collect();
         Ok((lines?, left))

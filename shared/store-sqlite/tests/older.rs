@@ -3,14 +3,15 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
+use std::time::Duration;
 
 use postrider_model::{
     Credential, EmailAddress, Language, Limits, MessageId, RecipientState, ReplyAddress,
-    ReplySource, ReplyStatus, Stream, Tag, TenantId, Timestamp, WaitCause,
+    ReplySource, ReplyStatus, Stream, Tag, TenantId, Timestamp, Vendor, WaitCause,
 };
 use postrider_store::conformance::Ports;
 use postrider_store::conformance::fixture::live;
-use postrider_store::{MailFilter, MailPage, PageStart, Scope};
+use postrider_store::{MailFilter, MailPage, PageStart, Scope, Whose};
 use postrider_store_sqlite::{SqliteOptions, SqliteStore};
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
@@ -186,6 +187,40 @@ async fn keys_and_reply_addresses_of_an_older_release_are_what_they_were() {
         ..Credential::api(key.id, tenant.id, "pr_live_abcd".to_owned(), [7; 32])
     };
     assert_eq!(*key, wanted);
+}
+
+/// What was counted in one hour of the tenant of `OLD_ROWS`, and of one that is gone.
+const OLD_COUNTS: &str = "
+        INSERT INTO traffic VALUES
+            ('hour', 'tenant', 1, '00000000-0000-0000-0000-000000000000', 0, 5, 4, 0, 1, 0, 0),
+            ('hour', 'tenant', 1, '11111111-1111-1111-1111-111111111111', 0, 2, 2, 0, 0, 0, 0),
+            ('hour', 'provider', 1, 'orange', 0, 0, 6, 0, 1, 0, 0);
+        INSERT INTO delivery_times VALUES
+            ('hour', 'tenant', 1, '00000000-0000-0000-0000-000000000000', 0, 200, 4);
+        INSERT INTO refusals VALUES (1, zeroblob(16), 'orange', 'no', 0, 1);";
+
+#[tokio::test]
+async fn counts_of_an_older_release_are_summed_by_vendor() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("relay.db");
+    let mut old = made_by(1, &path).await;
+    sqlx::raw_sql(OLD_ROWS).execute(&mut old).await.unwrap();
+    old.close().await.unwrap();
+    let mut old = made_by(16, &path).await;
+    sqlx::raw_sql(OLD_COUNTS).execute(&mut old).await.unwrap();
+    old.close().await.unwrap();
+    let store = SqliteStore::open(&path, SqliteOptions::default()).await;
+    let reports = Ports::of(store.unwrap(), folder).reports;
+    let span = Timestamp::from_micros(0)..Timestamp::from_micros(7_200_000_000);
+    let (lines, left) = reports.by_vendor(&span, &Whose::All, 9).await.unwrap();
+    let told = lines.iter();
+    let told = told.map(|(vendor, t)| (*vendor, t.counts.accepted, t.times.percentile(50)));
+    let soon = Some(Duration::from_millis(200));
+    let wanted = [(Some(Vendor::OPERATOR), 5, soon), (None, 2, None)];
+    assert_eq!((told.collect::<Vec<_>>(), left), (wanted.to_vec(), 0));
+    let its_own = Whose::Vendor(Vendor::OPERATOR);
+    let heard = reports.refusals(&span, &its_own, 9).await.unwrap();
+    assert_eq!((heard[0].text.as_str(), heard[0].count), ("no", 1));
 }
 
 /// By the tag of `OLD_ROWS`.

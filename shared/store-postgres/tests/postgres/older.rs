@@ -1,10 +1,12 @@
 //! A database that an older release made.
 
+use std::time::Duration;
+
 use postrider_model::{
     Credential, EmailAddress, Language, MessageId, ReplyAddress, ReplySource, ReplyStatus, Tag,
-    TenantId, Timestamp,
+    TenantId, Timestamp, Vendor,
 };
-use postrider_store::{MailFilter, MailPage, PageStart};
+use postrider_store::{MailFilter, MailPage, PageStart, Whose};
 use postrider_store_postgres::PostgresStore;
 use postrider_store_postgres::cluster::Database;
 use sqlx::Connection as _;
@@ -60,13 +62,24 @@ const PLAIN: &str = "00000526-5c01-7000-8000-000000000002";
 async fn made_by(release: usize) -> Database {
     let database = server::shared().await.database().await.unwrap();
     PostgresStore::empty(&database.url).await.unwrap();
+    migrate(&database, release).await;
+    fill(&database, OLD_ROWS).await;
+    database
+}
+
+/// The first so many migrations.
+async fn migrate(database: &Database, release: usize) {
     let mut shell = shell(&database.url).await;
     let mut known = Migrator::DEFAULT;
     known.migrations = MIGRATIONS.iter().take(release).cloned().collect();
     known.run_direct(None, &mut shell, false).await.unwrap();
-    sqlx::raw_sql(OLD_ROWS).execute(&mut shell).await.unwrap();
     shell.close().await.unwrap();
-    database
+}
+
+async fn fill(database: &Database, rows: &'static str) {
+    let mut shell = shell(&database.url).await;
+    sqlx::raw_sql(rows).execute(&mut shell).await.unwrap();
+    shell.close().await.unwrap();
 }
 
 async fn listed(relay: &Relay, filter: MailFilter) -> Vec<MessageId> {
@@ -145,10 +158,7 @@ VALUES ('03000000-0000-0000-0000-000000000000', '00000000-0000-7000-8000-0000000
 #[tokio::test]
 async fn keys_and_reply_addresses_of_an_older_release_are_what_they_were() {
     let database = made_by(3).await;
-    let mut shell = shell(&database.url).await;
-    let filled = sqlx::raw_sql(OLD_DIRECTORY).execute(&mut shell).await;
-    filled.unwrap();
-    shell.close().await.unwrap();
+    fill(&database, OLD_DIRECTORY).await;
     PostgresStore::migrate(&database.url).await.unwrap();
     let relay = Relay::on(database).await;
     let found = relay.ports.directory.snapshot().await.unwrap();
@@ -173,4 +183,30 @@ async fn keys_and_reply_addresses_of_an_older_release_are_what_they_were() {
         ..Credential::api(key.id, tenant.id, "pr_live_abcd".to_owned(), [7; 32])
     };
     assert_eq!(*key, wanted);
+}
+
+/// What was counted in one hour of Joe by two processes, and of one that is gone.
+const OLD_COUNTS: &str = "
+INSERT INTO traffic VALUES
+    ('hour', 'tenant', 1, '00000000-0000-7000-8000-00000000000a', 3, 3, 3, 0, 0, 0, 0),
+    ('hour', 'tenant', 1, '00000000-0000-7000-8000-00000000000a', 4, 2, 1, 0, 1, 0, 0),
+    ('hour', 'tenant', 1, '11111111-1111-1111-1111-111111111111', 3, 2, 2, 0, 0, 0, 0);
+INSERT INTO delivery_times VALUES
+    ('hour', 'tenant', 1, '00000000-0000-7000-8000-00000000000a', 3, 200, 4);
+";
+
+#[tokio::test]
+async fn counts_of_an_older_release_are_summed_by_vendor() {
+    let database = made_by(3).await;
+    migrate(&database, 16).await;
+    fill(&database, OLD_COUNTS).await;
+    PostgresStore::migrate(&database.url).await.unwrap();
+    let reports = Relay::on(database).await.ports.reports;
+    let span = Timestamp::from_micros(0)..Timestamp::from_micros(7_200_000_000);
+    let (lines, left) = reports.by_vendor(&span, &Whose::All, 9).await.unwrap();
+    let told = lines.iter();
+    let told = told.map(|(vendor, t)| (*vendor, t.counts.accepted, t.times.percentile(50)));
+    let soon = Some(Duration::from_millis(200));
+    let wanted = [(Some(Vendor::OPERATOR), 5, soon), (None, 2, None)];
+    assert_eq!((told.collect::<Vec<_>>(), left), (wanted.to_vec(), 0));
 }
