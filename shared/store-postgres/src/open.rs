@@ -103,8 +103,9 @@ impl PostgresStore {
         let server = Server::parse(url)?;
         let mut connection = server.reach().await?;
         server.check_version(&connection)?;
-        // A migration may take its time.
-        let patient = "SET statement_timeout = 0; SET lock_timeout = 0";
+        // A migration may take its time, and its statements go over whole tables.
+        let patient = "SET statement_timeout = 0; SET lock_timeout = 0; SET enable_hashjoin = on;
+            SET enable_mergejoin = on; SET enable_seqscan = on";
         let done = sqlx::raw_sql(patient).execute(&mut connection).await;
         done.map_err(|error| server.failed(error))?;
         let run = MIGRATIONS.run_direct(None, &mut connection, false).await;

@@ -101,7 +101,7 @@ SELECT t.name, sum(t.accepted)::bigint AS accepted, sum(t.delivered)::bigint AS 
     count(*) OVER () AS names
 FROM (VALUES ('hour', $2::bigint, $3::bigint), ('day', $4, $5)) AS g (grain, first, last)
 JOIN traffic AS t ON t.grain = g.grain AND t.axis = $1 AND t.hour BETWEEN g.first AND g.last
-WHERE $6::text[] IS NULL OR t.name = ANY($6)
+WHERE $6::text[] IS NULL OR t.name IN (SELECT unnest($6::text[]))
 GROUP BY t.name
 ORDER BY sum(t.accepted + t.delivered + t.deferred + t.bounced) DESC, t.name LIMIT $7";
 
