@@ -313,7 +313,6 @@ impl Gate {
         } = self.made(caller, submission, now).await?;
         let counted = messages.iter().map(|message| Counted::of(message, door));
         let counted: Vec<_> = counted.collect();
-        let recipients = counted.iter().map(|one| one.recipients).sum();
         let first = messages.first_mut().ok_or(AcceptError::NoRecipients)?;
         let (id, request) = (first.id, once.as_ref().map_or([0; 32], |once| once.request));
         let answer = Answer {
@@ -336,7 +335,7 @@ impl Gate {
             // Another process was first under this key.
             Committed::Claimed(earlier) if earlier.request == request => Ok(replayed(earlier)),
             Committed::Claimed(_) => Err(AcceptError::KeyOfOtherRequest),
-            Committed::OverQuota(over) => Err(self.over_quota(caller, &over, (recipients, now))),
+            Committed::OverQuota(over) => Err(self.over_quota(caller, &over, (&counted, now))),
         }
     }
 
@@ -350,13 +349,14 @@ impl Gate {
         }
     }
 
-    /// Remembers the commit's refusal of so many recipients.
+    /// Remembers the commit's refusal of these messages.
     pub(crate) fn over_quota(
         &self,
         caller: &Caller,
         over: &OverQuota,
-        (recipients, now): (usize, Timestamp),
+        (messages, now): (&[Counted], Timestamp),
     ) -> AcceptError {
+        let recipients = messages.iter().map(|one| one.for_period(over.period)).sum();
         self.quotas.learn(caller.tenant.id, over, now);
         self.count_over_quota();
         let of = (&*caller.tenant, &self.rules.identity.ramp);

@@ -133,7 +133,6 @@ impl Gate {
         let stored = messages.iter().map(|message| message.id).collect();
         let counted = messages.iter().map(|message| Counted::of(message, door));
         let counted: Vec<_> = counted.collect();
-        let recipients = counted.iter().map(|one| one.recipients).sum();
         let committed = self.intake.commit_all(messages).await;
         match committed.map_err(AcceptError::from)? {
             Committed::Stored => {
@@ -148,7 +147,7 @@ impl Gate {
             }
             Committed::Claimed(_) => Err(AcceptError::KeyOfOtherRequest.into()),
             Committed::OverQuota(over) => {
-                Err(self.over_quota(caller, &over, (recipients, now)).into())
+                Err(self.over_quota(caller, &over, (&counted, now)).into())
             }
         }
     }

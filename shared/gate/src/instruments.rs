@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use postrider_model::Stream;
-use postrider_store::NewMessage;
+use postrider_store::{NewMessage, Period};
 use postrider_telemetry::{Counter, CounterBy2, Histogram, HistogramBy, Registry, label};
 
 label!(
@@ -72,6 +72,7 @@ impl Instruments {
             stream,
             door,
             recipients,
+            ..
         } = *message;
         self.messages.add(stream, door, 1);
         self.recipients.add(stream, door, recipients as u64);
@@ -87,7 +88,9 @@ impl Instruments {
 pub(crate) struct Counted {
     stream: Stream,
     door: Door,
-    pub(crate) recipients: usize,
+    recipients: usize,
+    /// Without the simulator's.
+    real: usize,
 }
 
 impl Counted {
@@ -96,6 +99,15 @@ impl Counted {
             stream: message.summary.stream,
             door,
             recipients: message.recipients.len(),
+            real: message.real(),
+        }
+    }
+
+    /// How many recipients count for this period.
+    pub(crate) fn for_period(&self, period: Period) -> usize {
+        match period {
+            Period::RampDay => self.real,
+            _ => self.recipients,
         }
     }
 }

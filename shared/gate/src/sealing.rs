@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use postrider_model::{EmailAddress, Tenant, Timestamp};
 use postrider_runtime::Rng;
-use postrider_store::{NewMessage, Roster};
+use postrider_store::{NewMessage, Period, Roster};
 use postrider_telemetry::Histogram;
 
 use crate::accept::{AcceptError, Gate};
@@ -89,16 +89,20 @@ impl Sealing {
 
     // As far as is known here: the commit decides.
     fn has_quota(&self, admitted: &Admitted, now: Timestamp) -> Result<(), QuotaExceeded> {
-        let recipients = admitted.recipients.len();
         let simulator = self.rules.simulator.as_ref();
-        let is_simulated = |address: &EmailAddress| simulator == Some(address.domain());
+        let is_real = |address: &&EmailAddress| simulator != Some(address.domain());
+        let real = admitted.recipients.iter().filter(is_real).count();
         let mut quota = admitted.quota;
-        if admitted.recipients.iter().all(is_simulated) {
-            // Those are no part of it.
+        if real == 0 {
+            // The simulator's are no part of it.
             quota.ramp = 0;
         }
         match self.quotas.used_up(self.tenant.id, quota, now) {
             Some(over) => {
+                let recipients = match over.period {
+                    Period::RampDay => real,
+                    _ => admitted.recipients.len(),
+                };
                 let of = (&*self.tenant, &self.rules.identity.ramp);
                 Err(QuotaExceeded::new(of, &over, recipients, now))
             }

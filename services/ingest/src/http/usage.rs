@@ -66,19 +66,19 @@ impl HttpDoor {
         let usage = usage.map_err(|error| fault(id, &error))?;
         let effective = self.ports.gate.quota_of(tenant);
         let quota = effective.quota;
-        let count = |used, limit, resets_at| Count {
+        let count = |(used, limit), sent, resets_at| Count {
             used,
             limit: (limit > 0).then_some(limit),
-            sent: used,
+            sent,
             received: 0,
             resets_at,
         };
-        let (today, per_day) = quota.daily(&usage);
+        let (today, month) = (quota.daily(&usage), (usage.month, quota.per_month));
         let object = Usage {
             object: "usage",
             emails: Emails {
-                daily: count(today, per_day, now.next_day()),
-                monthly: count(usage.month, quota.per_month, now.next_month()),
+                daily: count(today, usage.day, now.next_day()),
+                monthly: count(month, usage.month, now.next_month()),
             },
             standing: Standing {
                 confirmed: effective.is_confirmed,
