@@ -25,6 +25,8 @@ enum At {
 #[derive(Clone, Debug, Default)]
 pub struct ContentReader {
     at: At,
+    /// So much is read line by line before a block is looked at as a whole again.
+    by_line: usize,
 }
 
 /// What came of one piece.
@@ -48,7 +50,7 @@ impl ContentReader {
                 // RFC 5321 §4.5.2: the dot goes, whatever stands behind it.
                 (At::Dot, b'\r') => At::DotCr,
                 (At::DotCr, b'\n') => {
-                    self.at = At::LineStart;
+                    *self = Self::default();
                     return Progress::End(piece.len() - rest.len() + 1);
                 }
                 (At::Cr, b'\n') => {
@@ -63,7 +65,7 @@ impl ContentReader {
                     At::Text
                 }
                 (At::LineStart | At::Dot | At::Text, _) => {
-                    let (at, length) = text(rest, out);
+                    let (at, length) = self.text(rest, out);
                     taken = length;
                     at
                 }
@@ -72,6 +74,22 @@ impl ContentReader {
         }
         Progress::More
     }
+
+    // Clean blocks are one copy.
+    fn text(&mut self, rest: &[u8], out: &mut Vec<u8>) -> (At, usize) {
+        if self.by_line == 0 {
+            let clean = rest.get(..clean(rest)).unwrap_or_default();
+            if !clean.is_empty() {
+                out.extend_from_slice(clean);
+                let is_start = clean.ends_with(b"\n");
+                return (if is_start { At::LineStart } else { At::Text }, clean.len());
+            }
+            self.by_line = BLOCK;
+        }
+        let (at, length) = lines(rest.get(..self.by_line).unwrap_or(rest), out);
+        self.by_line -= length;
+        (at, length)
+    }
 }
 
 /// What is looked at in one step. A search for line ends takes some nanoseconds for each, and there
@@ -79,15 +97,8 @@ impl ContentReader {
 const BLOCK: usize = 1_024;
 
 // Reads within a line and on over line ends, up to what needs a look: a line that opens with a
-// dot, a CR that may be half of a line end, the end of the piece. Clean blocks are one copy.
-fn text(rest: &[u8], out: &mut Vec<u8>) -> (At, usize) {
-    let clean = rest.get(..clean(rest)).unwrap_or_default();
-    if !clean.is_empty() {
-        out.extend_from_slice(clean);
-        let is_start = clean.ends_with(b"\n");
-        return (if is_start { At::LineStart } else { At::Text }, clean.len());
-    }
-    let rest = rest.get(..BLOCK).unwrap_or(rest);
+// dot, a CR that may be half of a line end, the end of the piece.
+fn lines(rest: &[u8], out: &mut Vec<u8>) -> (At, usize) {
     let mut from = 0;
     let mut ends = memchr::memchr2_iter(b'\r', b'\n', rest);
     while let Some(at) = ends.next() {
