@@ -184,11 +184,17 @@ fn is_seven_bit(text: &[u8]) -> bool {
     text.is_ascii() && !text.contains(&0) && !has_long_line(text)
 }
 
+/// The longest line that no host on the way breaks: RFC 5321 §4.5.3.1.6 has 998, sendmail 990.
+const UNBROKEN: usize = 990;
+
 // As it is where every host passes it unchanged, so that a link in it can be followed by who sees it
-// undecoded; else quoted-printable while it stays readable. Lines may be as long as RFC 5321 §4.5.3.1.6
-// lets them, as in what comes raw: the 78 of RFC 5322 §2.1.1 are for the eye, and programs fold.
+// undecoded; else quoted-printable while it stays readable. The 78 of RFC 5322 §2.1.1 are for the eye, and
+// programs fold.
 fn encoded(text: Vec<u8>) -> (&'static str, Vec<u8>) {
-    let good = |line: &[u8]| !line.ends_with(b" ") && !line.starts_with(b"From ") && line != b".";
+    let good = |line: &[u8]| {
+        let passes = line.len() <= UNBROKEN && !line.ends_with(b" ");
+        passes && !line.starts_with(b"From ") && line != b"."
+    };
     if is_seven_bit(&text) && lines(&text).all(good) {
         return ("7bit", text);
     }
