@@ -47,8 +47,12 @@ mod tests {
 
     use super::*;
 
+    // The seats are the process's, and so the tests'.
+    static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
     #[tokio::test]
     async fn small_work_is_done_here_and_large_work_elsewhere() {
+        let _alone = ALONE.lock().await;
         let here = std::thread::current().id();
         let thread = || std::thread::current().id();
         assert_eq!(apart(INLINE_MOST, thread).await, Ok(here));
@@ -57,6 +61,7 @@ mod tests {
 
     #[tokio::test]
     async fn no_more_is_done_at_once_than_there_are_cores() {
+        let _alone = ALONE.lock().await;
         let cores = std::thread::available_parallelism().unwrap().get();
         let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let work = || {
@@ -80,6 +85,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_told_and_its_place_is_free_again() {
+        let _alone = ALONE.lock().await;
         for _ in 0..64 {
             let ended = apart(usize::MAX, || panic!("for the test")).await;
             assert_eq!(ended, Err::<(), _>(Stopped));
