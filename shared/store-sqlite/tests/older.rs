@@ -210,7 +210,8 @@ async fn counts_of_an_older_release_are_summed_by_vendor() {
     sqlx::raw_sql(OLD_COUNTS).execute(&mut old).await.unwrap();
     old.close().await.unwrap();
     let store = SqliteStore::open(&path, SqliteOptions::default()).await;
-    let reports = Ports::of(store.unwrap(), folder).reports;
+    let ports = Ports::of(store.unwrap(), folder);
+    let reports = &ports.reports;
     let span = Timestamp::from_micros(0)..Timestamp::from_micros(7_200_000_000);
     let (lines, left) = reports.by_vendor(&span, &Whose::All, 9).await.unwrap();
     let told = lines.iter();
