@@ -16,6 +16,9 @@ const SAY_EVERY: Duration = Duration::from_hours(24);
 /// of 90 days.
 const SOON: Duration = Duration::from_hours(14 * 24);
 
+/// How long before its end a late one is somebody's work at any hour.
+const URGENT: Duration = Duration::from_hours(2 * 24);
+
 postrider_telemetry::label! {
     /// Where mail comes in.
     pub(crate) DoorWord is "door" { Http = "http", Smtp = "smtp" }
@@ -28,11 +31,13 @@ pub(crate) fn late_from(certificate: &Certificate, most: Duration) -> Timestamp 
     certificate.ends_at.before(most.min(life / 6))
 }
 
-/// When the certificates of each door end, and are to be renewed at the latest.
+/// When the certificates of each door end, and are to be renewed at the latest. Each is the first of
+/// all, maybe of another certificate: what is to be known of one certificate is a gauge of its own.
 #[derive(Clone)]
 pub(crate) struct Ends {
     ends: GaugeBy<DoorWord>,
     late: GaugeBy<DoorWord>,
+    urgent: GaugeBy<DoorWord>,
 }
 
 pub(crate) fn show_ends(metrics: &Registry) -> Ends {
@@ -45,6 +50,10 @@ pub(crate) fn show_ends(metrics: &Registry) -> Ends {
             "postrider_tls_certificate_late_timestamp_seconds",
             "From when on the first of a door's certificates should have been renewed, in seconds since 1970; 0 where it has none.",
         ),
+        urgent: metrics.gauge_by(
+            "postrider_tls_certificate_urgent_timestamp_seconds",
+            "From when on the first of a door's certificates is late and ends within two days, in seconds since 1970; 0 where it has none.",
+        ),
     }
 }
 
@@ -54,9 +63,10 @@ impl Ends {
             times.min().map_or(0, Timestamp::as_seconds)
         };
         let ends = first(&mut all.iter().map(|one| one.ends_at));
-        let late = first(&mut all.iter().map(|one| late_from(one, SOON)));
+        let late = |most| first(&mut all.iter().map(|one| late_from(one, most)));
         self.ends.set(door, ends);
-        self.late.set(door, late);
+        self.late.set(door, late(SOON));
+        self.urgent.set(door, late(URGENT));
     }
 }
 

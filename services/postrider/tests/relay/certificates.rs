@@ -42,5 +42,7 @@ async fn when_certificates_end_is_on_the_page_of_metrics() {
         assert!(end > 2_000_000_000.0, "{door}: {end}");
         let left = end - gauge("late", door);
         assert!(0.0 < left && left <= 14.0 * 86_400.0, "{door}: {left}");
+        let left = end - gauge("urgent", door);
+        assert!(0.0 < left && left <= 2.0 * 86_400.0, "{door}: {left}");
     }
 }
