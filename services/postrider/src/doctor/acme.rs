@@ -18,7 +18,7 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
     findings
 }
 
-/// The addresses at which a running relay cannot listen.
+/// The addresses at which the relay cannot listen, or could not when it was killed.
 fn shut(config: &Config) -> Vec<Finding> {
     match Shut::read(&Shut::path(config)) {
         Ok(shut) => shut.iter().map(one_shut).collect(),
@@ -28,11 +28,11 @@ fn shut(config: &Config) -> Vec<Finding> {
 
 fn one_shut(shut: &Shut) -> Finding {
     let seen = format!(
-        "the relay cannot listen there, and asks for no certificate: {}",
-        shut.said
+        "since {} the relay cannot listen there, and asks for no certificate: {}",
+        shut.since, shut.said
     );
     Finding::soft("port-80", &shut.address.to_string(), &seen).remedy(&format!(
-        "{}; it is tried again every few seconds",
+        "{}; a relay that runs tries it again every few seconds",
         shut.remedy
     ))
 }

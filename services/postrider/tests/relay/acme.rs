@@ -161,12 +161,10 @@ async fn an_address_that_another_program_has_holds_up_certificates_alone() {
         (&finding["about"], &finding["level"]),
         (&named.into(), &"soft".into())
     );
-    assert!(
-        finding["remedy"]
-            .as_str()
-            .unwrap()
-            .contains("end the program")
-    );
+    for (field, words) in [("seen", "since 20"), ("remedy", "end the program")] {
+        let said = finding[field].as_str().unwrap();
+        assert!(said.contains(words), "{said}");
+    }
     let shut = "postrider_acme_addresses_shut";
     assert_eq!(Page::of(&sandbox.place).await.count(shut, &[]), 1);
 
