@@ -112,6 +112,11 @@ impl Port80 {
         }
     }
 
+    /// Where it listens already.
+    pub(crate) fn opened(&self) -> io::Result<Vec<SocketAddr>> {
+        self.opened.iter().map(TcpListener::local_addr).collect()
+    }
+
     /// Those that are shut, now and later.
     pub(crate) fn shut(&self) -> watch::Receiver<Vec<Shut>> {
         self.shut.subscribe()

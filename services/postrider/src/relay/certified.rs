@@ -27,6 +27,7 @@ impl Relay {
         };
         let (now, gauge) = (machine.clock.now(), gauges.shut.clone());
         let port = Port80::open(config, &machine.sockets, door, gauge, now);
+        self.acme = port.opened().context("acme.listen")?;
         let shut = port.shut();
         self.spawn("port 80", port.answer(self.shutdown.clone()));
         let connector = if config.acme.root.as_os_str().is_empty() {
