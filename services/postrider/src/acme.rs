@@ -10,7 +10,7 @@ mod notes;
 mod port;
 mod trouble;
 
-pub(crate) use attempts::Attempts;
+pub(crate) use attempts::{Attempts, Failure};
 pub(crate) use door::ChallengeDoor;
 pub(crate) use due::Early;
 pub(crate) use files::{remove_leftovers, write_placeholders};

@@ -1,5 +1,5 @@
 //! What the certificates of the doors say, told to the operator before clients notice: as gauges,
-//! and in the log at the start, when they are renewed, and each day.
+//! and in the log at the start, when they are renewed, when one is late or ends, and each day.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use postrider_model::Timestamp;
 use postrider_runtime::{Clock, Shutdown};
 use postrider_telemetry::{GaugeBy, Registry};
 use postrider_tls::{Acceptor, Certificate, IdentityFiles, keep_current};
+use tokio::sync::Notify;
 
 /// How soon a renewed certificate is shown.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -15,6 +16,9 @@ const SAY_EVERY: Duration = Duration::from_hours(24);
 /// How long before its end one that nobody has renewed is told of: half of what Let's Encrypt leaves
 /// of 90 days.
 const SOON: Duration = Duration::from_hours(14 * 24);
+
+/// How long before its end a late one is somebody's work at any hour.
+const URGENT: Duration = Duration::from_hours(2 * 24);
 
 postrider_telemetry::label! {
     /// Where mail comes in.
@@ -28,22 +32,28 @@ pub(crate) fn late_from(certificate: &Certificate, most: Duration) -> Timestamp 
     certificate.ends_at.before(most.min(life / 6))
 }
 
-/// When the certificates of each door end, and are to be renewed at the latest.
+/// When the certificates of each door end, and are to be renewed at the latest. Each is the first of
+/// all, maybe of another certificate: what is to be known of one certificate is a gauge of its own.
 #[derive(Clone)]
 pub(crate) struct Ends {
-    ends: GaugeBy<DoorWord>,
+    over: GaugeBy<DoorWord>,
     late: GaugeBy<DoorWord>,
+    urgent: GaugeBy<DoorWord>,
 }
 
 pub(crate) fn show_ends(metrics: &Registry) -> Ends {
     Ends {
-        ends: metrics.gauge_by(
+        over: metrics.gauge_by(
             "postrider_tls_certificate_expiry_timestamp_seconds",
             "When the first of a door's certificates ends, in seconds since 1970; 0 where it has none.",
         ),
         late: metrics.gauge_by(
             "postrider_tls_certificate_late_timestamp_seconds",
             "From when on the first of a door's certificates should have been renewed, in seconds since 1970; 0 where it has none.",
+        ),
+        urgent: metrics.gauge_by(
+            "postrider_tls_certificate_urgent_timestamp_seconds",
+            "From when on the first of a door's certificates is late and ends within two days, in seconds since 1970; 0 where it has none.",
         ),
     }
 }
@@ -54,9 +64,10 @@ impl Ends {
             times.min().map_or(0, Timestamp::as_seconds)
         };
         let ends = first(&mut all.iter().map(|one| one.ends_at));
-        let late = first(&mut all.iter().map(|one| late_from(one, SOON)));
-        self.ends.set(door, ends);
-        self.late.set(door, late);
+        let late = |most| first(&mut all.iter().map(|one| late_from(one, most)));
+        self.over.set(door, ends);
+        self.late.set(door, late(SOON));
+        self.urgent.set(door, late(URGENT));
     }
 }
 
@@ -77,12 +88,19 @@ impl Watched {
     pub(crate) async fn keep(self, files: Vec<IdentityFiles>, shutdown: Shutdown) {
         self.look();
         let acceptor = self.acceptor.clone();
-        let renewed = || self.look();
+        let others = Notify::new();
+        let renewed = || {
+            self.look();
+            others.notify_one();
+        };
         let kept = keep_current(acceptor, files, LOOK_EVERY, shutdown, renewed);
         let said = async {
             loop {
-                tokio::time::sleep(SAY_EVERY).await;
-                self.look();
+                let wait = until_next(&self.acceptor.certificates(), self.clock.now());
+                tokio::select! {
+                    () = others.notified() => {}
+                    () = tokio::time::sleep(wait) => self.look(),
+                }
             }
         };
         tokio::select! {
@@ -103,6 +121,17 @@ impl Watched {
             }
         }
     }
+}
+
+/// How long until there is something to say: a day, or less where one is late or ends before that.
+fn until_next(all: &[Certificate], now: Timestamp) -> Duration {
+    let moments = all
+        .iter()
+        .flat_map(|one| [late_from(one, SOON), one.ends_at]);
+    let ahead = moments.filter(|moment| now < *moment);
+    let next = ahead.map(|moment| moment.since(now)).min();
+    // Not short of the moment by what two clocks differ.
+    next.map_or(SAY_EVERY, |wait| SAY_EVERY.min(wait + LOOK_EVERY))
 }
 
 /// What clients will not accept, or soon.
@@ -129,13 +158,42 @@ fn wrong_with(
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_is_wrong_with_a_certificate_is_said_while_it_can_be_mended() {
+    const END: &str = "2026-01-31T08:00:00Z";
+
+    fn hours(hours: u64) -> Duration {
+        Duration::from_hours(hours)
+    }
+
+    /// One of so long a life that ends at `END`.
+    fn ending(life: Duration) -> Certificate {
         let names = ["relay.example".to_owned()];
         let made = postrider_tls::self_signed(&names, postrider_tls::KeyKind::Ecdsa).unwrap();
-        let read = Certificate::from_pem("", made.certificate_pem.as_bytes()).unwrap();
-        let end = Timestamp::parse("2026-01-31T08:00:00Z").unwrap();
-        let hours = |hours: u64| Duration::from_hours(hours);
+        let mut read = Certificate::from_pem("", made.certificate_pem.as_bytes()).unwrap();
+        read.ends_at = Timestamp::parse(END).unwrap();
+        read.starts_at = read.ends_at.before(life);
+        read
+    }
+
+    #[test]
+    fn a_short_certificate_is_told_of_when_it_is_late_and_when_it_ends() {
+        let all = [ending(hours(24)), ending(hours(24 * 90))];
+        let end = all[0].ends_at;
+        for (left, want) in [
+            (24 * 80, hours(24)),
+            (24 * 14 + 1, hours(1) + LOOK_EVERY),
+            (24, hours(20) + LOOK_EVERY),
+            (4, hours(4) + LOOK_EVERY),
+            (0, hours(24)),
+        ] {
+            let now = end.before(hours(left));
+            assert_eq!(until_next(&all, now), want, "{left}");
+        }
+        assert_eq!(until_next(&[], end), hours(24));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_certificate_is_said_while_it_can_be_mended() {
+        let end = Timestamp::parse(END).unwrap();
         for (is_for_host, days, left, want) in [
             (true, 90, 24 * 14 + 1, None),
             (true, 90, 24 * 14, Some("ends soon")),
@@ -148,9 +206,7 @@ mod tests {
             (false, 90, 24, Some("names the host")),
             (false, 90, 0, Some("has ended")),
         ] {
-            let mut certificate = read.clone();
-            certificate.starts_at = end.before(hours(24 * days));
-            certificate.ends_at = end;
+            let certificate = ending(hours(24 * days));
             match (
                 wrong_with(is_for_host, &certificate, end.before(hours(left))),
                 want,

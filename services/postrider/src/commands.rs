@@ -176,20 +176,18 @@ async fn serve(args: ServeArgs) -> anyhow::Result<()> {
 
 /// Each address that is listened on, by its door.
 fn say_serving(relay: &Relay, config: &Config, roles: &[Role]) {
-    // These two only a process that takes mail has.
-    let takes = roles.contains(&Role::Ingest);
-    let others = |is_on: bool, listen: &[SocketAddr]| {
-        if is_on && takes {
-            listen.to_vec()
-        } else {
-            Vec::new()
-        }
+    // Only a process that takes mail has it.
+    let is_inbound = config.inbound.enabled && roles.contains(&Role::Ingest);
+    let inbound: &[SocketAddr] = if is_inbound {
+        &config.inbound.listen
+    } else {
+        &[]
     };
     tracing::info!(
         http = ?relay.http,
         smtp = ?relay.smtp,
-        inbound = ?others(config.inbound.enabled, &config.inbound.listen),
-        acme = ?others(config.acme.is_on(), &config.acme.listen),
+        ?inbound,
+        acme = ?relay.acme,
         admin = ?relay.admin.as_slice(),
         metrics = %relay.metrics,
         host = %config.service.host,

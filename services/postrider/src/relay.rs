@@ -57,6 +57,9 @@ pub struct Relay {
     pub http: Vec<SocketAddr>,
     /// Where the SMTP door listens; none where it is off.
     pub smtp: Vec<SocketAddr>,
+    /// Where an authority is answered: none where nobody is asked, and not where somebody else
+    /// listens.
+    pub acme: Vec<SocketAddr>,
     pub metrics: SocketAddr,
     /// The domain whose mail stays on this machine.
     pub simulator: Option<Domain>,
@@ -92,6 +95,7 @@ impl Relay {
         let mut relay = Self {
             http: Vec::new(),
             smtp: Vec::new(),
+            acme: Vec::new(),
             metrics: config.metrics.listen,
             simulator: config.simulator()?,
             admin: None,

@@ -120,22 +120,22 @@ const NOTICE_EN: &[&str] = &[
     "Postrider, the mail service at {service}",
 ];
 const QUESTION_FR: &[&str] = &[
-    "À confirmer : les réponses à {tenant} peuvent-elles arriver à cette adresse ?",
+    "À confirmer\u{a0}: les réponses à {tenant} peuvent-elles arriver à cette adresse\u{a0}?",
     "Bonjour,",
     "{tenant} envoie ses courriels par {service} et a indiqué {address} comme adresse à laquelle les réponses doivent arriver.",
-    "Si c'est exact, ouvrez cette page et appuyez sur « Oui, les réponses peuvent venir ici » :",
+    "Si c’est exact, ouvrez cette page et appuyez sur «\u{a0}Oui, les réponses peuvent venir ici\u{a0}»\u{a0}:",
     "{link}",
-    "Si vous ne connaissez pas {tenant}, appuyez sur « Je ne les connais pas » sur la même page, ou ne faites rien : sans votre confirmation, l'adresse ne sert pas aux réponses.",
-    "La page est valable 30 jours. L'ouvrir ne change rien.",
+    "Si vous ne connaissez pas {tenant}, appuyez sur «\u{a0}Je ne les connais pas\u{a0}» sur la même page, ou ne faites rien\u{a0}: sans votre confirmation, l’adresse ne sert pas aux réponses.",
+    "La page est valable 30 jours. L’ouvrir ne change rien.",
     "Postrider, le service de courriel de {service}",
 ];
 const NOTICE_FR: &[&str] = &[
     "Les réponses à {tenant} arrivent maintenant à cette adresse",
     "Bonjour,",
-    "{tenant} envoie ses courriels par {service}. Les réponses à certains d'entre eux arrivent désormais à {address}, parce qu'une autre adresse de {domain} a déjà été confirmée.",
-    "Si c'est exact, il n'y a rien à faire. Sinon, ouvrez cette page et appuyez sur « Pas chez nous » :",
+    "{tenant} envoie ses courriels par {service}. Les réponses à certains d’entre eux arrivent désormais à {address}, parce qu’une autre adresse de {domain} a déjà été confirmée.",
+    "Si c’est exact, il n’y a rien à faire. Sinon, ouvrez cette page et appuyez sur «\u{a0}Pas chez nous\u{a0}»\u{a0}:",
     "{link}",
-    "La page est valable 30 jours. L'ouvrir ne change rien.",
+    "La page est valable 30 jours. L’ouvrir ne change rien.",
     "Postrider, le service de courriel de {service}",
 ];
 

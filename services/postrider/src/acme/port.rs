@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use postrider_model::Timestamp;
 use postrider_runtime::Shutdown;
 use postrider_telemetry::Gauge;
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,8 @@ const DISCARD: u64 = 64 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Shut {
     pub(crate) address: SocketAddr,
+    /// When it was tried first. A process that was killed leaves what it noted.
+    pub(crate) since: Timestamp,
     pub(crate) said: String,
     pub(crate) remedy: String,
 }
@@ -43,7 +46,7 @@ impl Shut {
         config.acme_folder().join("shut.json")
     }
 
-    /// Those of the relay that runs; none where there is no such file.
+    /// Those of the relay that runs, or did; none where there is no such file.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<Self>> {
         let Some(text) = text_of(path)? else {
             return Ok(Vec::new());
@@ -52,9 +55,10 @@ impl Shut {
         read.with_context(|| format!("{} is damaged: remove it", path.display()))
     }
 
-    fn of(address: SocketAddr, fault: &io::Error) -> Self {
+    fn of(address: SocketAddr, since: Timestamp, fault: &io::Error) -> Self {
         Self {
             address,
+            since,
             said: fault.to_string(),
             remedy: remedy(fault.kind()).to_owned(),
         }
@@ -90,12 +94,13 @@ impl Port80 {
         sockets: &Sockets,
         door: ChallengeDoor,
         gauge: Gauge,
+        now: Timestamp,
     ) -> Self {
         let (mut opened, mut shut) = (Vec::new(), Vec::new());
         for address in &config.acme.listen {
             match sockets.take(*address).map_or_else(|| bind(*address), Ok) {
                 Ok(listener) => opened.push(listener),
-                Err(fault) => shut.push(told(*address, &fault)),
+                Err(fault) => shut.push(told(*address, now, &fault)),
             }
         }
         Self {
@@ -105,6 +110,11 @@ impl Port80 {
             note: Shut::path(config),
             gauge,
         }
+    }
+
+    /// Where it listens already.
+    pub(crate) fn opened(&self) -> io::Result<Vec<SocketAddr>> {
+        self.opened.iter().map(TcpListener::local_addr).collect()
     }
 
     /// Those that are shut, now and later.
@@ -158,7 +168,7 @@ impl Port80 {
                     self.opened.push(listener);
                 }
                 Err(fault) if fault.to_string() == shut.said => still.push(shut.clone()),
-                Err(fault) => still.push(told(shut.address, &fault)),
+                Err(fault) => still.push(told(shut.address, shut.since, &fault)),
             }
         }
         let is_news = still != before;
@@ -191,8 +201,8 @@ fn noted(path: &Path, shut: &[Shut]) -> anyhow::Result<()> {
     removed.with_context(|| format!("cannot remove {}", path.display()))
 }
 
-fn told(address: SocketAddr, fault: &io::Error) -> Shut {
-    let shut = Shut::of(address, fault);
+fn told(address: SocketAddr, since: Timestamp, fault: &io::Error) -> Shut {
+    let shut = Shut::of(address, since, fault);
     tracing::warn!(
         %address,
         remedy = shut.remedy,
@@ -220,12 +230,13 @@ mod tests {
         let folder = tempfile::TempDir::new().unwrap();
         let path = folder.path().join("shut.json");
         let address = "[::]:80".parse().unwrap();
+        let since = Timestamp::parse("2026-01-31T08:00:00Z").unwrap();
         for (kind, does) in [
             (ErrorKind::AddrInUse, "end the program"),
             (ErrorKind::PermissionDenied, "CAP_NET_BIND_SERVICE"),
             (ErrorKind::AddrNotAvailable, "an address of this machine"),
         ] {
-            let shut = vec![Shut::of(address, &kind.into())];
+            let shut = vec![Shut::of(address, since, &kind.into())];
             assert!(shut[0].remedy.contains(does), "{shut:?}");
             assert!(shut[0].remedy.contains("acme.listen"), "{shut:?}");
             noted(&path, &shut).unwrap();

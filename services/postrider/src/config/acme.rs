@@ -142,10 +142,7 @@ impl Config {
                 "service.host is {host:?}: no authority that browsers trust gives a certificate for a name without a dot; give the whole name, such as \"{host}.example.org\", or the file of your network's own authority in acme.root"
             );
         }
-        let mut listen = self.acme.listen.iter();
-        if let Some(both) = listen.find(|address| self.http.listen.contains(address)) {
-            bail!("acme.listen and http.listen both name {both}: leave it out of one of them");
-        }
+        self.check_acme_alone()?;
         let ours: Vec<_> = FILES
             .iter()
             .map(|(_, file)| self.path(Path::new(file)))
@@ -281,7 +278,15 @@ mod tests {
             ),
             (
                 format!("{ON}listen = [\"127.0.0.1:8025\"]\n{SHOWN}"),
-                "http.listen both name 127.0.0.1:8025",
+                "http.listen has 127.0.0.1:8025: only one",
+            ),
+            (
+                format!("{ON}listen = [\"0.0.0.0:80\", \"[::]:80\"]\n{SHOWN}"),
+                "acme.listen has 0.0.0.0:80 and acme.listen has [::]:80",
+            ),
+            (
+                format!("{ON}{SHOWN}listen = [\"0.0.0.0:80\"]\n"),
+                "acme.listen has [::]:80 and http.listen has 0.0.0.0:80",
             ),
             (ON.to_owned(), "no door shows"),
             (format!("{ON}{two}"), "has its key in it"),

@@ -37,13 +37,34 @@ fn is_wrong_with(old: &Finding, one: &Finding) -> bool {
 fn is_same(old: &Finding, one: &Finding) -> bool {
     let says_the_same = one.level == Level::Ok
         || MEASURED.contains(&one.id)
-        || (&old.seen, &old.remedy, &old.paste) == (&one.seen, &one.remedy, &one.paste);
+        || (seen(old), &old.remedy, &old.paste) == (seen(one), &one.remedy, &one.paste);
     is_about_the_same(old, one) && old.level == one.level && says_the_same
+}
+
+// How long a certificate has left is less at each look; that it has ended is another word.
+fn seen(one: &Finding) -> String {
+    let is_counted = |c: char| one.id == "certificate" && c.is_ascii_digit();
+    one.seen.chars().filter(|c| !is_counted(*c)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_hours_of_a_certificate_are_no_news_and_its_end_is() {
+        let report = |seen: &str| {
+            let finding = Finding::soft("certificate", "acme/rsa.pem", seen);
+            Report::new(vec![finding.remedy("renew it")])
+        };
+        let before = report("it ends in 10 hours");
+        assert_eq!(report("it ends in 9 hours").changes_since(&before), None);
+        let ended = report("it ended 0 days ago; programs refuse it");
+        let told = ended.changes_since(&before).unwrap();
+        assert!(told.contains("it ended 0 days ago"), "{told}");
+        let later = report("it ended 1 days ago; programs refuse it");
+        assert_eq!(later.changes_since(&ended), None);
+    }
 
     #[test]
     fn who_waits_is_told_what_is_new_mended_or_gone_and_nothing_else() {

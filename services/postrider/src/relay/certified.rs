@@ -25,7 +25,9 @@ impl Relay {
             answers: answers.clone(),
             authority: config.https_authority(),
         };
-        let port = Port80::open(config, &machine.sockets, door, gauges.shut.clone());
+        let (now, gauge) = (machine.clock.now(), gauges.shut.clone());
+        let port = Port80::open(config, &machine.sockets, door, gauge, now);
+        self.acme = port.opened().context("acme.listen")?;
         let shut = port.shut();
         self.spawn("port 80", port.answer(self.shutdown.clone()));
         let connector = if config.acme.root.as_os_str().is_empty() {

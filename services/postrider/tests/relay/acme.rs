@@ -23,6 +23,8 @@ async fn certificates_come_by_themselves_and_the_doors_show_them_without_a_resta
         return;
     };
     sandbox.serve().await;
+    let open = format!("[{}:{LOOKS_AT}]", sandbox.network.host());
+    logged(&sandbox, &["postrider is serving", &open]).await;
     let (connector, issuer) = authority.trusted().await;
     let door = https(&sandbox, connector);
     brought(&sandbox, "a door that programs trust", async || {
@@ -161,12 +163,13 @@ async fn an_address_that_another_program_has_holds_up_certificates_alone() {
         (&finding["about"], &finding["level"]),
         (&named.into(), &"soft".into())
     );
-    assert!(
-        finding["remedy"]
-            .as_str()
-            .unwrap()
-            .contains("end the program")
-    );
+    for (field, words) in [("seen", "since 20"), ("remedy", "end the program")] {
+        let said = finding[field].as_str().unwrap();
+        assert!(said.contains(words), "{said}");
+    }
+    let serving = logged(&sandbox, &["postrider is serving"]).await;
+    let open = format!("[{}:{}]", address.0, address.1);
+    assert!(!serving.contains(&open), "{serving}");
     let shut = "postrider_acme_addresses_shut";
     assert_eq!(Page::of(&sandbox.place).await.count(shut, &[]), 1);
 

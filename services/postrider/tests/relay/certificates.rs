@@ -32,10 +32,17 @@ async fn a_certificate_that_does_not_name_the_service_is_told_at_the_start() {
 async fn when_certificates_end_is_on_the_page_of_metrics() {
     let sandbox = Sandbox::over_tls().await;
     let page = Page::of(&sandbox.place).await;
-    let name = "postrider_tls_certificate_expiry_timestamp_seconds";
+    let gauge = |name: &str, door| {
+        let name = format!("postrider_tls_certificate_{name}_timestamp_seconds");
+        page.sum(&name, &[("door", door)])
+    };
     for door in ["http", "smtp"] {
         // The sandbox's authority gives them more time than anybody needs.
-        let end = page.sum(name, &[("door", door)]);
+        let end = gauge("expiry", door);
         assert!(end > 2_000_000_000.0, "{door}: {end}");
+        let left = end - gauge("late", door);
+        assert!(0.0 < left && left <= 14.0 * 86_400.0, "{door}: {left}");
+        let left = end - gauge("urgent", door);
+        assert!(0.0 < left && left <= 2.0 * 86_400.0, "{door}: {left}");
     }
 }

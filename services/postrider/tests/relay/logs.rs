@@ -62,7 +62,7 @@ const ALWAYS: [&str; 18] = [
 ];
 
 #[tokio::test]
-async fn the_first_line_names_every_address_that_is_listened_on() {
+async fn one_line_names_every_address_that_is_listened_on() {
     let sandbox = relay().await;
     let line = until("the relay serves", async || {
         let all = lines(&sandbox).into_iter();

@@ -49,11 +49,11 @@ fn subject(notice: &Notice<'_>) -> String {
             format!("Not delivered: {}", titled(only, Language::En))
         }
         ([only], Language::Fr) if more == 0 => {
-            format!("Non remis : {}", titled(only, Language::Fr))
+            format!("Non remis\u{a0}: {}", titled(only, Language::Fr))
         }
         (_, Language::En) => format!("Not delivered: mail to {} recipients", failures(notice)),
         (_, Language::Fr) => format!(
-            "Non remis : des courriels à {} destinataires",
+            "Non remis\u{a0}: des courriels à {} destinataires",
             failures(notice)
         ),
     }
@@ -85,7 +85,7 @@ fn paragraphs(notice: &Notice<'_>) -> Vec<String> {
         ],
         Language::Fr => vec![
             "Bonjour,".to_owned(),
-            format!("{tenant} a envoyé ceci par {service}, et cela n'a pas pu être remis."),
+            format!("{tenant} a envoyé ceci par {service}, et cela n’a pas pu être remis."),
         ],
     };
     for one in &notice.listed {
@@ -98,14 +98,14 @@ fn paragraphs(notice: &Notice<'_>) -> Vec<String> {
                 notice.more
             ),
             Language::Fr => format!(
-                "{} autres destinataires n'ont pas reçu leur courriel ; ils ne figurent pas ici.",
+                "{} autres destinataires n’ont pas reçu leur courriel\u{a0}; ils ne figurent pas ici.",
                 notice.more
             ),
         });
     }
     out.push(match notice.language {
         Language::En => format!("The links are valid for 30 days. This comes from Postrider, the mail service at {service}, which tells of what failed a few times an hour at most; its operator can switch it off."),
-        Language::Fr => format!("Les liens sont valables 30 jours. Ce message vient de Postrider, le service de courriel de {service}, qui signale les échecs quelques fois par heure au plus ; son exploitant peut désactiver ces avis."),
+        Language::Fr => format!("Les liens sont valables 30 jours. Ce message vient de Postrider, le service de courriel de {service}, qui signale les échecs quelques fois par heure au plus\u{a0}; son exploitant peut désactiver ces avis."),
     });
     out
 }
@@ -119,7 +119,7 @@ fn about(one: &Undelivered, language: Language) -> Vec<String> {
         }
         Language::En => format!("{title}, sent on {at}"),
         Language::Fr if failed < all => {
-            format!("{title}, envoyé le {at} : non remis à {failed} destinataires sur {all}")
+            format!("{title}, envoyé le {at}\u{a0}: non remis à {failed} destinataires sur {all}")
         }
         Language::Fr => format!("{title}, envoyé le {at}"),
     }];
@@ -130,7 +130,9 @@ fn about(one: &Undelivered, language: Language) -> Vec<String> {
     if unnamed > 0 {
         out.push(match language {
             Language::En => format!("And {unnamed} more: the page below has them all."),
-            Language::Fr => format!("Et {unnamed} autres : la page ci-dessous les montre tous."),
+            Language::Fr => {
+                format!("Et {unnamed} autres\u{a0}: la page ci-dessous les montre tous.")
+            }
         });
     }
     out.push(one.link.clone());
@@ -144,10 +146,10 @@ fn end(recipient: &SeenRecipient, language: Language) -> String {
     match (&recipient.words, language) {
         (Some(words), Language::En) => format!("{address}: the answer was \"{words}\". {remedy}"),
         (Some(words), Language::Fr) => {
-            format!("{address} : la réponse était «\u{a0}{words}\u{a0}». {remedy}")
+            format!("{address}\u{a0}: la réponse était «\u{a0}{words}\u{a0}». {remedy}")
         }
         (None, Language::En) => format!("{address}: {remedy}"),
-        (None, Language::Fr) => format!("{address} : {remedy}"),
+        (None, Language::Fr) => format!("{address}\u{a0}: {remedy}"),
     }
 }
 
@@ -220,7 +222,7 @@ mod tests {
             ),
             (
                 Language::Fr,
-                "Non remis : «\u{a0}Your car\u{a0}»",
+                "Non remis\u{a0}: «\u{a0}Your car\u{a0}»",
                 "lettre par lettre",
             ),
         ] {

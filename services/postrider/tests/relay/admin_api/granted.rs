@@ -181,7 +181,8 @@ async fn refused_session(address: SocketAddr) -> String {
         said.clear();
         while said.as_bytes().get(3) != Some(&b' ') {
             said.clear();
-            stream.read_line(&mut said).await.unwrap();
+            let read = stream.read_line(&mut said).await.unwrap();
+            assert_ne!(read, 0, "the door has closed the connection");
         }
     }
     let (_, code) = said.rsplit_once('(').unwrap();
