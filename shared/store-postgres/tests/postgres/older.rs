@@ -201,7 +201,8 @@ async fn counts_of_an_older_release_are_summed_by_vendor() {
     migrate(&database, 16).await;
     fill(&database, OLD_COUNTS).await;
     PostgresStore::migrate(&database.url).await.unwrap();
-    let reports = Relay::on(database).await.ports.reports;
+    let relay = Relay::on(database).await;
+    let reports = &relay.ports.reports;
     let span = Timestamp::from_micros(0)..Timestamp::from_micros(7_200_000_000);
     let (lines, left) = reports.by_vendor(&span, &Whose::All, 9).await.unwrap();
     let told = lines.iter();
