@@ -46,8 +46,8 @@ fn ascii_is_not_encoded_whatever_its_lines_are_long_so_that_links_stay_whole() {
     let link = format!("https://pay.example/?a=1&b={}", "x".repeat(300));
     for (text, want) in [
         (format!("Pay here:\n{link}\n"), "7bit"),
-        (format!("{}\n", "x".repeat(998)), "7bit"),
-        (format!("{}\n", "x".repeat(999)), "quoted-printable"),
+        (format!("{}\n", "x".repeat(990)), "7bit"),
+        (format!("{}\n", "x".repeat(991)), "quoted-printable"),
         (format!("{link} \n"), "quoted-printable"),
         (format!("É\n{link}\n{link}\n"), "quoted-printable"),
     ] {
