@@ -58,6 +58,7 @@ pub(crate) fn of_accept(error: &AcceptError) -> Problem {
         | AcceptError::NotConfirmed { .. }
         | AcceptError::TestKey { .. }
         | AcceptError::AskedInVain { .. }
+        | AcceptError::Disowned { .. }
         | AcceptError::UnknownReplyTo { .. }
         | AcceptError::NameRefused { .. } => of_identity(error),
         AcceptError::Message(error) => of_message(error),
@@ -100,6 +101,9 @@ fn of_identity(error: &AcceptError) -> Problem {
         AcceptError::NotConfirmed { .. } => of_entry(&Entry::UNCONFIRMED, &[]),
         AcceptError::AskedInVain { reply_to } => {
             of_entry(&Entry::ASKED_IN_VAIN, &[("address", &reply_to.to_string())])
+        }
+        AcceptError::Disowned { reply_to } => {
+            of_entry(&Entry::OWNER_DENIED, &[("address", &reply_to.to_string())])
         }
         AcceptError::UnknownReplyTo { address } => {
             of_entry(&Entry::REPLY_UNKNOWN, &[("address", &address.to_string())])

@@ -149,6 +149,8 @@ pub enum AcceptError {
     NotConfirmed { reply_to: EmailAddress },
     #[error("the tenant cannot confirm {reply_to}: the letter to it came back")]
     AskedInVain { reply_to: EmailAddress },
+    #[error("the owner of {reply_to} does not know the tenant, which may write to nobody")]
+    Disowned { reply_to: EmailAddress },
     /// `simulator`: where it may, if there is one.
     #[error("the key is for tests, and may write to the simulator alone")]
     TestKey { simulator: Option<Domain> },

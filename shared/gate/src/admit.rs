@@ -217,11 +217,16 @@ fn may_write_to(
             simulator: rules.simulator.clone(),
         });
     }
-    let may = |address: &EmailAddress| is_own(address) || is_simulated(address);
+    // Whoever does not know the tenant gets nothing from it, and no answer of its customers either.
+    let is_disowned = book.is_disowned();
+    let may = |address: &EmailAddress| is_own(address) && !is_disowned || is_simulated(address);
     if book.is_confirmed() || recipients.iter().all(may) {
         return Ok(());
     }
     let reply_to = own.clone();
+    if is_disowned {
+        return Err(AcceptError::Disowned { reply_to });
+    }
     Err(if book.was_asked_in_vain() {
         AcceptError::AskedInVain { reply_to }
     } else {

@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_model::{
-    ApiToken, AuditEntry, AuditId, EmailAddress, Language, Licence, Limits, Tenant, TenantStatus,
-    Vendor, VendorKey,
+    ApiToken, AuditEntry, AuditId, EmailAddress, Language, Licence, Limits, ReplyStatus, Tenant,
+    TenantStatus, Vendor, VendorKey,
 };
 use postrider_store::{Audit, Enrolment, Enrolments, LICENCE, Roster, StoreError, Vendors};
 use serde_json::{Value, json};
@@ -78,6 +78,8 @@ pub struct Enrolled {
     pub tenant: Arc<Tenant>,
     /// Whether it may write to others than its own reply address.
     pub is_confirmed: bool,
+    /// The owner of its reply address does not know it: it writes to nobody.
+    pub is_disowned: bool,
     /// False for it, or its vendor, being suspended.
     pub is_active: bool,
     /// The user name for SMTP forms.
@@ -323,8 +325,10 @@ impl Enroller {
 
     fn told(&self, tenant: Tenant, secrets: Option<Secrets>) -> Enrolled {
         let roster = &self.ports.roster;
+        let own = roster.reply_address(tenant.id, &tenant.reply_to);
         Enrolled {
             is_confirmed: roster.is_confirmed(tenant.id, &tenant.reply_to),
+            is_disowned: own.is_some_and(|own| own.status == ReplyStatus::Refused),
             is_active: tenant.status == TenantStatus::Active
                 && roster.vendor(tenant.vendor).is_some_and(|v| v.is_active()),
             user: password::user_name(&tenant.slug),

@@ -179,6 +179,7 @@ fn is_of_one(error: &AcceptError) -> bool {
         | AcceptError::NameRefused { .. }
         | AcceptError::NotConfirmed { .. }
         | AcceptError::AskedInVain { .. }
+        | AcceptError::Disowned { .. }
         | AcceptError::TestKey { .. }
         | AcceptError::BulkTooLarge { .. }
         | AcceptError::Message(_) => true,

@@ -185,6 +185,12 @@ impl Book<'_> {
         })
     }
 
+    /// Whether the owner of the default address has said that they do not know the tenant.
+    pub(crate) fn is_disowned(&self) -> bool {
+        let known = self.default();
+        known.is_some_and(|known| known.status == ReplyStatus::Refused)
+    }
+
     fn default(&self) -> Option<Arc<ReplyAddress>> {
         let (tenant, address) = (self.tenant.id, &self.tenant.reply_to);
         self.roster.reply_address(tenant, address)

@@ -276,6 +276,9 @@ entries! {
     "PR-605" ASKED_IN_VAIN [550 5 7 1] (403 "validation_error")
         "This account cannot be confirmed: the mail with the link came back from its reply address {address}. Have the service's operator correct the address."
         "The address is misspelled, or took no mail then: `postrider reply ask` writes to it once more.";
+    "PR-606" OWNER_DENIED [550 5 7 1] (403 "validation_error")
+        "The owner of the reply address {address} does not know this account, and nothing leaves: put another reply address into the program, or write to the service's operator."
+        "Somebody pressed the second button behind the link: the address is another's, or it was a mistake. `postrider reply confirm` takes their word back.";
 
     // ---- enrolment: what a vendor's program is told
     "PR-701" TOKEN_MALFORMED (422 "validation_error")

@@ -127,10 +127,10 @@ impl HttpDoor {
                     &Status {
                         object: "enrolment",
                         tenant: &tenant.slug,
-                        status: if enrolled.is_active {
-                            status(&enrolled)
-                        } else {
-                            "suspended"
+                        status: match &enrolled {
+                            one if !one.is_active => "suspended",
+                            one if one.is_disowned => "refused",
+                            one => status(one),
                         },
                         from: tenant.from.to_string(),
                         reply_to: tenant.reply_to.to_string(),

@@ -65,6 +65,9 @@ pub(crate) fn lasting_errors() -> Vec<AcceptError> {
         AcceptError::AskedInVain {
             reply_to: EmailAddress::parse("joe@joesgarag.example").unwrap(),
         },
+        AcceptError::Disowned {
+            reply_to: EmailAddress::parse("joe@joesgarag.example").unwrap(),
+        },
     ]
 }
 

@@ -188,6 +188,9 @@ pub(crate) fn of_accept(error: &AcceptError) -> Told {
         AcceptError::AskedInVain { reply_to } => {
             told(Entry::ASKED_IN_VAIN, &[("address", &reply_to.to_string())])
         }
+        AcceptError::Disowned { reply_to } => {
+            told(Entry::OWNER_DENIED, &[("address", &reply_to.to_string())])
+        }
         AcceptError::UnknownReplyTo { address } => {
             told(Entry::REPLY_UNKNOWN, &[("address", &address.to_string())])
         }

@@ -135,3 +135,24 @@ async fn a_first_address_whose_letter_came_back_is_told_of_and_confirms_nobody()
         "{refused:?}"
     );
 }
+
+#[tokio::test]
+async fn who_is_not_known_at_its_own_address_writes_to_nobody() {
+    let house = House::start().await;
+    let tenant = house.tenant("joe@joesgarage.example").await;
+    let (now, own) = (house.clock.now(), tenant.reply_to.clone());
+    let said = house
+        .store
+        .set_reply_status(tenant.id, &own, ReplyStatus::Refused, now);
+    said.await.unwrap();
+    house.refresh().await;
+    let caller = house.caller(&tenant).await;
+    let raw = "From: x@elsewhere.example\nSubject: x\n\ny\n";
+    for to in ["joe@joesgarage.example", "customer@example.org"] {
+        let refused = house.send(&caller, &[to], raw).await;
+        assert!(
+            matches!(&refused, Err(AcceptError::Disowned { reply_to }) if *reply_to == own),
+            "{to}: {refused:?}"
+        );
+    }
+}
