@@ -217,10 +217,13 @@ fn may_write_to(
             simulator: rules.simulator.clone(),
         });
     }
+    if book.is_confirmed() {
+        return Ok(());
+    }
     // Whoever does not know the tenant gets nothing from it, and no answer of its customers either.
     let is_disowned = book.is_disowned();
     let may = |address: &EmailAddress| is_own(address) && !is_disowned || is_simulated(address);
-    if book.is_confirmed() || recipients.iter().all(may) {
+    if recipients.iter().all(may) {
         return Ok(());
     }
     let reply_to = own.clone();
