@@ -117,45 +117,42 @@ pub(crate) fn split_within(raw: &[u8], limits: Limits) -> Result<Split<'_>, Mess
             at += 2;
             break;
         }
-        // Looked for no further than the header may reach.
-        let window = rest.get(..limits.size + 2).unwrap_or(rest);
-        let end = match line_end(window) {
-            Some(end) => at + end + 2,
-            None if window.len() < rest.len() => raw.len(),
-            None => at + rest.len(),
-        };
+        let text = header_line(rest, limits.size)?;
+        let end = at + text.len();
         if end > limits.size {
             return Err(MessageError::HeaderTooLarge { most: limits.size });
         }
-        let text = raw.get(at..end).unwrap_or_default();
         if memchr::memchr(0, text).is_some() {
             return Err(MessageError::Nul { line });
         }
         if text.starts_with(b" ") || text.starts_with(b"\t") {
-            fields
-                .last_mut()
-                .ok_or(MessageError::NotAHeader { line })?
-                .end = end;
+            let folded = fields.last_mut();
+            folded.ok_or(MessageError::NotAHeader { line })?.end = end;
         } else if Field::new(text).name.is_empty() {
             return Err(MessageError::NotAHeader { line });
         } else if fields.len() == limits.fields {
-            return Err(MessageError::TooManyFields {
-                most: limits.fields,
-            });
+            let most = limits.fields;
+            return Err(MessageError::TooManyFields { most });
         } else {
             fields.push(at..end);
         }
         at = end;
     }
-    let fields = fields
-        .into_iter()
-        .filter_map(|range| raw.get(range))
-        .map(Field::new)
-        .collect();
+    let fields = fields.into_iter().filter_map(|range| raw.get(range));
     Ok(Split {
-        fields,
+        fields: fields.map(Field::new).collect(),
         body: raw.get(at..).unwrap_or_default(),
     })
+}
+
+/// The first line with its end, looked for no further than the header may reach.
+fn header_line(rest: &[u8], most: usize) -> Result<&[u8], MessageError> {
+    let window = rest.get(..most + 2).unwrap_or(rest);
+    match line_end(window) {
+        Some(end) => Ok(window.get(..end + 2).unwrap_or(window)),
+        None if window.len() < rest.len() => Err(MessageError::HeaderTooLarge { most }),
+        None => Ok(rest),
+    }
 }
 
 #[cfg(test)]

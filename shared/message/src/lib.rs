@@ -38,5 +38,5 @@ pub use lines::normalise;
 pub use options::{Asked, Wish, asked};
 pub use read::{Received, read};
 pub use redate::redate;
-pub use show::{Texts, header_value, header_values, texts};
+pub use show::{Texts, answers_to, header_value, header_values, texts};
 pub use stamp::{Stamp, Stamped, stamp};

@@ -1,7 +1,11 @@
 //! Reading a stored message for people: its texts and single header values.
 
+use postrider_model::EmailAddress;
+
 use crate::field::split;
+use crate::mailboxes;
 use crate::mime::{Kind, Part, scan};
+use crate::stamp::takes_answers;
 use crate::words::{decode_charset, one_line};
 
 /// What a message says, decoded.
@@ -59,6 +63,18 @@ pub fn header_value(message: &[u8], name: &str) -> Option<String> {
     split.first(name).map(|field| one_line(&field.text()))
 }
 
+/// Whom readers of a message answer, and their programs tell that it was read or did not come: all whom
+/// its Reply-To names, and the fields that ask for receipts and errors. In the order of the fields.
+pub fn answers_to(message: &[u8]) -> Vec<EmailAddress> {
+    let Ok(split) = split(message) else {
+        return Vec::new();
+    };
+    let fields = split.fields.iter();
+    let fields = fields.filter(|field| takes_answers(field.name));
+    let named = fields.flat_map(|field| mailboxes::parse(&field.text()).mailboxes);
+    named.map(|mailbox| mailbox.address).collect()
+}
+
 /// All fields of that name in order, unfolded and decoded, on one line.
 pub fn header_values(message: &[u8], name: &str) -> Vec<String> {
     let split = split(message);
@@ -69,6 +85,32 @@ pub fn header_values(message: &[u8], name: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn answers_go_to_all_whom_reply_to_or_a_request_for_receipts_names() {
+        let names = |raw: &str| {
+            let all = answers_to(raw.as_bytes()).into_iter();
+            all.map(|one| one.to_string()).collect::<Vec<_>>()
+        };
+        let two =
+            "From: a@x.example\r\nReply-To: Ann <ann@x.example>,\r\n bob@x.example\r\n\r\ny\r\n";
+        assert_eq!(names(two), ["ann@x.example", "bob@x.example"]);
+        let receipts = "Disposition-Notification-To: ann@x.example\r\nreturn-receipt-to: <bob@x.example>\r\n\
+                        From: joe@x.example\r\nErrors-To: cy@x.example\r\nX-Confirm-Reading-To: di@x.example\r\n\r\ny\r\n";
+        assert_eq!(
+            names(receipts),
+            [
+                "ann@x.example",
+                "bob@x.example",
+                "cy@x.example",
+                "di@x.example"
+            ]
+        );
+        assert_eq!(
+            names("From: a@x.example\r\nTo: b@x.example\r\n\r\nReply-To: b@x.example\r\n"),
+            [""; 0]
+        );
+    }
 
     #[test]
     fn texts_are_decoded_and_files_are_not_shown() {

@@ -6,6 +6,8 @@ mod clean;
 mod header;
 mod seven_bit;
 
+pub(crate) use header::takes_answers;
+
 use postrider_model::{EmailAddress, Mailbox, Timestamp};
 
 use crate::MessageError;

@@ -14,6 +14,35 @@ use crate::mailboxes;
 use crate::options::is_ours;
 use crate::read::message_id;
 
+/// Where receipts and errors go, beside Reply-To; in lowercase.
+const RECEIPTS: [&str; 3] = [
+    "disposition-notification-to",
+    "return-receipt-to",
+    "errors-to",
+];
+
+/// Where answers, receipts and errors go in one program or another; Author (RFC 9057) is shown in
+/// place of From.
+const OTHER_ANSWERS: [&str; 7] = [
+    "read-receipt-to",
+    "x-errors-to",
+    "x-confirm-reading-to",
+    "mail-reply-to",
+    "mail-followup-to",
+    "x-reply-to",
+    "author",
+];
+
+/// Whether a field says whom a reader, or the reader's program, writes to.
+pub(crate) fn takes_answers(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name == "reply-to"
+        || RECEIPTS
+            .iter()
+            .chain(&OTHER_ANSWERS)
+            .any(|one| *one == name)
+}
+
 /// What becomes of a field that came with the message.
 #[derive(Debug, PartialEq, Eq)]
 enum Fate {
@@ -129,16 +158,8 @@ fn fate(name: &str) -> Fate {
     match name {
         "from" => Fate::From,
         "to" | "cc" | "date" | "message-id" => Fate::KeepIfValid,
-        "disposition-notification-to" | "return-receipt-to" | "errors-to" => Fate::Reply,
-        // Where answers, receipts and errors go in one program or another; Author (RFC 9057) is
-        // shown in place of From.
-        "read-receipt-to"
-        | "x-errors-to"
-        | "x-confirm-reading-to"
-        | "mail-reply-to"
-        | "mail-followup-to"
-        | "x-reply-to"
-        | "author" => Fate::KeepIfReply,
+        name if RECEIPTS.contains(&name) => Fate::Reply,
+        name if OTHER_ANSWERS.contains(&name) => Fate::KeepIfReply,
         // Ours, or nobody's to send (RFC 5322 §3.6.3; RFC 5321 §4.4 for Return-Path).
         "reply-to" | "sender" | "bcc" | "return-path" | "feedback-id" => Fate::Drop,
         // Hidden recipients under other names: of sendmail, of pickup folders, of old programs.
