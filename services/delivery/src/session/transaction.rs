@@ -12,7 +12,7 @@ use postrider_runtime::failpoint;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter};
 use tokio::time::{Instant, timeout_at};
 
-use super::body::pieces;
+use super::body::{PIECE_MOST, pieces};
 use super::capabilities::SizeLimit;
 use super::progress::{Envelope, Progress, Step};
 use super::{Condition, Fault, Session, Spent, command};
@@ -22,7 +22,6 @@ use crate::trace;
 /// So many commands go out before their replies are read (RFC 2920 §3.1): a flight fits the
 /// buffers of both sides, so that neither waits for the other to read.
 const FLIGHT_MOST: usize = 64;
-const WRITE_BUFFER: usize = 16 * 1_024;
 
 /// What is sent in one transaction.
 #[derive(Clone, Copy, Debug)]
@@ -256,7 +255,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Session<T> {
 
     async fn write_body(&mut self, body: &[u8], deadline: Instant) -> Result<(), Fault> {
         let block = self.timeouts.data_block;
-        let mut stream = BufWriter::with_capacity(WRITE_BUFFER, &mut self.smtp.stream);
+        let mut stream = BufWriter::with_capacity(PIECE_MOST, &mut self.smtp.stream);
         for piece in pieces(body) {
             let deadline = deadline.min(Instant::now() + block);
             let written = timeout_at(deadline, stream.write_all(piece)).await;
