@@ -30,7 +30,7 @@ pub use client::{ClientError, ask};
 pub use config::Config;
 pub use exchange::Door;
 pub use instruments::Instruments;
-pub use problem::{FieldError, Problem};
+pub use problem::{FieldError, Problem, malformed};
 pub use request::{Request, RequestId};
 pub use server::serve;
 pub use target::{Path, Query};

@@ -21,6 +21,19 @@ pub struct Problem {
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
+/// Where a text stops being JSON, and what to look at, in words that are none of a library's.
+pub fn malformed(error: &serde_json::Error) -> String {
+    let (line, column) = (error.line(), error.column());
+    if error.is_eof() {
+        return format!(
+            "it ends too soon, in line {line}, column {column}; check that it is sent whole, with all its braces"
+        );
+    }
+    format!(
+        "it cannot be read from line {line}, column {column} on; check quotes, commas and braces there"
+    )
+}
+
 /// What is wrong with one field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldError {

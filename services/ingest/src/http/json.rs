@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashSet;
 use std::fmt;
 
+use postrider_http::malformed;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 
 /// A JSON value. Texts without escapes are borrowed from the request.
@@ -56,7 +57,7 @@ pub(crate) fn read(text: &[u8]) -> Result<Value<'_>, JsonError> {
         state
             .refusal
             .take()
-            .unwrap_or_else(|| JsonError::Malformed(error.to_string()))
+            .unwrap_or_else(|| JsonError::Malformed(malformed(&error)))
     })
 }
 
