@@ -78,6 +78,7 @@ impl Base {
         };
         let mut init = Command::new(binary);
         init.arg("init").arg(base.home()).args(["--host", HOST]);
+        init.args(["--contact", "ann@corp.example"]);
         if kind == Kind::Postgres {
             init.arg("--database").arg(base.database.url(&base.home()));
         }
@@ -130,11 +131,37 @@ impl Base {
     ) -> anyhow::Result<Relay> {
         let (door, smtp, metrics) = (free_address()?, free_address()?, free_address()?);
         let config = self.home().join(format!("{name}.toml"));
+        let text = self.configuration(name, [door, smtp, metrics], sink, more);
+        fs::write(&config, text)?;
+        Ok(Relay {
+            name: name.to_owned(),
+            door,
+            smtp,
+            metrics,
+            role,
+            config,
+            binary: self.binary.clone(),
+            log: self.folder.path().join(format!("{name}.log")),
+            child: None,
+            core: None,
+            started: Instant::now(),
+            before: Used::default(),
+        })
+    }
+
+    // What a relay reads, with these addresses of its doors.
+    fn configuration(
+        &self,
+        name: &str,
+        [door, smtp, metrics]: [SocketAddr; 3],
+        sink: &Sink,
+        more: More<'_>,
+    ) -> String {
         let node = match self.database {
             Database::Sqlite => String::new(),
             Database::Postgres { .. } => format!("node = \"{name}\""),
         };
-        let text = format!(
+        format!(
             r#"[operator]
 contact = "postmaster@relay.example"
 
@@ -169,22 +196,7 @@ journal = "{name}.journal"
             url = self.database.url(&self.home()),
             dns = sink.dns,
             port = sink.port,
-        );
-        fs::write(&config, text)?;
-        Ok(Relay {
-            name: name.to_owned(),
-            door,
-            smtp,
-            metrics,
-            role,
-            config,
-            binary: self.binary.clone(),
-            log: self.folder.path().join(format!("{name}.log")),
-            child: None,
-            core: None,
-            started: Instant::now(),
-            before: Used::default(),
-        })
+        )
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Thin: where to go is `route`'s, what a reply means is `outcome`'s, when again is `retry`'s.
 
+mod awaited;
 mod hosts;
 mod open;
 mod resting;
@@ -13,10 +14,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use postrider_model::{CredentialId, Event, EventKind, Provider, Timestamp, Waits};
+use postrider_model::{Event, EventKind, OwnVerdict, Provider, Timestamp, Waits};
 use postrider_store::{Lease, Outcome, Settlement};
 use tokio::time::Instant;
 
+pub(crate) use self::awaited::Awaited;
 use self::hosts::There;
 use self::open::Opened;
 use self::resting::{rest, untouched};
@@ -50,8 +52,8 @@ pub(crate) struct Ended {
     pub(crate) health: Health,
     /// Where the mail of its domain is taken, if that was found out.
     pub(crate) site: Option<Site>,
-    /// Its message came in by this key, which is suspended: its rows wait for that.
-    pub(crate) key: Option<CredentialId>,
+    /// Its rows wait for this.
+    pub(crate) awaits: Option<Awaited>,
 }
 
 impl Ended {
@@ -61,7 +63,7 @@ impl Ended {
             left,
             health: Health::Nothing,
             site: None,
-            key: None,
+            awaits: None,
         }
     }
 }
@@ -89,13 +91,13 @@ pub(crate) async fn run(shared: Arc<Shared>, order: Order) -> Ended {
         () = halt.begun() => Opened {
             left: untouched(rows.into_iter().map(|due| due.row)),
             ready: None,
-            key: None,
+            awaits: None,
         },
     };
     let mut left = opened.left;
     let Some((content, parties)) = opened.ready else {
         return Ended {
-            key: opened.key,
+            awaits: opened.awaits,
             ..Ended::early(left)
         };
     };
@@ -126,7 +128,7 @@ pub(crate) async fn run(shared: Arc<Shared>, order: Order) -> Ended {
         left,
         health: attempt.health(),
         site: attempt.site.into_inner(),
-        key: None,
+        awaits: None,
     }
 }
 
@@ -189,9 +191,9 @@ impl Attempt<'_> {
             .iter()
             .cloned()
             .partition(|party| party.row.expires_at <= self.begun);
-        let note = "4.4.7 the time in which it was to be delivered has passed";
+        let note = OwnVerdict::Expired.note();
         let mut left = self
-            .settle_all(expired, Fate::Expired, &self.noted(note))
+            .settle_all(expired, Fate::Expired, &self.noted(&note))
             .await;
         let Some(first) = live.first() else {
             return left;

@@ -253,9 +253,6 @@ pub(crate) struct Shared {
 
 /// Delivers until shutdown begins; returns when its tasks are gone.
 pub async fn run(ports: Ports, config: Config, shutdown: Shutdown) -> Result<(), RunError> {
-    for network in &config.allow_destinations {
-        tracing::warn!(%network, "delivery.allow_destinations: this network is dialled although it is not public");
-    }
     let identity = Identity::open(&config.journal, &ports.rng).map_err(|error| {
         let path = config.journal.clone();
         match error {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use postrider_dns::{Failure, Mx, MxName, Resolver};
-use postrider_model::{Domain, EnhancedCode};
+use postrider_model::{Domain, EnhancedCode, OwnVerdict};
 use postrider_runtime::Rng;
 
 use crate::Simulated;
@@ -184,7 +184,7 @@ fn exchangers(
             return Ok((Named::Implicitly, vec![itself]));
         }
         Err(Failure::NoSuchName) => {
-            return Err(never(5, 1, 2, "the domain does not exist (NXDOMAIN)"));
+            return Err(never(OwnVerdict::NoDomain));
         }
         // RFC 5321 §5.1: a failing question is a temporary error, never «no MX records».
         Err(Failure::Temporary(why)) => {
@@ -197,8 +197,7 @@ fn exchangers(
     if let [only] = records.as_slice()
         && only.host == MxName::Root
     {
-        let why = "the domain takes no mail (null MX, RFC 7505)";
-        return Err(never(5, 1, 10, why));
+        return Err(never(OwnVerdict::NullMx));
     }
     let mut candidates: Vec<_> = records
         .into_iter()
@@ -334,29 +333,25 @@ fn no_host(
     // Every one is where it says, and none of that is on the internet. Where another name does
     // not resolve, that may still change.
     if !answers.is_empty() && answers.iter().all(resolved) {
-        let why = "every address of the domain's exchangers is private or reserved";
-        return never(5, 4, 4, why);
+        return never(OwnVerdict::PrivateOnly);
     }
     match named {
-        Named::Implicitly => never(5, 1, 2, "the domain has neither MX nor address records"),
+        Named::Implicitly => never(OwnVerdict::NoServer),
         // RFC 5321 §5.1: with MX records of which none is usable, the domain's own address must
         // not be tried.
         Named::ByMx if age < UNRESOLVED_FOR => {
             not_now(4, 4, 4, "none of the domain's exchangers has an address")
         }
-        Named::ByMx => {
-            let why = "none of the domain's exchangers has had an address for a day";
-            never(5, 4, 4, why)
-        }
+        Named::ByMx => never(OwnVerdict::NoAddress),
     }
 }
 
 fn loops_back() -> Route {
-    never(5, 4, 6, "the domain's best exchanger is this relay itself")
+    never(OwnVerdict::Loop)
 }
 
-fn never(class: u8, subject: u16, detail: u16, why: &str) -> Route {
-    Route::Never(NoRoute::new(EnhancedCode(class, subject, detail), why))
+fn never(verdict: OwnVerdict) -> Route {
+    Route::Never(NoRoute::new(verdict.code(), verdict.words()))
 }
 
 fn not_now(class: u8, subject: u16, detail: u16, why: &str) -> Route {

@@ -241,15 +241,15 @@ impl Runner {
             schedule.learn(&row.domain, &site.name, site.cap, now);
         }
         let lane = first.map(QueueRow::lane);
-        if let (Some(key), Some(row)) = (ended.key, first)
-            && self.known.waits_for(key, row.message)
+        let ours = self.is_ours(flight.lease);
+        if let (Some(awaited), Some(row), true) = (ended.awaits, first, ours)
+            && self.known.waits_for(awaited, row.message)
         {
-            self.memory.schedule.suspend_of_key(row.message, now);
+            self.memory.schedule.await_word(row.message, now);
         }
         for due in &flight.rows {
             self.loader.has_ended(due.row.recipient);
         }
-        let ours = self.is_ours(flight.lease);
         for left in ended.left {
             self.put_back(left, &flight.rows, ours.then_some(flight.begun), now);
         }
@@ -312,7 +312,7 @@ impl Runner {
                 left: again.map(|row| Left::Back(Box::new(row))).collect(),
                 health: Health::Nothing,
                 site: None,
-                key: None,
+                awaits: None,
             }
         });
         // Whoever was past a dot is settled now.

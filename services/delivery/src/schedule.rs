@@ -142,8 +142,8 @@ struct Suspended {
     tenants: HashSet<TenantId>,
     domains: HashSet<Domain>,
     messages: HashSet<MessageId>,
-    /// They came in by a key that is suspended.
-    of_keys: HashSet<MessageId>,
+    /// They wait for somebody's word: see `Awaited`.
+    awaiting: HashSet<MessageId>,
 }
 
 /// How many rows stand outside of lines.

@@ -13,7 +13,7 @@ use postrider_model::{
 use postrider_store::{Lease, OpenRecipient, Outcome, QueueRow, Settled, Settlement, StoreError};
 use tokio::time::Instant;
 
-use self::decided::{decide, events};
+use self::decided::{Decided, decide, events};
 use crate::instruments::ResultKind;
 use crate::journal::JournalError;
 use crate::outcome::{Hint, says_no_mailbox};
@@ -109,18 +109,32 @@ pub(crate) async fn settle(shared: &Shared, party: &Party, fate: Fate, report: R
     );
     let attempts = party.recipient.attempts + u32::from(tried);
     let decided = decide(shared, party, fate, attempts, at);
-    let events = events(party, &decided, &report, attempts, at);
+    told::log(party, &decided, (fate, &report));
+    let settlement = settlement(shared, party, &decided, (fate, report), (attempts, at));
+    let offered = Instant::now();
+    let settled = record(shared, settlement).await;
+    shared.instruments.settled_in(offered.elapsed());
+    left(party, decided.outcome, settled, at)
+}
+
+/// What is recorded of it. Counts it as well.
+fn settlement(
+    shared: &Shared,
+    party: &Party,
+    decided: &Decided,
+    (fate, report): (Fate, Report),
+    (attempts, at): (u32, Timestamp),
+) -> Settlement {
+    let events = events(party, decided, &report, attempts, at);
     let mut waits = party.waits.clone();
     waits.add(WaitCause::Attempt, at.since(party.begun));
     // What the simulator says is said of nobody.
     let is_real = !shared.config.is_simulated(&party.row.domain);
-    told::log(party, &decided, (fate, &report));
     if is_real {
         told::count(shared, party, (fate, &report, &events), &waits);
     }
     let is_gone = is_real && fate == Fate::Bounced && is_without_mailbox(&report);
-    let suppress_until = is_gone.then(|| at.after(SUPPRESSED_FOR));
-    let settlement = Settlement {
+    Settlement {
         message: party.row.message,
         recipient: party.row.recipient,
         at,
@@ -129,15 +143,16 @@ pub(crate) async fn settle(shared: &Shared, party: &Party, fate: Fate, report: R
         events,
         waits,
         lease: Some(party.lease),
-        suppress_until,
+        suppress_until: is_gone.then(|| at.after(SUPPRESSED_FOR)),
         tell_tenant: is_real && is_told(shared, party, &decided.outcome),
         provider: party.provider,
         simulated: !is_real,
-    };
-    let offered = Instant::now();
-    let settled = record(shared, settlement).await;
-    shared.instruments.settled_in(offered.elapsed());
-    match (decided.outcome, settled) {
+    }
+}
+
+/// What is left to do with the row, by what was decided and what the database made of it.
+fn left(party: &Party, outcome: Outcome, settled: Option<Settled>, at: Timestamp) -> Left {
+    match (outcome, settled) {
         (_, Some(Settled::NotOwner)) => Left::Stale(Box::new(party.row.clone())),
         (
             Outcome::Retry {

@@ -33,6 +33,11 @@ impl WayOut {
         self.0.borrow().is_some()
     }
 
+    /// Why it is closed now; `None` while it is open.
+    pub fn reason(&self) -> Option<Arc<str>> {
+        self.0.borrow().clone()
+    }
+
     /// Returns when the barrier said something. May be dropped at any time.
     pub(crate) async fn changed(&mut self) {
         if self.0.changed().await.is_err() {

@@ -86,7 +86,7 @@ impl HttpDoor {
             Endpoint::Health => Answer::json(200, &serde_json::json!({ "status": "ok" })),
             Endpoint::Ready => self.ready(&request.request_id).await,
             Endpoint::Contract => Answer::json_text(200, CONTRACT),
-            Endpoint::Refusals => pages::refusals(),
+            Endpoint::Refusals => pages::refusals(&request),
             Endpoint::MtaSts => self.mta_sts(),
             Endpoint::ReplyPage(token) => self.reply_page(&token, &request),
             Endpoint::ReplyAnswer(token) => self.reply_answer(&token, request).await,
@@ -180,7 +180,7 @@ impl HttpDoor {
                 | Denied::Expired { .. }
                 | Denied::WrongNetwork { .. }
                 | Denied::SuspendedKey
-                | Denied::Suspended
+                | Denied::Suspended { .. }
                 | Denied::SuspendedVendor { .. } => None,
             };
             turned_away(refusal::of_denied(&denied), rate)

@@ -98,7 +98,9 @@ fn of_identity(error: &AcceptError) -> Problem {
             let simulator = simulator.as_ref().map_or("(none here)", Domain::as_str);
             of_entry(&Entry::TEST_KEY, &[("simulator", simulator)])
         }
-        AcceptError::NotConfirmed { .. } => of_entry(&Entry::UNCONFIRMED, &[]),
+        AcceptError::NotConfirmed { reply_to } => {
+            of_entry(&Entry::UNCONFIRMED, &[("address", &reply_to.to_string())])
+        }
         AcceptError::AskedInVain { reply_to } => {
             of_entry(&Entry::ASKED_IN_VAIN, &[("address", &reply_to.to_string())])
         }
@@ -129,22 +131,14 @@ fn of_entry(entry: &Entry, values: &[(&str, &str)]) -> Problem {
 fn of_quota(over: &QuotaExceeded) -> Problem {
     let seconds = over.retry_after.as_micros().div_ceil(1_000_000).max(1);
     let seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+    if over.never_fits && over.by != QuotaOf::Unconfirmed {
+        return of_what_never_fits(over);
+    }
     let entry = match over.by {
         // Not a matter of time, but of a button behind a link.
-        QuotaOf::Unconfirmed => return of_entry(&Entry::UNCONFIRMED, &[]),
-        // Nor are these: it has to be split.
-        QuotaOf::NewRecipients if over.never_fits => {
-            let limit = over.limit.to_string();
-            return of_entry(&Entry::NEW_RECIPIENTS_OF_ONE, &[("limit", &limit)]);
-        }
-        _ if over.never_fits => {
-            let (given, limit) = (over.recipients.to_string(), over.limit.to_string());
-            let values = [
-                ("given", given.as_str()),
-                ("quota", limit_words(over)),
-                ("limit", &limit),
-            ];
-            return of_entry(&Entry::QUOTA_OF_ONE, &values);
+        QuotaOf::Unconfirmed => {
+            let address = over.reply_to.to_string();
+            return of_entry(&Entry::UNCONFIRMED, &[("address", &address)]);
         }
         QuotaOf::Plan => return of_plan(over).retry_after(seconds),
         QuotaOf::Ramp => Entry::RAMP,
@@ -164,6 +158,20 @@ fn of_quota(over: &QuotaExceeded) -> Problem {
         ("contact", &contact),
     ];
     of_entry(&entry, &values).retry_after(seconds)
+}
+
+// No matter of time: it has to be split.
+fn of_what_never_fits(over: &QuotaExceeded) -> Problem {
+    let (given, limit) = (over.recipients.to_string(), over.limit.to_string());
+    if over.by == QuotaOf::NewRecipients {
+        return of_entry(&Entry::NEW_RECIPIENTS_OF_ONE, &[("limit", &limit)]);
+    }
+    let values = [
+        ("given", given.as_str()),
+        ("quota", limit_words(over)),
+        ("limit", &limit),
+    ];
+    of_entry(&Entry::QUOTA_OF_ONE, &values)
 }
 
 /// Whose volume is used up and whom to ask, where it is a vendor's.
@@ -310,7 +318,10 @@ pub(crate) fn of_denied(denied: &Denied) -> Problem {
         Denied::WrongNetwork { from } => {
             of_entry(&Entry::OTHER_NETWORK, &[("ip", &from.to_string())])
         }
-        Denied::Suspended => of_entry(&Entry::SUSPENDED, &[]),
+        Denied::Suspended { by, contact } => {
+            let values = [("by", by.as_str()), ("contact", contact)];
+            of_entry(&Entry::SUSPENDED, &values)
+        }
         Denied::SuspendedKey => of_entry(&Entry::KEY_SUSPENDED, &[]),
         Denied::SuspendedVendor { vendor } => {
             let contact = vendor.whom_to_ask();

@@ -5,6 +5,7 @@
 //! database itself. Both ways end in `Office::execute`.
 
 mod audit;
+mod disowned;
 mod dkim;
 mod find;
 mod house;
@@ -17,6 +18,7 @@ mod reply;
 mod report;
 mod session;
 mod show;
+mod since;
 mod socket;
 mod suppression;
 mod tenant;
@@ -26,23 +28,26 @@ mod vendor;
 mod verb;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::bail;
-use postrider_delivery::Traces;
+use postrider_delivery::{Traces, WayOut};
 use postrider_gate::{Access, Gate, Provision, RampConfig};
-use postrider_model::{Limits, Tenant};
+use postrider_model::{Domain, EmailAddress, Limits, Tenant};
 use postrider_runtime::Shutdown;
 use postrider_store::{DirectorySnapshot, Roster, TenantChange};
 use serde_json::Value;
 
+pub(crate) use disowned::{Reader, disowned};
 pub use find::FindRequest;
 pub(crate) use import::ROWS_MOST;
 pub use import::{ImportRow, RowOutcome};
 pub use key::NewKey;
 pub(crate) use refused::Refused;
 pub use report::{ReportBy, ReportRequest};
+pub use since::Since;
+pub(crate) use since::{moment, span};
 pub use socket::{ask, serve};
 pub use tenant::AddedTenant;
 pub use token::TokenAct;
@@ -51,6 +56,7 @@ pub use vendor::{VendorAct, VendorChange};
 pub use verb::{About, QueueAct, SuppressionAct, SuppressionsOf, Verb};
 
 use crate::database::Database;
+use crate::holds::{Holds, Outlook};
 use audit::Done;
 
 /// Where verbs are carried out.
@@ -61,10 +67,18 @@ pub struct Office {
     pub(crate) access: Arc<Access>,
     pub(crate) gate: Arc<Gate>,
     pub(crate) newcomers: Newcomers,
+    /// Who answers for the relay, where somebody is named.
+    pub(crate) contact: Option<EmailAddress>,
     /// How long mail is tried at most, whatever its key says.
     pub(crate) lifetime: Duration,
     /// Whose dialogues are kept where this process delivers.
     pub(crate) traces: Traces,
+    /// Whether mail may leave, where this process delivers.
+    pub(crate) way_out: OnceLock<WayOut>,
+    /// Whether no other process delivers, as only one has the database.
+    pub(crate) is_alone: bool,
+    /// The domain whose mail stays on this machine.
+    pub(crate) simulator: Option<Domain>,
     /// Where the DNS records to publish are written at each change.
     pub(crate) records_path: PathBuf,
     /// Verbs that take long end early from here on, and leave nothing open.
@@ -165,7 +179,7 @@ impl Office {
             Verb::Trace { act } => self.trace(act).await,
             Verb::Nodes => self.nodes().await,
             Verb::Queue { act, about } => self.queue(act, about).await,
-            Verb::QueueList { vendor } => self.suspensions(vendor).await,
+            Verb::QueueList { vendor } => self.list_queue(vendor).await,
         }
     }
 
@@ -173,6 +187,17 @@ impl Office {
     async fn directory(&self) -> anyhow::Result<&Roster> {
         self.roster.refresh(&*self.database.directory).await?;
         Ok(&self.roster)
+    }
+
+    /// What is stopped now, by whom.
+    pub(crate) async fn holds(&self) -> anyhow::Result<Holds> {
+        let roster = self.directory().await?;
+        let controls = &*self.database.controls;
+        let outlook = Outlook {
+            simulator: self.simulator.clone(),
+            way_out: self.way_out.get().filter(|_| self.is_alone).cloned(),
+        };
+        Ok(Holds::read(controls, roster, outlook).await?)
     }
 
     /// A tenant by its id or slug, with all that the directory has of it alone.

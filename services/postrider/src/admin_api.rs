@@ -10,11 +10,13 @@ mod fields;
 mod keys;
 mod lists;
 mod messages;
+mod missing;
 mod pace;
 mod replies;
 mod report;
 mod suppressions;
 mod tenants;
+mod values;
 mod vendors;
 
 use std::sync::Arc;
@@ -30,6 +32,7 @@ use crate::admin::{Office, Refused, Verb};
 use caller::Caller;
 use endpoint::{Act, TenantAct, VendorAct};
 use fields::Fields;
+use missing::{gone, nowhere};
 use pace::Paces;
 
 /// The API as an `OpenAPI` 3.1 document.
@@ -100,7 +103,7 @@ impl AdminDoor {
         let caller = self.identify(&request)?;
         // First: to a vendor, another's tenant and what only operators have are not there.
         if act.is_operators() && caller.vendor.is_some() {
-            return Err(Problem::not_found().into());
+            return Err(nowhere().into());
         }
         let tenant = match &act {
             Act::Tenant(which, _) => Some(self.tenant(&caller, which)?),
@@ -125,7 +128,7 @@ impl AdminDoor {
             (Act::Session(code), _) => self.session(&caller, code).await,
             (Act::Audit, _) => self.audit(&caller, &request.query).await,
             (Act::Report, _) => self.report(&caller, &request.query).await,
-            (Act::Contract | Act::Tenant(..), _) => Err(Problem::not_found().into()),
+            (Act::Contract | Act::Tenant(..), _) => Err(nowhere().into()),
         }
     }
 
@@ -218,7 +221,7 @@ fn told(fault: &anyhow::Error) -> Problem {
 
 fn of_store(error: &StoreError) -> Problem {
     match error {
-        StoreError::NotFound { .. } => Problem::not_found(),
+        StoreError::NotFound { what } => gone(what),
         StoreError::Taken { what } => {
             let message = format!("The {what} is taken already; give another one.");
             Problem::new(409, "validation_error", message)
@@ -233,8 +236,14 @@ fn of_store(error: &StoreError) -> Problem {
     }
 }
 
-// Our errors begin in lowercase and end without a stop; a client reads a sentence.
+// Our errors begin in lowercase and end without a stop; a client reads a sentence. One that begins with a
+// value, an address or a slug, begins with it as it is.
 fn sentence(text: &str) -> String {
+    let first = text.split(' ').next().unwrap_or_default();
+    let first = first.trim_end_matches([',', ':', ';']);
+    if !first.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+        return format!("{}.", text.trim_end_matches('.'));
+    }
     let mut chars = text.chars();
     let first: String = chars
         .next()
@@ -242,4 +251,24 @@ fn sentence(text: &str) -> String {
         .flat_map(char::to_uppercase)
         .collect();
     format!("{first}{}.", chars.as_str().trim_end_matches('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_that_begins_with_a_value_leaves_it_as_it_is() {
+        for (text, want) in [
+            ("it is past", "It is past."),
+            (
+                "coll@shop.example is not asked.",
+                "coll@shop.example is not asked.",
+            ),
+            ("joes-7k2f is suspended", "joes-7k2f is suspended."),
+            ("--since: lies ahead", "--since: lies ahead."),
+        ] {
+            assert_eq!(sentence(text), want);
+        }
+    }
 }

@@ -16,7 +16,6 @@ mod token;
 mod vendor;
 
 pub use key::KeyCommand;
-pub(crate) use key::span;
 pub use queue::QueueCommand;
 pub use reply::{ReplyCommand, WhichAddress};
 pub use seeing::{FindArgs, ReportArgs};
@@ -75,7 +74,7 @@ pub enum Command {
     },
     /// What became of mail: counts, times to delivery, what remotes said
     Report(ReportArgs),
-    /// Why did it not arrive? Show the newest mail to an address, and what became of it
+    /// Why did it not arrive? Show the newest mail to an address, and what became of it; ends with 1 where nothing is known
     Find(FindArgs),
     /// The service's signing keys
     #[command(subcommand)]
@@ -108,7 +107,19 @@ pub struct Place {
     pub json: bool,
 }
 
+/// Whom a sandbox vouches for: said where it starts, and by `dev --help`.
+pub(crate) const KNOWN: &str = "\
+Tenants that you add or import here count as known: no letter asks them, and they have no ramp. A shop that comes by
+POST /enroll is asked, as on a real relay; its letter is on the mailbox page.";
+
+fn dev() -> String {
+    format!(
+        "What is not as on a real relay: every domain is fake, and no mail leaves this machine.\n{KNOWN}"
+    )
+}
+
 #[derive(Debug, Args)]
+#[command(after_help = dev())]
 pub struct DevArgs {
     /// The sandbox's folder
     #[arg(long, value_name = "DIR", default_value = ".postrider")]
@@ -179,7 +190,7 @@ pub struct InitArgs {
     /// The folder to make
     pub dir: PathBuf,
     /// The service's own name; mail comes from send.NAME, bounces return to bounce.NAME
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = own_name)]
     pub host: Option<Domain>,
     /// Where the database is, as in database.url [default: SQLite in the folder]
     #[arg(long, value_name = "URL")]
@@ -188,14 +199,19 @@ pub struct InitArgs {
     #[arg(long, value_name = "FILE", requires = "database")]
     pub password_file: Option<PathBuf>,
     /// As --host, for a server on the internet: doors on their usual ports, a zone file, certificates
-    #[arg(long, value_name = "NAME", conflicts_with = "host")]
+    #[arg(long, value_name = "NAME", value_parser = own_name, conflicts_with = "host")]
     pub domain: Option<Domain>,
     /// An address that other mail servers see it come from; may be repeated [default: this machine's]
     #[arg(long, value_name = "ADDRESS", requires = "domain")]
     pub ip: Vec<IpAddr>,
-    /// Who answers for it [default: postmaster@NAME]
-    #[arg(long, value_name = "ADDRESS")]
+    /// Who answers for it: a mailbox that somebody reads, and not at NAME, whose mail the relay puts off. Needed with
+    /// --domain and --host
+    #[arg(long, value_name = "ADDRESS", value_parser = mailbox)]
     pub contact: Option<EmailAddress>,
+    /// Where receivers' reports go, of DMARC and TLS, by the records of the zone file; not at NAME either [default: none
+    /// are asked for]
+    #[arg(long, value_name = "ADDRESS")]
+    pub reports: Option<EmailAddress>,
     /// Have certificates by ACME, from Let's Encrypt, to whose terms of service you agree by this; port 80 of the names has to come here
     #[arg(long, requires = "domain")]
     pub acme: bool,
@@ -217,6 +233,27 @@ pub struct InitArgs {
     /// Answer in JSON
     #[arg(long)]
     pub json: bool,
+}
+
+// From addresses are made of it, for ever, and no other mail server takes mail from a name of one word.
+fn own_name(text: &str) -> Result<Domain, String> {
+    let domain = Domain::parse(text).map_err(|fault| fault.to_string())?;
+    let is_number = |label: &str| label.bytes().all(|byte| byte.is_ascii_digit());
+    match domain.as_str().rsplit_once('.') {
+        Some((_, last)) if !is_number(last) => Ok(domain),
+        _ => Err(
+            "give a name that is yours in DNS, with a dot in it, such as relay.your-company.example"
+                .to_owned(),
+        ),
+    }
+}
+
+/// `--contact ''` is what a compose file with an unset variable gives.
+fn mailbox(text: &str) -> Result<EmailAddress, String> {
+    if text.is_empty() {
+        return Err("it is empty: name a mailbox that somebody reads, such as you@your-company.example; with compose.yml that is RELAY_CONTACT".to_owned());
+    }
+    text.parse().map_err(|fault| format!("{fault}"))
 }
 
 // Resolvers are asked on port 53, but for tests.
@@ -310,6 +347,25 @@ mod tests {
         command.build();
         help(&mut command, "postrider", &mut pages);
         insta::assert_snapshot!(pages.join("\n"));
+    }
+
+    #[test]
+    fn a_relay_is_called_by_a_name_that_dns_can_have() {
+        for (name, is_good) in [
+            ("relay.example", true),
+            ("Relay.Example.", true),
+            ("relay", false),
+            ("192.0.2.1", false),
+            ("a b", false),
+        ] {
+            for option in ["--domain", "--host"] {
+                let parsed = Cli::try_parse_from(["postrider", "init", "folder", option, name]);
+                assert_eq!(parsed.is_ok(), is_good, "{option} {name}");
+            }
+        }
+        let refused = Cli::try_parse_from(["postrider", "init", "folder", "--domain", "relay"]);
+        let said = refused.unwrap_err().to_string();
+        assert!(said.contains("with a dot in it"), "{said}");
     }
 
     #[test]

@@ -71,13 +71,33 @@ async fn ask((place, verb): (Place, Verb)) -> anyhow::Result<()> {
     } else {
         ask_or_open(&config, &verb).await?
     };
+    let found_nothing = matches!(verb, Verb::Find { .. }) && is_empty(&answer);
     match verb {
         Verb::Session { .. } if !place.json => print::line(&print::session(&answer)),
         Verb::Report { .. } if !place.json => print::line(&print::report(&answer)),
         Verb::Find { .. } if !place.json => print::line(&print::find(&answer)),
         Verb::Queue { act, .. } if !place.json => print::line(&print::queue(act, &answer)),
+        Verb::QueueList { .. } if !place.json => print::line(&print::queue_list(&answer)),
+        Verb::TenantList { .. } if !place.json => print::line(&print::tenant_list(&answer)),
         _ => print::answer(&answer, place.json),
+    }?;
+    if found_nothing {
+        return Err(NothingFound.into());
     }
+    Ok(())
+}
+
+/// `find` found neither mail nor a suppression. That is said already: it is the command's answer.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing was found")]
+pub(crate) struct NothingFound;
+
+fn is_empty(found: &Value) -> bool {
+    let has_none = |name| {
+        let all = found.get(name).and_then(Value::as_array);
+        all.is_none_or(Vec::is_empty)
+    };
+    has_none("messages") && has_none("suppressions")
 }
 
 /// Works in the database beside the processes that have it open.

@@ -228,6 +228,16 @@ impl Config {
         }
     }
 
+    /// Whether a domain's mail comes to this relay, by the records of its zone: nobody reads it there.
+    pub fn is_own(&self, domain: &Domain) -> bool {
+        let own = &self.service;
+        let own = [&own.host, &own.send_domain, &own.bounce_domain];
+        let name = domain.as_str();
+        let bare = name.strip_prefix("mta-sts.").unwrap_or(name);
+        let is_simulated = || matches!(self.simulator(), Ok(Some(one)) if one == *domain);
+        own.iter().any(|own| own.as_str() == bare) || is_simulated()
+    }
+
     pub fn tenant_limits(&self) -> Limits {
         let TenantsConfig {
             vouched: _,

@@ -1,13 +1,13 @@
 //! What all services of a process stand on: the database, the roster, the gate, the office.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use postrider_delivery::Traces;
 use postrider_gate::{
     Access, EnrolConfig, EnrolPorts, Enroller, Gate, GateConfig, GatePorts, IdentityConfig,
-    NameConfig, NamePolicy, NoticeConfig, Provision, RampConfig, ReplyConfig,
+    MasterKey, NameConfig, NamePolicy, NoticeConfig, Provision, RampConfig, ReplyConfig,
 };
 use postrider_runtime::Shutdown;
 use postrider_store::Roster;
@@ -15,7 +15,7 @@ use postrider_telemetry::Registry;
 
 use crate::admin::{Newcomers, Office};
 use crate::config::{Config, NameWord};
-use crate::database::{Database, is_locked};
+use crate::database::{Database, Location, is_locked};
 use crate::folder;
 use crate::relay::Machine;
 
@@ -79,24 +79,9 @@ impl Core {
     ) -> anyhow::Result<Self> {
         let master = folder::master_key(&config.path(&config.service.master_key))?;
         let master = Arc::new(master);
-        let roster = Roster::new();
-        roster
-            .refresh(&*database.directory)
-            .await
-            .context("cannot read the directory")?;
+        let roster = roster(&database, config).await?;
         let access = Arc::new(Access::new(roster.clone(), machine.clock.clone()));
-        let ports = GatePorts {
-            intake: Arc::clone(&database.intake),
-            mail: Arc::clone(&database.mail),
-            directory: Arc::clone(&database.directory),
-            suppressions: Arc::clone(&database.suppressions),
-            failures: Arc::clone(&database.failures),
-            roster: roster.clone(),
-            master: Arc::clone(&master),
-            clock: machine.clock.clone(),
-            rng: machine.rng.clone(),
-            metrics: metrics.clone(),
-        };
+        let ports = gate_ports(&database, (&roster, &master), (machine, &metrics));
         let gate = Arc::new(Gate::new(ports, gate_config(config)?));
         let provision = Provision {
             directory: Arc::clone(&database.directory),
@@ -110,6 +95,7 @@ impl Core {
             vendors: Arc::clone(&database.vendors),
             enrolments: Arc::clone(&database.enrolments),
             audit: Arc::clone(&database.audit),
+            gate: Arc::clone(&gate),
             roster: roster.clone(),
         };
         let office = Arc::new(Office {
@@ -119,8 +105,12 @@ impl Core {
             access: Arc::clone(&access),
             gate: Arc::clone(&gate),
             newcomers: newcomers(config),
+            contact: config.operator.address(),
             lifetime: Duration::from_hours(config.limits.lifetime_hours),
             traces: Traces::default(),
+            way_out: OnceLock::new(),
+            is_alone: !Location::of(config)?.is_shared(),
+            simulator: config.simulator()?,
             records_path: config.dkim_records_path(),
             stopping: Shutdown::new(config.drain()),
         });
@@ -145,6 +135,38 @@ impl Core {
         }
         Ok(())
     }
+}
+
+/// What the gate stands on.
+fn gate_ports(
+    database: &Database,
+    (roster, master): (&Roster, &Arc<MasterKey>),
+    (machine, metrics): (&Machine, &Registry),
+) -> GatePorts {
+    GatePorts {
+        intake: Arc::clone(&database.intake),
+        mail: Arc::clone(&database.mail),
+        directory: Arc::clone(&database.directory),
+        suppressions: Arc::clone(&database.suppressions),
+        failures: Arc::clone(&database.failures),
+        audit: Arc::clone(&database.audit),
+        roster: roster.clone(),
+        master: Arc::clone(master),
+        clock: machine.clock.clone(),
+        rng: machine.rng.clone(),
+        metrics: metrics.clone(),
+    }
+}
+
+/// The directory as it is now, and whom to ask who has nobody else.
+async fn roster(database: &Database, config: &Config) -> anyhow::Result<Roster> {
+    let roster = Roster::new();
+    let read = roster.refresh(&*database.directory).await;
+    read.context("cannot read the directory")?;
+    if let Some(contact) = config.operator.address() {
+        roster.name_operator(contact);
+    }
+    Ok(roster)
 }
 
 fn newcomers(config: &Config) -> Newcomers {

@@ -26,10 +26,11 @@ use std::time::Duration;
 
 use anyhow::Context;
 use postrider_dns::{DnsConfig, Resolver};
+use postrider_model::EmailAddress;
 use postrider_runtime::Clock;
 use postrider_telemetry::Registry;
 
-use crate::config::Config;
+use crate::config::{Config, Dial};
 use crate::zone::Zone;
 
 pub(crate) use finding::{Finding, Level, Report};
@@ -70,13 +71,16 @@ impl Doctor {
     /// Looks at everything once. Each look has an end of its own; all together take as long as the
     /// slowest.
     pub(crate) async fn examine(&self) -> anyhow::Result<Report> {
+        if self.config.delivery.dial == Dial::Loopback {
+            return Ok(Report::of_sandbox(machine::sandbox(&self.config).await));
+        }
         let zone = Zone::of(&self.config)?;
         let (records, egress, machine) = tokio::join!(
             records::examine(&self.resolver, &zone),
             egress::examine(self, &zone),
             machine::examine(self, &zone),
         );
-        let mut findings = vec![contact(&self.config)];
+        let mut findings = mailboxes(&self.config);
         findings.extend(records);
         findings.extend(egress);
         findings.extend(machine);
@@ -85,15 +89,30 @@ impl Doctor {
     }
 }
 
-fn contact(config: &Config) -> Finding {
-    let contact = &config.operator.contact;
-    if contact.is_empty() {
-        Finding::hard("contact", "operator.contact", "nobody is named")
-            .remedy("name the mail address of who answers for this relay, under [operator]")
-            .paste(&format!("contact = \"postmaster@{}\"", config.service.host))
-    } else {
-        Finding::ok("contact", "operator.contact", contact)
+/// Whether people can write to who answers for the relay, and receivers send their reports.
+fn mailboxes(config: &Config) -> Vec<Finding> {
+    let operator = &config.operator;
+    let contact = match operator.address() {
+        None => Finding::hard("contact", "operator.contact", "nobody is named")
+            .remedy("name a mailbox that somebody reads, under [operator]")
+            .paste("contact = \"you@your-company.example\""),
+        Some(contact) => mailbox(config, "operator.contact", &contact),
+    };
+    let reports = operator.reports_to();
+    let reports = reports.map(|to| mailbox(config, "operator.reports", &to));
+    std::iter::once(contact).chain(reports).collect()
+}
+
+fn mailbox(config: &Config, key: &str, address: &EmailAddress) -> Finding {
+    let (shown, domain) = (address.to_string(), address.domain());
+    if !config.is_own(domain) {
+        return Finding::ok("contact", key, &shown);
     }
+    let seen = format!(
+        "{shown} is at {domain}, whose mail the zone file brings to this relay: it is put off, and nobody reads it"
+    );
+    Finding::soft("contact", key, &seen)
+        .remedy("name a mailbox elsewhere that somebody reads, such as you@your-company.example")
 }
 
 /// What this release does not do yet.
@@ -113,8 +132,35 @@ fn unfinished(config: &Config, zone: &Zone) -> Vec<Finding> {
     let testing = Finding::soft(
         "mta-sts-mode",
         zone.host.as_str(),
-        "the policy is «testing»: who cannot keep to it delivers to us all the same, and reports it",
+        "the policy is «testing»: who cannot keep to it delivers to us all the same",
     )
     .remedy("nothing to do: it becomes «enforce» when bounces are read");
     vec![inbound, testing]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_mailbox_whose_mail_comes_to_the_relay_is_a_soft_finding() {
+        use Level::{Hard, Ok, Soft};
+        for (operator, want) in [
+            ("", &[Hard][..]),
+            ("contact = \"you@corp.example\"", &[Ok]),
+            ("contact = \"postmaster@relay.example\"", &[Soft]),
+            (
+                "contact = \"you@office.relay.example\"\nreports = \"a@bounce.relay.example\"",
+                &[Ok, Soft],
+            ),
+        ] {
+            let text = format!("[operator]\n{operator}\n");
+            let config = Config::parse(&text, Path::new("")).unwrap();
+            let found = mailboxes(&config);
+            let levels: Vec<_> = found.iter().map(|one| one.level).collect();
+            assert_eq!(levels, want, "{operator}: {found:?}");
+        }
+    }
 }

@@ -20,6 +20,7 @@ mod core;
 mod database;
 mod doctor;
 pub mod folder;
+mod holds;
 mod inbound;
 mod metrics;
 mod print;
@@ -38,7 +39,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-/// Runs one command, from the process's arguments to its exit code: 0 done, 1 refused or failed,
+/// Runs one command, from the process's arguments to its exit code: 0 done, 1 refused, failed or not found,
 /// 2 not a command, or done in part: what is bad of an import was left out; 75 (`EX_TEMPFAIL`) a message
 /// that is followed waits.
 pub fn main() -> ExitCode {
@@ -61,6 +62,9 @@ fn failed(fault: &anyhow::Error) -> ExitCode {
     if let Some(end) = fault.downcast_ref::<commands::NotDelivered>() {
         // What it came to is printed already: it is the command's answer.
         return ExitCode::from(end.exit_code());
+    }
+    if fault.downcast_ref::<commands::NothingFound>().is_some() {
+        return ExitCode::FAILURE;
     }
     // Where nobody reads it, the exit code still tells.
     let _unread = writeln!(std::io::stderr(), "postrider: {}", print::fault(fault));

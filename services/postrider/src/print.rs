@@ -1,19 +1,21 @@
 //! How a command's answer looks to a person. With `--json` it is printed as it is.
 
 mod find;
+mod queue;
 mod report;
 mod session;
+mod tenants;
 mod trace;
 
 use std::io::{ErrorKind, Write};
 
 use serde_json::Value;
 
-use crate::admin::QueueAct;
-
 pub(crate) use find::find;
+pub(crate) use queue::{queue, queue_list};
 pub(crate) use report::report;
 pub(crate) use session::session;
+pub(crate) use tenants::tenant_list;
 pub(crate) use trace::{trace_begin, trace_end, trace_line};
 
 /// What is called so in an answer is a limit, and there is none where it is `null`.
@@ -69,51 +71,37 @@ pub(crate) fn fault(fault: &anyhow::Error) -> String {
     text
 }
 
-/// What a verb about the queue did, in sentences.
-pub(crate) fn queue(act: QueueAct, answer: &Value) -> String {
-    let count = |name: &str| match answer.get(name) {
-        Some(Value::Array(items)) => items.len() as u64,
-        Some(value) => value.as_u64().unwrap_or(0),
-        None => 0,
+/// Rows with their columns one below the other: the first `left` of them to the left, the rest to the right.
+fn aligned(rows: &[Vec<String>], left: usize) -> Vec<String> {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |at: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(at));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
-    let changed = recipients(count("changed"));
-    let mut lines = vec![match act {
-        QueueAct::Hold => format!("{changed} held."),
-        QueueAct::Release => format!("{changed} released."),
-        QueueAct::Cancel => format!("{changed} cancelled."),
-        QueueAct::RetryNow => format!("{changed} due now."),
-        QueueAct::Suspend => "Suspended, until `postrider queue resume`.".to_owned(),
-        QueueAct::Resume => "It goes on.".to_owned(),
-    }];
-    if count("too_late") > 0 {
-        let late = recipients(count("too_late"));
-        lines.push(format!("{late} too late: it may have been sent already."));
-    }
-    if count("resealed") > 0 {
-        lines.push(format!("Messages signed anew: {}.", count("resealed")));
-    }
-    if count("not_resealed") > 0 {
-        let failed = count("not_resealed");
-        lines.push(format!(
-            "Messages that could not be signed anew, and wait: {failed}."
-        ));
-    }
-    if count("not_answered") > 0 {
-        let nodes = answer.get("not_answered").and_then(Value::as_array);
-        let names = nodes.into_iter().flatten().filter_map(Value::as_str);
-        let names = names.collect::<Vec<_>>().join(", ");
-        lines.push(format!(
-            "No answer yet from {names}: see `postrider nodes`."
-        ));
-    }
-    lines.join("\n")
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).enumerate();
+        let cells = cells.map(|(at, (cell, width))| {
+            if at < left {
+                format!("{cell:<width$}")
+            } else {
+                format!("{cell:>width$}")
+            }
+        });
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
 }
 
-fn recipients(count: u64) -> String {
-    match count {
-        1 => "1 recipient".to_owned(),
-        n => format!("{n} recipients"),
-    }
+/// A member that is a text; empty where it is none.
+fn word<'v>(value: &'v Value, name: &str) -> &'v str {
+    value.get(name).and_then(Value::as_str).unwrap_or("")
+}
+
+/// A member that is a list; empty where it is none.
+fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
+    let list = value.get(name).and_then(Value::as_array);
+    list.map_or(&[], Vec::as_slice)
 }
 
 fn for_people(value: &Value) -> String {
@@ -169,16 +157,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn a_verb_about_the_queue_is_answered_in_sentences() {
-        let late = json!({"changed": 1, "too_late": ["a", "b"], "not_answered": ["n1", "n2"]});
-        let want = "1 recipient cancelled.\n2 recipients too late: it may have been sent already.\nNo answer yet from n1, n2: see `postrider nodes`.";
-        assert_eq!(queue(QueueAct::Cancel, &late), want);
-        let none = json!({"changed": 0, "too_late": [], "not_answered": [], "resealed": 3});
-        let want = "0 recipients released.\nMessages signed anew: 3.";
-        assert_eq!(queue(QueueAct::Release, &none), want);
-    }
 
     #[test]
     fn a_fault_says_each_of_its_causes_once() {

@@ -92,6 +92,7 @@ impl Relay {
         core.check_master_key(config)?;
         core.office.ensure_signing_keys().await?;
         core.office.ensure_house().await?;
+        core.office.follow_contact().await;
         let mut relay = Self {
             http: Vec::new(),
             smtp: Vec::new(),
@@ -255,6 +256,7 @@ impl Relay {
             metrics: core.metrics.clone(),
         };
         let mut delivery = delivery_config(config)?;
+        warn_of_destinations(config, &delivery);
         let simulator = start_simulator(config, machine)?;
         delivery.warmup = config.warmup()?;
         delivery.traces = core.office.traces.clone();
@@ -305,6 +307,15 @@ impl Relay {
             duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             "postrider has stopped"
         );
+    }
+}
+
+/// A sandbox dials nothing else, and there is nobody to be warned of.
+fn warn_of_destinations(config: &Config, delivery: &postrider_delivery::Config) {
+    if config.delivery.dial == Dial::Internet {
+        for network in &delivery.allow_destinations {
+            tracing::warn!(%network, "delivery.allow_destinations: this network is dialled although it is not public");
+        }
     }
 }
 

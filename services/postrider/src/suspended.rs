@@ -5,7 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use postrider_ingest::{Suspension, Suspensions};
 use postrider_model::{MessageId, TenantId};
-use postrider_store::{Control, ControlVerb, Controls, Roster, Scope, StoreError};
+use postrider_store::{Controls, Roster, StoreError};
+
+use crate::holds::{Holds, Outlook};
 
 /// Reads them where they are kept.
 pub(crate) struct Suspended {
@@ -21,18 +23,9 @@ impl Suspensions for Suspended {
         tenant: TenantId,
         message: MessageId,
     ) -> Result<Vec<Suspension>, StoreError> {
-        let controls = self.controls.controls().await?.into_iter();
-        let standing = controls.filter(|control| control.verb == ControlVerb::Suspend);
-        let vendor = self.roster.tenant(tenant).map(|tenant| tenant.vendor);
-        let concerns = |Control { scope, at, .. }| {
-            let domain = match scope {
-                Scope::Tenant(id) => (id == tenant).then_some(None),
-                Scope::Vendor(id) => (Some(id) == vendor).then_some(None),
-                Scope::Message(id) => (id == message).then_some(None),
-                Scope::Domain(domain) => Some(Some(domain)),
-            };
-            domain.map(|domain| Suspension { domain, since: at })
-        };
-        Ok(standing.filter_map(concerns).collect())
+        let holds = Holds::read(&*self.controls, &self.roster, Outlook::default()).await?;
+        let concerning = holds.concerning(tenant, message).into_iter();
+        let suspended = concerning.map(|(domain, since)| Suspension { domain, since });
+        Ok(suspended.collect())
     }
 }

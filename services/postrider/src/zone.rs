@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::Context;
-use postrider_model::Domain;
+use postrider_model::{Domain, EmailAddress};
 use serde::Deserialize;
 
 use crate::config::Config;
@@ -65,6 +65,10 @@ pub(crate) struct Zone {
     pub(crate) bounce: Domain,
     /// Where mail leaves from, and where the host is.
     pub(crate) addresses: Vec<IpAddr>,
+    /// Where receivers' reports go; `None`: none are asked for.
+    pub(crate) reports: Option<EmailAddress>,
+    /// Who answers for it.
+    pub(crate) contact: Option<EmailAddress>,
     pub(crate) dkim: Vec<DkimRecord>,
 }
 
@@ -77,6 +81,8 @@ impl Zone {
             send: service.send_domain,
             bounce: service.bounce_domain,
             addresses: config.egress.iter().map(|egress| egress.address).collect(),
+            reports: config.operator.reports_to(),
+            contact: config.operator.address(),
             dkim,
         }
     }
@@ -89,7 +95,7 @@ impl Zone {
         ))
     }
 
-    /// The domains that bounces, replies and reports come to, each once.
+    /// The domains that bounces and replies come to, each once.
     pub(crate) fn receiving(&self) -> Vec<&Domain> {
         let mut domains = vec![&self.host];
         for domain in [&self.send, &self.bounce] {
@@ -116,10 +122,10 @@ impl Zone {
         zones
     }
 
-    /// Whether a domain is another organisation's than the host, as far as names tell. Then the host
-    /// says that it takes the reports about it (RFC 7489 §7.1).
-    fn is_elsewhere(&self, domain: &Domain) -> bool {
-        names::common(&[&self.host, domain]).is_none()
+    /// Whether a record is published by whom reports go to, in a zone that is none of ours.
+    pub(crate) fn is_elsewhere(&self, record: &Record) -> bool {
+        let lies_in = |domain: &&Domain| text::lies_in(record, domain);
+        !self.receiving().iter().any(lies_in)
     }
 
     /// The names that a certificate is for: the host, and those of the MTA-STS policies
@@ -178,30 +184,34 @@ impl Zone {
                 Data::Text(text),
             );
         }
-        for domain in &domains {
-            let text = format!("v=TLSRPTv1; rua=mailto:tls-reports@{}", self.host);
-            add(
-                format!("_smtp._tls.{domain}"),
-                Purpose::TlsReports,
-                Data::Text(text),
-            );
+        if let Some(reports) = &self.reports {
+            let text = format!("v=TLSRPTv1; rua={}", mailto(reports));
+            for domain in &domains {
+                let name = format!("_smtp._tls.{domain}");
+                add(name, Purpose::TlsReports, Data::Text(text.clone()));
+            }
         }
         records
     }
 
-    /// The policy of each domain, and that we take the reports about those of another organisation.
+    /// The policy of each domain; and where reports go to another organisation than a domain is of, as far
+    /// as names tell, that it takes them (RFC 7489 §7.1).
     fn dmarc_records(&self, domains: &[&Domain]) -> Vec<(Purpose, String, String)> {
         let policy = |domain: &&Domain| {
             let name = format!("_dmarc.{domain}");
             (Purpose::Dmarc, name, self.dmarc(domain))
         };
-        let allowed = |domain: &&Domain| {
-            let name = format!("{domain}._report._dmarc.{}", self.host);
-            (Purpose::DmarcReports, name, "v=DMARC1".to_owned())
-        };
-        let elsewhere = domains.iter().filter(|domain| self.is_elsewhere(domain));
-        let policies = domains.iter().map(policy);
-        policies.chain(elsewhere.map(allowed)).collect()
+        let mut records: Vec<_> = domains.iter().map(policy).collect();
+        if let Some(reports) = &self.reports {
+            let to = reports.domain();
+            let is_another = |domain: &&&Domain| names::common(&[to, domain]).is_none();
+            let allowed = |domain: &&Domain| {
+                let name = format!("{domain}._report._dmarc.{to}");
+                (Purpose::DmarcReports, name, "v=DMARC1".to_owned())
+            };
+            records.extend(domains.iter().filter(is_another).map(allowed));
+        }
+        records
     }
 
     /// RFC 7208: our addresses, and no others.
@@ -223,11 +233,28 @@ impl Zone {
         } else {
             "reject"
         };
-        format!(
-            "v=DMARC1; p={policy}; adkim=s; aspf=r; rua=mailto:dmarc-reports@{}",
-            self.host
-        )
+        let mut text = format!("v=DMARC1; p={policy}; adkim=s; aspf=r");
+        if let Some(reports) = &self.reports {
+            text.push_str("; rua=");
+            text.push_str(&mailto(reports));
+        }
+        text
     }
+}
+
+/// An address as a URI (RFC 6068 §2). What divides the parts of these records is written as `%21`.
+fn mailto(address: &EmailAddress) -> String {
+    let (local, domain) = (address.local_part(), address.domain());
+    let mut uri = "mailto:".to_owned();
+    for byte in local.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~+".contains(&byte) {
+            uri.push(char::from(byte));
+        } else {
+            let escaped = format!("%{byte:02X}");
+            uri.push_str(&escaped);
+        }
+    }
+    format!("{uri}@{domain}")
 }
 
 /// Reads the keys' records beside a configuration.

@@ -48,8 +48,13 @@ pub enum Denied {
     WrongNetwork { from: IpAddr },
     #[error("the key is suspended")]
     SuspendedKey,
-    #[error("the tenant is suspended")]
-    Suspended,
+    #[error("the tenant is suspended by {by}")]
+    Suspended {
+        /// In words: the vendor's name, or the operator.
+        by: String,
+        /// Whom to write to.
+        contact: String,
+    },
     /// All tenants of its vendor are.
     #[error("the tenant's vendor {} is suspended", vendor.slug)]
     SuspendedVendor { vendor: Arc<Vendor> },
@@ -90,6 +95,14 @@ impl Access {
         self.opened(password.trim(), peer)
     }
 
+    /// Whose a sign-in claims to be that opened nothing: whose key the password is, ended or revoked, or else
+    /// whose user name it is. Says nothing of who typed it.
+    pub fn claimed(&self, user: &str, password: &str) -> Option<TenantId> {
+        let key = hash(password.trim()).and_then(|hash| self.roster.credential(&hash));
+        let by_key = key.map(|key| key.tenant);
+        by_key.or_else(|| self.roster.tenant_of_user(user))
+    }
+
     /// The same caller as the directory has it now: a session may last for hours.
     pub fn renew(&self, caller: &Caller) -> Result<Caller, Denied> {
         renewed(&self.roster, caller, self.clock.now())
@@ -118,8 +131,14 @@ impl Denied {
     pub fn is_suspension(&self) -> bool {
         matches!(
             self,
-            Self::SuspendedKey | Self::Suspended | Self::SuspendedVendor { .. }
+            Self::SuspendedKey | Self::Suspended { .. } | Self::SuspendedVendor { .. }
         )
+    }
+
+    /// What is told of a suspended tenant.
+    pub(crate) fn suspended(roster: &Roster, tenant: &Tenant) -> Self {
+        let (by, contact) = roster.stopper_of(tenant);
+        Self::Suspended { by, contact }
     }
 }
 
@@ -142,7 +161,7 @@ pub(crate) fn renewed(roster: &Roster, caller: &Caller, now: Timestamp) -> Resul
 pub(crate) fn vouched(roster: &Roster, tenant: TenantId) -> Result<Caller, Denied> {
     let tenant = roster.tenant(tenant).ok_or(Denied::UnknownKey)?;
     if tenant.status == TenantStatus::Suspended {
-        return Err(Denied::Suspended);
+        return Err(Denied::suspended(roster, &tenant));
     }
     let vendor = roster.vendor(tenant.vendor).ok_or(Denied::UnknownKey)?;
     if !vendor.is_active() {

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use postrider_model::{
     EmailAddress, ReplyAddress, ReplyAddressId, ReplySource, ReplyStatus, Stream, Tenant, TenantId,
-    Timestamp,
+    Timestamp, Vendor,
 };
 use postrider_store::{AskCaps, Observed, StoreError};
 
 pub(crate) use turns::Turns;
-pub(crate) use waiting::{Unknown, UnknownQueue};
+pub(crate) use waiting::{Patience, Unknown, UnknownQueue};
 
 use crate::accept::{AcceptError, Accepted, Gate};
 use crate::access::{Caller, vouched};
@@ -25,8 +25,14 @@ use crate::instruments::Door;
 use crate::letter::{self, Letter, LetterKind};
 use crate::link::ReplyToken;
 
-/// Between two letters to one mailbox that an operator asks for: whoever says it twice means it once.
+/// Between two letters to one mailbox that an operator asks for, or a program that enrols again:
+/// whoever says it twice means it once.
 pub(crate) const AGAIN: Duration = Duration::from_mins(10);
+/// Letters to one mailbox in a UTC day, where a program asks for one more.
+const LETTERS_MOST: u32 = 3;
+/// The same before the usual pause has passed since the last one. Programs may enrol at each start, and
+/// a mistyped address is a stranger's, who is told to do nothing at all.
+const LETTERS_IN_A_ROW: u32 = 5;
 
 /// What became of the wish that an address be written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +80,30 @@ impl Gate {
         Ok(outcome)
     }
 
+    /// The program of a tenant enrols again while its letter may be lost: the address that waits for
+    /// its owner is asked once more, after ten minutes, three times a day and five times in all at
+    /// most, until the usual pause is over. No fault of that ends the enrolment.
+    pub(crate) async fn ask_enrolled(&self, tenant: &Tenant, address: &EmailAddress) {
+        let known = self.roster.reply_address(tenant.id, address);
+        // The first letter is on its way by itself.
+        let Some(known) = known.filter(|known| known.asked_at.is_some()) else {
+            return;
+        };
+        let unknown = Unknown::enrolled_again(tenant.id, known.address.clone());
+        match self.write_to(&unknown).await {
+            Ok(outcome) => tracing::debug!(
+                tenant.id = %tenant.id,
+                outcome = ?outcome,
+                "a tenant is enrolled again that waits for its reply address"
+            ),
+            Err(fault) => tracing::warn!(
+                tenant.id = %tenant.id,
+                error = &fault as &dyn std::error::Error,
+                "a reply address could not be asked again"
+            ),
+        }
+    }
+
     /// Writes to an address what there is to write, unless it was written to lately. One that is
     /// new is entered in the directory.
     pub(crate) async fn write_to(&self, unknown: &Unknown) -> Result<AskOutcome, AskError> {
@@ -94,7 +124,7 @@ impl Gate {
         let (Some(kind), true) = (kind(unknown, &entry), ask) else {
             return Ok(match entry.status {
                 ReplyStatus::Unconfirmed => AskOutcome::Lately,
-                ReplyStatus::Broken if unknown.again => AskOutcome::Lately,
+                ReplyStatus::Broken if unknown.asks_broken(&entry) => AskOutcome::Lately,
                 status => AskOutcome::Settled(status),
             });
         };
@@ -143,21 +173,28 @@ impl Gate {
             return is_full.then_some(AskOutcome::TooManyToday);
         };
         match known.status {
-            ReplyStatus::Unconfirmed | ReplyStatus::Broken if unknown.again => None,
-            ReplyStatus::Unconfirmed => {
-                let is_lately = |at: Timestamp| now < at.after(replies.pause);
-                let asked = known.asked_at.is_some_and(is_lately);
-                asked.then_some(AskOutcome::Lately)
-            }
-            status => Some(AskOutcome::Settled(status)),
+            ReplyStatus::Unconfirmed => {}
+            ReplyStatus::Broken if unknown.asks_broken(&known) => {}
+            status => return Some(AskOutcome::Settled(status)),
         }
+        let pause = unknown.pause(replies.pause);
+        let is_lately = |at: Timestamp| now < at.after(pause) && !unknown.is_urgent();
+        let asked = known.asked_at.is_some_and(is_lately);
+        asked.then_some(AskOutcome::Lately)
     }
 
     async fn entered(&self, unknown: &Unknown, now: Timestamp) -> Result<Observed, StoreError> {
         let replies = self.rules.identity.replies;
+        let (letters_per_day, letters_in_a_row) = match unknown.patience {
+            Patience::Few => (LETTERS_MOST, LETTERS_IN_A_ROW),
+            Patience::Long | Patience::Short => (0, 0),
+        };
         let caps = AskCaps {
             per_day: replies.new_per_day,
-            pause: if unknown.again { AGAIN } else { replies.pause },
+            pause: unknown.pause(replies.pause),
+            letters_per_day,
+            letters_in_a_row,
+            rest: replies.pause,
         };
         let seen = ReplyAddress {
             id: ReplyAddressId::new(now, self.rng.bytes()),
@@ -185,9 +222,12 @@ impl Gate {
             at: self.clock.now(),
         };
         let token = token.print(&self.master, entry.id);
+        let vendor = self.roster.vendor(tenant.vendor);
+        let vendor = vendor.filter(|vendor| vendor.id != Vendor::OPERATOR);
         let letter = Letter {
             kind,
             tenant: &tenant.name,
+            vendor: vendor.as_ref().map(|vendor| vendor.name.as_str()),
             language: tenant.language,
             address: &entry.address,
             service: self.rules.service.host.as_str(),
@@ -228,7 +268,7 @@ fn kind(unknown: &Unknown, entry: &ReplyAddress) -> Option<LetterKind> {
             Some(LetterKind::Notice)
         }
         ReplyStatus::Unconfirmed => Some(LetterKind::Question),
-        ReplyStatus::Broken if unknown.again => Some(LetterKind::Question),
+        ReplyStatus::Broken if unknown.asks_broken(entry) => Some(LetterKind::Question),
         ReplyStatus::Confirmed | ReplyStatus::Refused | ReplyStatus::Broken => None,
     }
 }

@@ -5,6 +5,7 @@ mod again;
 mod keys;
 mod rotate;
 mod signer;
+mod standing;
 pub(crate) mod token;
 
 use std::collections::hash_map::DefaultHasher;
@@ -13,18 +14,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_model::{
-    ApiToken, AuditEntry, AuditId, EmailAddress, Language, Licence, Limits, ReplyStatus, Tenant,
-    TenantStatus, Vendor, VendorKey,
+    ApiToken, AuditEntry, AuditId, EmailAddress, Language, Licence, Limits, ReplySource, Tenant,
+    Timestamp, Vendor, VendorKey, user_name,
 };
 use postrider_store::{Audit, Enrolment, Enrolments, LICENCE, Roster, StoreError, Vendors};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
 
+use crate::accept::Gate;
 use crate::access::Denied;
-use crate::password::{self, SmtpPassword};
+use crate::password::SmtpPassword;
 use crate::provision::{Provision, ProvisionError, TenantDefaults};
 use crate::ramp::RampConfig;
+use crate::reachable::Unreachable;
 pub use signer::VendorSigner;
+pub use standing::ShopStatus;
 use token::{Claims, KeyName, TokenFault};
 
 /// What the keys are called that enrolment made, by which it knows them again.
@@ -41,6 +45,8 @@ pub struct EnrolPorts {
     pub vendors: Arc<dyn Vendors>,
     pub enrolments: Arc<dyn Enrolments>,
     pub audit: Arc<dyn Audit>,
+    /// Writes to reply addresses.
+    pub gate: Arc<Gate>,
     pub roster: Roster,
 }
 
@@ -76,12 +82,7 @@ pub struct EnrolWish {
 #[derive(Clone, Debug)]
 pub struct Enrolled {
     pub tenant: Arc<Tenant>,
-    /// Whether it may write to others than its own reply address.
-    pub is_confirmed: bool,
-    /// The owner of its reply address does not know it: it writes to nobody.
-    pub is_disowned: bool,
-    /// False for it, or its vendor, being suspended.
-    pub is_active: bool,
+    pub status: ShopStatus,
     /// The user name for SMTP forms.
     pub user: String,
     /// In the clear this one time.
@@ -115,11 +116,18 @@ pub enum EnrolError {
     /// Its owner said so.
     #[error("{address} has nothing to do with the tenant")]
     Disowned { address: EmailAddress },
-    /// One of the service's own.
-    #[error("{address} is an address of the service itself")]
-    OwnAddress { address: EmailAddress },
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+    /// A newer one was used since.
+    #[error("the token is older than the last one that was used")]
+    Outdated,
+    /// `until`: when there is room for another; `None` where none of them ends by itself.
     #[error("there are {most} pairs of keys already that open the doors")]
-    RotatedTooOften { most: usize },
+    RotatedTooOften {
+        most: usize,
+        until: Option<Timestamp>,
+        tenant: String,
+    },
     #[error(transparent)]
     Denied(#[from] Denied),
     #[error(transparent)]
@@ -152,7 +160,7 @@ impl Enroller {
     /// last one, what the wish says otherwise is changed; with that one again nothing is.
     pub async fn enrol(&self, token: &str, wish: EnrolWish) -> Result<Enrolled, EnrolError> {
         let spoken = self.spoken(token)?;
-        self.check_address(&spoken.claims, &wish.reply_to)?;
+        check_address(&spoken.claims, &wish.reply_to)?;
         if !spoken.vendor.is_active() {
             let vendor = spoken.vendor;
             return Err(Denied::SuspendedVendor { vendor }.into());
@@ -220,22 +228,6 @@ impl Enroller {
         }
     }
 
-    fn check_address(&self, claims: &Claims, given: &EmailAddress) -> Result<(), EnrolError> {
-        let mut bound = claims.bound();
-        if let Some(bound) = bound.find(|bound| bound.folded() != given.folded()) {
-            return Err(EnrolError::OtherReplyTo {
-                bound: bound.clone(),
-                given: given.clone(),
-            });
-        }
-        let service = &self.ports.provision.service;
-        if [&service.send_domain, &service.bounce_domain].contains(&given.domain()) {
-            let address = given.clone();
-            return Err(EnrolError::OwnAddress { address });
-        }
-        Ok(())
-    }
-
     async fn alone(&self, spoken: &Spoken) -> Option<MutexGuard<'_, ()>> {
         let mut hasher = DefaultHasher::new();
         (spoken.vendor.id, &spoken.claims.licence).hash(&mut hasher);
@@ -257,6 +249,7 @@ impl Enroller {
     }
 
     async fn first(&self, spoken: &Spoken, wish: &EnrolWish) -> Result<Enrolled, EnrolError> {
+        self.ports.gate.check_reply_to(&wish.reply_to)?;
         let provision = &self.ports.provision;
         let now = provision.clock.now();
         let defaults = TenantDefaults {
@@ -291,6 +284,7 @@ impl Enroller {
         loop {
             let (mut new, key) = provision.draft(&wish.name, &wish.reply_to, defaults)?;
             new.tenant.own_domain = wish.own_domain.unwrap_or(false);
+            new.reply_address.source = ReplySource::Tenant;
             new.enrolment = Some(enrolment.clone());
             for first in &mut new.credentials {
                 NOTE.clone_into(&mut first.note);
@@ -324,14 +318,9 @@ impl Enroller {
     }
 
     fn told(&self, tenant: Tenant, secrets: Option<Secrets>) -> Enrolled {
-        let roster = &self.ports.roster;
-        let own = roster.reply_address(tenant.id, &tenant.reply_to);
         Enrolled {
-            is_confirmed: roster.is_confirmed(tenant.id, &tenant.reply_to),
-            is_disowned: own.is_some_and(|own| own.status == ReplyStatus::Refused),
-            is_active: tenant.status == TenantStatus::Active
-                && roster.vendor(tenant.vendor).is_some_and(|v| v.is_active()),
-            user: password::user_name(&tenant.slug),
+            status: ShopStatus::of(&self.ports.roster, &tenant),
+            user: user_name(&tenant.slug),
             tenant: Arc::new(tenant),
             secrets,
         }
@@ -372,4 +361,15 @@ impl Spoken {
 
 fn is_named(vendor: &Vendor, issuer: &str) -> bool {
     vendor.slug == issuer || vendor.id.to_string() == issuer
+}
+
+fn check_address(claims: &Claims, given: &EmailAddress) -> Result<(), EnrolError> {
+    let mut bound = claims.bound();
+    if let Some(bound) = bound.find(|bound| bound.folded() != given.folded()) {
+        return Err(EnrolError::OtherReplyTo {
+            bound: bound.clone(),
+            given: given.clone(),
+        });
+    }
+    Ok(())
 }

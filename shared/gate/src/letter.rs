@@ -18,6 +18,8 @@ pub(crate) struct Letter<'a> {
     pub(crate) kind: LetterKind,
     /// The tenant's name.
     pub(crate) tenant: &'a str,
+    /// Whose program it sends with, where that is not the operator's own customer.
+    pub(crate) vendor: Option<&'a str>,
     pub(crate) language: Language,
     pub(crate) address: &'a EmailAddress,
     /// The host that says it took the mail.
@@ -88,6 +90,7 @@ fn filled(text: &str, letter: &Letter<'_>) -> String {
         out.push_str(before);
         match name {
             "tenant" => out.push_str(letter.tenant),
+            "by" => out.push_str(&by(letter)),
             "address" => out.push_str(&letter.address.to_string()),
             "domain" => out.push_str(letter.address.domain().as_str()),
             "service" => out.push_str(letter.service),
@@ -99,11 +102,20 @@ fn filled(text: &str, letter: &Letter<'_>) -> String {
     out
 }
 
+// The name that a shop knows: it bought the program, not us.
+fn by(letter: &Letter<'_>) -> String {
+    match (letter.vendor, letter.language) {
+        (None, _) => String::new(),
+        (Some(vendor), Language::En) => format!(", with software by {vendor},"),
+        (Some(vendor), Language::Fr) => format!(", avec le logiciel de {vendor},"),
+    }
+}
+
 /// Each begins with its subject.
 const QUESTION_EN: &[&str] = &[
     "Please confirm: may replies to {tenant} go to this address?",
     "Hello,",
-    "{tenant} sends its e-mail through {service} and has named {address} as the address that replies should go to.",
+    "{tenant}{by} sends its e-mail through {service} and has named {address} as an address that replies may go to.",
     "If that is right, open this page and press \"Yes, replies may come here\":",
     "{link}",
     "If you do not know {tenant}, press \"I don't know them\" on the same page, or do nothing at all: without your confirmation the address is not used for replies.",
@@ -113,7 +125,7 @@ const QUESTION_EN: &[&str] = &[
 const NOTICE_EN: &[&str] = &[
     "Replies to {tenant} now go to this address",
     "Hello,",
-    "{tenant} sends its e-mail through {service}. Replies to some of it go to {address} from now on, because another address at {domain} was confirmed before.",
+    "{tenant}{by} sends its e-mail through {service}. Replies to some of it go to {address} from now on, because another address at {domain} was confirmed before.",
     "If that is right, there is nothing to do. If it is not, open this page and press \"Not ours\":",
     "{link}",
     "The page is valid for 30 days. Opening it changes nothing.",
@@ -122,7 +134,7 @@ const NOTICE_EN: &[&str] = &[
 const QUESTION_FR: &[&str] = &[
     "À confirmer\u{a0}: les réponses à {tenant} peuvent-elles arriver à cette adresse\u{a0}?",
     "Bonjour,",
-    "{tenant} envoie ses courriels par {service} et a indiqué {address} comme adresse à laquelle les réponses doivent arriver.",
+    "{tenant}{by} envoie ses courriels par {service} et a indiqué {address} comme adresse à laquelle des réponses peuvent arriver.",
     "Si c’est exact, ouvrez cette page et appuyez sur «\u{a0}Oui, les réponses peuvent venir ici\u{a0}»\u{a0}:",
     "{link}",
     "Si vous ne connaissez pas {tenant}, appuyez sur «\u{a0}Je ne les connais pas\u{a0}» sur la même page, ou ne faites rien\u{a0}: sans votre confirmation, l’adresse ne sert pas aux réponses.",
@@ -132,7 +144,7 @@ const QUESTION_FR: &[&str] = &[
 const NOTICE_FR: &[&str] = &[
     "Les réponses à {tenant} arrivent maintenant à cette adresse",
     "Bonjour,",
-    "{tenant} envoie ses courriels par {service}. Les réponses à certains d’entre eux arrivent désormais à {address}, parce qu’une autre adresse de {domain} a déjà été confirmée.",
+    "{tenant}{by} envoie ses courriels par {service}. Les réponses à certains d’entre eux arrivent désormais à {address}, parce qu’une autre adresse de {domain} a déjà été confirmée.",
     "Si c’est exact, il n’y a rien à faire. Sinon, ouvrez cette page et appuyez sur «\u{a0}Pas chez nous\u{a0}»\u{a0}:",
     "{link}",
     "La page est valable 30 jours. L’ouvrir ne change rien.",
@@ -187,6 +199,7 @@ mod tests {
                     let letter = Letter {
                         kind,
                         tenant,
+                        vendor: Some("Wrench Software"),
                         language: *language,
                         address: &address,
                         service: "relay.example",
@@ -213,6 +226,7 @@ mod tests {
                 let letter = Letter {
                     kind,
                     tenant: "Joe & <Söhne> {link}",
+                    vendor: Some("Wrench {address}"),
                     language: *language,
                     address: &address,
                     service: "relay.example",
@@ -233,6 +247,7 @@ mod tests {
                 assert!(html.contains("Joe &amp; &lt;Söhne&gt; {link}"), "{html}");
                 let subject = postrider_message::header_value(&raw, "Subject").unwrap();
                 assert!(subject.contains("Joe & <Söhne> {link}"), "{subject}");
+                assert!(text.contains("Wrench {address}"), "{text}");
                 let auto = postrider_message::header_value(&raw, "Auto-Submitted");
                 assert_eq!(auto.as_deref(), Some("auto-generated"));
             }

@@ -48,6 +48,7 @@ mod provision;
 mod quota;
 mod ramp;
 mod rate;
+mod reachable;
 mod remedy;
 mod reply;
 mod reschedule;
@@ -71,7 +72,8 @@ pub use budget::{Budget, BudgetBusy, Reservation};
 pub use config::{IdentityConfig, NoticeConfig, ReplyConfig};
 pub use enrol::token::TokenFault;
 pub use enrol::{
-    EnrolConfig, EnrolError, EnrolPorts, EnrolWish, Enrolled, Enroller, Secrets, VendorSigner,
+    EnrolConfig, EnrolError, EnrolPorts, EnrolWish, Enrolled, Enroller, Secrets, ShopStatus,
+    VendorSigner,
 };
 pub use group::{AcceptedGroup, Group, GroupError};
 pub use identity::Service;
@@ -85,9 +87,10 @@ pub use provision::{KeyWishes, Provision, ProvisionError, Provisioned, TenantDef
 pub use quota::{EffectiveQuota, QuotaExceeded, QuotaOf};
 pub use ramp::RampConfig;
 pub use rate::RateState;
+pub use reachable::Unreachable;
 pub use remedy::Remedy;
 pub use reschedule::RescheduleError;
 pub use reseal::ResealError;
 pub use secret::{MasterKey, SecretError};
-pub use seen::{SeenMessage, SeenRecipient};
+pub use seen::{Said, SeenMessage, SeenRecipient};
 pub use vendor_key::{VendorKeyError, vendor_key};

@@ -4,13 +4,17 @@
 use std::sync::Arc;
 
 use postrider_model::{
-    EmailAddress, ReplyAddress, ReplySource, ReplyStatus, Stream, Suppression, SuppressionId,
-    SuppressionReason, Tenant,
+    AuditEntry, AuditId, EmailAddress, ReplyAddress, ReplySource, ReplyStatus, Stream, Suppression,
+    SuppressionId, SuppressionReason, Tenant,
 };
 use postrider_store::{StoreError, Suppressed};
+use serde_json::json;
 
 use crate::accept::Gate;
 use crate::link::{REPLY_LIFE, ReplyToken, UnsubscribeToken};
+
+/// Who the audit says did what a button behind a link did.
+const OWNER: &str = "owner of the address";
 
 /// A reply address that is asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +25,21 @@ pub struct ReplyLink {
     pub status: ReplyStatus,
     /// `Domain`: it is used already, and its owner was told.
     pub source: ReplySource,
+    /// Whether replies go there where mail names no other address; else it is one that mail may
+    /// name, for it is a colleague's, or the tenant has another by now.
+    pub is_default: bool,
+}
+
+impl ReplyLink {
+    fn of(tenant: Arc<Tenant>, entry: &ReplyAddress, status: ReplyStatus) -> Self {
+        Self {
+            is_default: tenant.reply_to.folded() == entry.address.folded(),
+            tenant,
+            address: entry.address.clone(),
+            status,
+            source: entry.source,
+        }
+    }
 }
 
 /// A recipient that may leave a tenant's bulk mail.
@@ -48,12 +67,7 @@ impl Gate {
     /// What a confirmation link is about.
     pub fn reply_link(&self, token: &str) -> Result<ReplyLink, LinkError> {
         let (tenant, entry) = self.entry_of(token)?;
-        Ok(ReplyLink {
-            tenant,
-            address: entry.address.clone(),
-            status: entry.status,
-            source: entry.source,
-        })
+        Ok(ReplyLink::of(tenant, &entry, entry.status))
     }
 
     /// The owner of an address says that replies may go there. In force when it returns; unless
@@ -68,7 +82,7 @@ impl Gate {
     }
 
     async fn answer(&self, token: &str, said: ReplyStatus) -> Result<ReplyLink, LinkError> {
-        let (tenant, entry) = self.entry_of(token)?;
+        let (mut tenant, entry) = self.entry_of(token)?;
         let mut status = entry.status;
         if status != said && status != ReplyStatus::Refused {
             let (directory, now) = (&self.directory, self.clock.now());
@@ -77,18 +91,33 @@ impl Gate {
                 .await?;
             if status == ReplyStatus::Refused {
                 tracing::warn!(tenant.id = %tenant.id, "the owner of a reply address does not know the tenant");
+                self.note_disowned(&tenant, &entry).await;
             } else {
                 tracing::info!(tenant.id = %tenant.id, "the owner of a reply address has confirmed it");
             }
             // Seen by the very next message; other nodes are told as of any change.
             self.roster.refresh(directory.as_ref()).await?;
+            // A yes may have made the address its default.
+            tenant = self.roster.tenant(tenant.id).unwrap_or(tenant);
         }
-        Ok(ReplyLink {
-            tenant,
-            address: entry.address.clone(),
-            status,
-            source: entry.source,
-        })
+        Ok(ReplyLink::of(tenant, &entry, status))
+    }
+
+    /// An operator, and the tenant's vendor, read it in the audit.
+    async fn note_disowned(&self, tenant: &Tenant, entry: &ReplyAddress) {
+        let at = self.clock.now();
+        let entry = AuditEntry {
+            id: AuditId::new(at, self.rng.bytes()),
+            at,
+            actor: OWNER.to_owned(),
+            vendor: Some(tenant.vendor),
+            verb: "reply_disown".to_owned(),
+            subject: tenant.slug.clone(),
+            detail: json!({"address": entry.address, "was": entry.status}),
+        };
+        if let Err(fault) = self.audit.record(entry).await {
+            tracing::error!(error = &fault as &dyn std::error::Error, tenant.id = %tenant.id, "an entry of the audit is lost");
+        }
     }
 
     fn entry_of(&self, token: &str) -> Result<(Arc<Tenant>, Arc<ReplyAddress>), LinkError> {

@@ -5,6 +5,7 @@
 use std::fmt;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use postrider_model::USER_MOST;
 use postrider_runtime::Rng;
 
 /// Crockford's base32: digits and capitals without I, L, O and U.
@@ -13,8 +14,6 @@ const CHARACTERS: usize = 24;
 /// How many of them are kept in the clear, for lists and for finding it again.
 const SHOWN_CHARACTERS: usize = 5;
 const GROUP: usize = 4;
-/// User names of old forms end here, in characters.
-const USER_MOST: usize = 20;
 
 /// A password in the clear, in its canonical form. Has no `Display`, and `Debug` hides it.
 #[derive(Clone, PartialEq, Eq)]
@@ -81,22 +80,6 @@ impl SmtpPassword {
 impl fmt::Debug for SmtpPassword {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SmtpPassword(…)")
-    }
-}
-
-/// The user name that is proposed for a tenant's SMTP form: its slug, cut in the middle where it
-/// is longer than old forms take. Any other name is accepted too: the password is the key.
-pub(crate) fn user_name(slug: &str) -> String {
-    if slug.len() <= USER_MOST {
-        return slug.to_owned();
-    }
-    let (stem, ending) = slug.rsplit_once('-').unwrap_or((slug, ""));
-    let room = USER_MOST.saturating_sub(ending.len() + 1);
-    let stem = stem.get(..room).unwrap_or_default().trim_end_matches('-');
-    if ending.is_empty() {
-        stem.to_owned()
-    } else {
-        format!("{stem}-{ending}")
     }
 }
 
@@ -171,20 +154,5 @@ mod tests {
             }
         }
         assert_ne!(SmtpPassword::mint(&rng), SmtpPassword::mint(&rng));
-    }
-
-    #[test]
-    fn a_user_name_fits_old_forms() {
-        for (slug, want) in [
-            ("joes-garage-7k2f", "joes-garage-7k2f"),
-            ("a-very-long-name-of-a-company-7k2f", "a-very-long-nam-7k2f"),
-            ("a-very-long-nam-company-7k2f", "a-very-long-nam-7k2f"),
-            ("abcdefghijklmn-xyz-company-7k2f", "abcdefghijklmn-7k2f"),
-            ("abcdefghijklmnopqrstuvwxyz", "abcdefghijklmnopqrs"),
-        ] {
-            let user = user_name(slug);
-            assert_eq!(user, want);
-            assert!(user.chars().count() <= USER_MOST);
-        }
     }
 }

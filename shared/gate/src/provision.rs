@@ -198,6 +198,7 @@ impl Provision {
             reply_to: reply_to.clone(),
             next_reply_to: None,
             status: TenantStatus::Active,
+            stopped_by: None,
             limits: defaults.limits,
             language: defaults.language,
             own_domain: false,

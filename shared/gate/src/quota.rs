@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use postrider_model::{Tenant, TenantId, Timestamp, Vendor};
+use postrider_model::{EmailAddress, Tenant, TenantId, Timestamp, Vendor};
 use postrider_store::{OverQuota, Period, Quota, VendorQuota};
 
 use crate::accept::Gate;
@@ -124,6 +124,8 @@ pub struct QuotaExceeded {
     pub by: QuotaOf,
     /// Whose volume it is, where it is a vendor's.
     pub vendor: Option<Arc<Vendor>>,
+    /// The tenant's own: where it may write before that is confirmed.
+    pub reply_to: EmailAddress,
     pub period: Period,
     pub limit: u32,
     /// Accepted in the period so far, of those that it counts.
@@ -156,6 +158,7 @@ impl QuotaExceeded {
         Self {
             by,
             vendor: None,
+            reply_to: tenant.reply_to.clone(),
             period: over.period,
             limit: over.limit,
             used: over.used,

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use postrider_model::{
-    EmailAddress, EnhancedCode, EventKind, MessageId, RecipientId, RecipientState, Tenant,
-    TenantId, Timestamp,
+    EmailAddress, EventKind, MessageId, OwnVerdict, RecipientId, RecipientState, Tenant, TenantId,
+    Timestamp,
 };
 use postrider_store::{StoreError, StoredEmail, StoredEvent, StoredRecipient};
 
@@ -35,10 +35,21 @@ pub struct SeenRecipient {
     pub state: RecipientState,
     /// Since when.
     pub at: Timestamp,
-    /// The remote's last words, or ours where none was asked.
-    pub words: Option<String>,
+    /// What was said of it last, where anything was.
+    pub said: Option<Said>,
     /// What can be done, where it failed.
     pub remedy: Option<Remedy>,
+}
+
+/// Who said something of a recipient, and what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// The remote: its words as they are.
+    Remote(String),
+    /// We, without a remote's word: its remedy says it in the reader's language.
+    Own(OwnVerdict),
+    /// What we noted where none of both was said: why no remote answered.
+    Noted(String),
 }
 
 impl Gate {
@@ -96,19 +107,94 @@ fn recipient(one: StoredRecipient, events: &[StoredEvent]) -> SeenRecipient {
         let is_attempt = !matches!(event.event.kind, EventKind::Attempted);
         is_attempt && (event.event.reply.is_some() || event.event.note.is_some())
     });
-    let note = told.and_then(|event| event.event.note.clone());
+    let note = told.and_then(|event| event.event.note.as_deref());
+    // What ended it after the remote's last answer; that its time passed says less than that answer.
+    let own = told
+        .filter(|event| event.event.reply.is_none())
+        .and(note)
+        .and_then(OwnVerdict::of_note);
     let reply = one.last_reply.as_ref();
-    let words = reply.map(ToString::to_string).or_else(|| note.clone());
+    let said = match (own, reply, note) {
+        (Some(verdict), None, _) => Some(Said::Own(verdict)),
+        (Some(verdict), Some(_), _) if verdict != OwnVerdict::Expired => Some(Said::Own(verdict)),
+        (_, Some(reply), _) => Some(Said::Remote(shortened(&reply.to_string()))),
+        (None, None, Some(note)) => Some(Said::Noted(shortened(note))),
+        (None, None, None) => None,
+    };
     let failed = matches!(one.state, RecipientState::Failed | RecipientState::Expired);
-    let said = reply.and_then(|reply| reply.enhanced);
-    // Our own notes have their code in front.
-    let ours = || EnhancedCode::parse(note.as_deref()?.split(' ').next()?);
+    let remedy = match &said {
+        Some(Said::Own(verdict)) => Remedy::of_own(*verdict),
+        _ => Remedy::of(one.state, reply.and_then(|reply| reply.enhanced)),
+    };
     SeenRecipient {
         id: one.id,
         address: one.address,
         state: one.state,
         at: one.updated_at,
-        words: words.map(|words| words.chars().take(WORDS_MOST).collect()),
-        remedy: failed.then(|| Remedy::of(one.state, said.or_else(ours))),
+        said,
+        remedy: failed.then_some(remedy),
+    }
+}
+
+fn shortened(words: &str) -> String {
+    words.chars().take(WORDS_MOST).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use postrider_model::{Reply, Waits};
+
+    use super::*;
+
+    fn event(kind: EventKind, reply: Option<&Reply>, own: Option<OwnVerdict>) -> StoredEvent {
+        let recipient = RecipientId::from_bytes([1; 16]);
+        let event = postrider_model::Event::new(recipient, Timestamp::from_micros(0), kind);
+        StoredEvent {
+            seq: 1,
+            address: EmailAddress::parse("ann@garage.example").unwrap(),
+            event: postrider_model::Event {
+                reply: reply.cloned(),
+                note: own.map(OwnVerdict::note),
+                ..event
+            },
+        }
+    }
+
+    /// What is said of a recipient that was put off with a reply, and then ended by us.
+    fn ended(state: RecipientState, kind: EventKind, own: OwnVerdict) -> SeenRecipient {
+        let greylisted = Reply {
+            code: 451,
+            enhanced: None,
+            text: "greylisted".to_owned(),
+        };
+        let events = [
+            event(EventKind::Deferred, Some(&greylisted), None),
+            event(kind, None, Some(own)),
+        ];
+        let one = StoredRecipient {
+            id: RecipientId::from_bytes([1; 16]),
+            address: EmailAddress::parse("ann@garage.example").unwrap(),
+            state,
+            attempts: 2,
+            due_at: None,
+            cause: None,
+            last_reply: Some(greylisted),
+            updated_at: Timestamp::from_micros(0),
+            waits: Waits::default(),
+        };
+        recipient(one, &events)
+    }
+
+    #[test]
+    fn what_we_end_is_not_told_with_an_answer_that_was_overtaken() {
+        let null = OwnVerdict::NullMx;
+        let seen = ended(RecipientState::Failed, EventKind::Failed, null);
+        assert_eq!(seen.said, Some(Said::Own(null)));
+        assert_eq!(seen.remedy, Some(Remedy::CheckDomain(null)));
+        // That its time ran out is seen anyway; what it was put off with is not.
+        let late = OwnVerdict::Expired;
+        let seen = ended(RecipientState::Expired, EventKind::Expired, late);
+        assert_eq!(seen.said, Some(Said::Remote("451 greylisted".to_owned())));
+        assert_eq!(seen.remedy, Some(Remedy::TooLate));
     }
 }

@@ -16,7 +16,7 @@ use postrider_store::{
 use tokio::time::MissedTickBehavior;
 
 use crate::accept::Gate;
-use crate::asking::{AGAIN, Unknown};
+use crate::asking::{AGAIN, Patience, Unknown};
 
 /// Between two rounds.
 const ROUND: Duration = Duration::from_secs(2);
@@ -221,7 +221,7 @@ fn half_told(addresses: &[Arc<ReplyAddress>], now: Timestamp) -> (Vec<Unknown>, 
     let (due, later): (Vec<_>, Vec<_>) =
         open.partition(|entry| entry.created_at.after(AGAIN) <= now);
     let due = due.into_iter().map(|entry| Unknown {
-        again: true,
+        patience: Patience::Short,
         ..Unknown::of_own_domain(entry.tenant, entry.address.clone())
     });
     let later = later.into_iter().map(|entry| entry.created_at.after(AGAIN));
@@ -239,7 +239,7 @@ fn never_asked(addresses: &[Arc<ReplyAddress>]) -> Vec<Unknown> {
         tenant: entry.tenant,
         address: entry.address.clone(),
         source: entry.source,
-        again: false,
+        patience: Patience::Long,
     });
     unknown.collect()
 }

@@ -2,8 +2,8 @@
 
 use crate::state::words;
 use crate::{
-    DkimKeyId, Domain, EmailAddress, KeyStatus, Licence, Plan, ReplyAddressId, TenantId, Timestamp,
-    VendorId,
+    Authority, DkimKeyId, Domain, EmailAddress, KeyStatus, Licence, Plan, ReplyAddressId, TenantId,
+    Timestamp, VendorId,
 };
 
 words!(
@@ -32,7 +32,7 @@ words!(
     ReplySource {
         /// An operator entered it.
         Operator = "operator",
-        /// The tenant entered it.
+        /// The tenant entered it, in its vendor's program (`POST /enroll`).
         Tenant = "tenant",
         /// It stood in the tenant's mail.
         Observed = "observed",
@@ -121,6 +121,8 @@ pub struct Tenant {
     /// What `reply_to` becomes once it is confirmed: another was wished that is not yet.
     pub next_reply_to: Option<EmailAddress>,
     pub status: TenantStatus,
+    /// Who suspended it, where it is and that was written down.
+    pub stopped_by: Option<Authority>,
     pub limits: Limits,
     pub language: Language,
     /// Whether what is at a domain of which one address is confirmed is its own at once.

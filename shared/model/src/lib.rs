@@ -19,7 +19,9 @@ mod session;
 mod state;
 mod suppression;
 mod time;
+mod user;
 mod vendor;
+mod verdict;
 mod waits;
 
 pub use address::{AddressError, EmailAddress, Mailbox};
@@ -45,8 +47,10 @@ pub use session::{Session, SessionCode, SessionCodeError, SessionLine, SessionTl
 pub use state::{RecipientState, UnknownWord, WaitCause};
 pub use suppression::{Suppression, SuppressionReason};
 pub use time::{Timestamp, TimestampError};
+pub use user::{USER_MOST, user_name};
 pub use vendor::{
     AdminRole, AdminToken, AuditEntry, Authority, LabelError, Licence, Plan, Vendor, VendorKey,
     VendorStatus,
 };
+pub use verdict::OwnVerdict;
 pub use waits::Waits;

@@ -138,9 +138,13 @@ pub struct Session {
     pub started_at: Timestamp,
     /// `None` while it lasts.
     pub ended_at: Option<Timestamp>,
-    /// Whose key it signed in with, or tried to.
+    /// Whose key it signed in with.
     pub tenant: Option<TenantId>,
     pub credential: Option<CredentialId>,
+    /// Where nobody signed in: whose key it was that opened nothing, or whose user name stood beside a
+    /// password that is not known. Anybody may have typed that name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claimed: Option<TenantId>,
     pub peer: SocketAddr,
     /// The port it came to.
     pub port: u16,

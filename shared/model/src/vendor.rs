@@ -143,7 +143,7 @@ impl AdminToken {
 pub struct AuditEntry {
     pub id: AuditId,
     pub at: Timestamp,
-    /// `cli`, `token ID`, `vendor key KID`.
+    /// `cli`, `token ID`, `vendor key KID`, `owner of the address`.
     pub actor: String,
     /// The vendor it concerns; `None`: none in particular.
     pub vendor: Option<VendorId>,

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use postrider_model::{ControlId, MessageId, NodeId, RecipientId, TenantId, Timestamp, VendorId};
 use postrider_store::{
-    Acknowledged, Control, ControlVerb, Controls, Enacted, HeldMessage, NewControl, Scope,
-    StoreError,
+    Acknowledged, Control, ControlVerb, Controls, Enacted, HeldMessage, NewControl, QueuedCount,
+    QueuedQuery, Scope, StoreError,
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -93,6 +93,10 @@ impl Controls for PostgresStore {
         limit: u32,
     ) -> Result<Vec<HeldMessage>, StoreError> {
         Ok(bounded(self.held_messages(scope, after, limit)).await?)
+    }
+
+    async fn queued(&self, query: &QueuedQuery) -> Result<QueuedCount, StoreError> {
+        Ok(bounded(self.count_queued(query)).await?)
     }
 }
 

@@ -41,6 +41,7 @@ mod pages;
 mod partitions;
 mod past;
 mod queue;
+mod queued;
 mod quota;
 mod reply_addresses;
 mod reports;

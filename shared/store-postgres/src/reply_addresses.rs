@@ -40,7 +40,7 @@ pub(crate) async fn observe(
     let before = address.asked_at;
     let mut ask = false;
     if wants_asking(&address, is_new) {
-        ask = may_ask(connection, &folded, at, at.before(caps.pause)).await?;
+        ask = may_ask(connection, &folded, at, caps).await?;
         address.asked_at = asked_at(connection, &folded).await?;
     }
     if address.asked_at != before {
@@ -105,21 +105,29 @@ async fn observed_on(
     Ok(count)
 }
 
-/// Whether nobody was asked there since `quiet`; if so it is noted that it is asked now.
+/// Whether a letter may go there now; if so it is noted that it does.
 async fn may_ask(
     connection: &mut PgConnection,
     folded: &str,
     at: Timestamp,
-    quiet: Timestamp,
+    caps: AskCaps,
 ) -> Result<bool, Fault> {
     // Index asked (primary key).
     let asked = sqlx::query(
-        "INSERT INTO asked (address, at) VALUES ($1, $2)
-         ON CONFLICT (address) DO UPDATE SET at = excluded.at WHERE asked.at <= $3",
+        "INSERT INTO asked (address, at, letters, in_a_row) VALUES ($1, $2, 1, 1)
+         ON CONFLICT (address) DO UPDATE SET at = excluded.at, previous = asked.at,
+             letters = CASE WHEN asked.at < $4 THEN 1 ELSE asked.letters + 1 END,
+             in_a_row = CASE WHEN asked.at <= $6 THEN 1 ELSE asked.in_a_row + 1 END
+         WHERE asked.at <= $3 AND (asked.at < $4 OR $5 = 0 OR asked.letters < $5)
+             AND (asked.at <= $6 OR $7 = 0 OR asked.in_a_row < $7)",
     )
     .bind(folded)
     .bind(at.as_micros())
-    .bind(quiet.as_micros())
+    .bind(at.before(caps.pause).as_micros())
+    .bind(Timestamp::of_day(at.day()).as_micros())
+    .bind(i64::from(caps.letters_per_day))
+    .bind(at.before(caps.rest).as_micros())
+    .bind(i64::from(caps.letters_in_a_row))
     .execute(connection)
     .await?;
     Ok(asked.rows_affected() > 0)
@@ -144,21 +152,30 @@ async fn note_asked(connection: &mut PgConnection, address: &ReplyAddress) -> Re
     found(changed.rows_affected(), "reply address")
 }
 
-/// Nobody was written to at `at` after all.
+/// Nobody was written to at `at` after all: it stands as after the letter before, if there was one.
 pub(crate) async fn take_back_asking(
     connection: &mut PgConnection,
     folded: &str,
     at: Timestamp,
 ) -> Result<(), Fault> {
-    // Index asked (primary key).
-    sqlx::query("DELETE FROM asked WHERE address = $1 AND at = $2")
-        .bind(folded)
-        .bind(at.as_micros())
-        .execute(&mut *connection)
-        .await?;
+    for verb in [
+        // Index asked (primary key).
+        "UPDATE asked SET at = previous, previous = NULL, letters = letters - 1,
+             in_a_row = in_a_row - 1
+         WHERE address = $1 AND at = $2 AND previous IS NOT NULL",
+        // Index asked (primary key).
+        "DELETE FROM asked WHERE address = $1 AND at = $2",
+    ] {
+        sqlx::query(verb)
+            .bind(folded)
+            .bind(at.as_micros())
+            .execute(&mut *connection)
+            .await?;
+    }
     // Index reply_addresses_folded.
     let rows: Vec<Uuid> = sqlx::query_scalar(
-        "UPDATE reply_addresses SET asked_at = NULL WHERE folded = $1 AND asked_at = $2
+        "UPDATE reply_addresses SET asked_at = (SELECT at FROM asked WHERE address = $1)
+         WHERE folded = $1 AND asked_at = $2
          RETURNING tenant",
     )
     .bind(folded)
@@ -288,6 +305,15 @@ pub(crate) async fn remove(
     {
         return Err(Fault::Rejected(
             "it is the tenant's default reply address".to_owned(),
+        ));
+    }
+    let known = find(connection, tenant, folded).await?;
+    let known = known.ok_or(Fault::NotFound("reply address"))?;
+    // Without its row nobody would know of that word: the address could be entered and vouched for.
+    if known.status == ReplyStatus::Refused {
+        return Err(Fault::Rejected(
+            "its owner said no, and that word stays: `postrider reply confirm` takes it back"
+                .to_owned(),
         ));
     }
     updates::removed(connection, tenant, folded).await?;

@@ -1,9 +1,10 @@
 //! The whole directory as of one moment, read.
 
 use postrider_model::{
-    Credential, CredentialId, CredentialStatus, DkimAlgorithm, DkimKey, DkimKeyId, EmailAddress,
-    KeyKind, KeyStatus, Language, Licence, Limits, Plan, Ramp, ReplyAddress, ReplyAddressId,
-    ReplySource, ReplyStatus, Tenant, TenantId, TenantStatus, Timestamp, UnknownReplyTo, VendorId,
+    Authority, Credential, CredentialId, CredentialStatus, DkimAlgorithm, DkimKey, DkimKeyId,
+    EmailAddress, KeyKind, KeyStatus, Language, Licence, Limits, Plan, Ramp, ReplyAddress,
+    ReplyAddressId, ReplySource, ReplyStatus, Tenant, TenantId, TenantStatus, Timestamp,
+    UnknownReplyTo, VendorId,
 };
 use postrider_store::{DirectoryChanges, DirectorySnapshot};
 use sqlx::PgConnection;
@@ -133,6 +134,7 @@ pub(crate) struct TenantRow {
     from_address: String,
     reply_to: String,
     status: String,
+    stopped_by: Option<String>,
     requests_per_second: i64,
     per_minute: i64,
     burst: i64,
@@ -174,6 +176,7 @@ impl TryFrom<TenantRow> for Tenant {
                 EmailAddress::parse,
             )?,
             status: place.cell("status", TenantStatus::parse(&row.status))?,
+            stopped_by: place.given("stopped_by", row.stopped_by.as_deref(), Authority::parse)?,
             limits: Limits {
                 requests_per_second: place
                     .number("requests_per_second", row.requests_per_second)?,

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use postrider_model::{ControlId, MessageId, NodeId, RecipientId, Timestamp};
 use postrider_store::{
-    Acknowledged, Control, ControlVerb, Controls, Enacted, HeldMessage, NewControl, Scope,
-    StoreError,
+    Acknowledged, Control, ControlVerb, Controls, Enacted, HeldMessage, NewControl, QueuedCount,
+    QueuedQuery, Scope, StoreError,
 };
 use sqlx::SqliteConnection;
 
@@ -91,6 +91,10 @@ impl Controls for SqliteStore {
         limit: u32,
     ) -> Result<Vec<HeldMessage>, StoreError> {
         Ok(self.held_messages(scope, after, limit).await?)
+    }
+
+    async fn queued(&self, query: &QueuedQuery) -> Result<QueuedCount, StoreError> {
+        Ok(self.count_queued(query).await?)
     }
 }
 

@@ -38,6 +38,7 @@ mod output;
 mod pages;
 mod past;
 mod queue;
+mod queued;
 mod quota;
 mod recent;
 mod reply_addresses;

@@ -1,9 +1,9 @@
 //! The whole directory as of one moment, read.
 
 use postrider_model::{
-    Credential, CredentialStatus, DkimAlgorithm, DkimKey, EmailAddress, KeyKind, KeyStatus,
-    Language, Licence, Limits, Plan, Ramp, ReplyAddress, ReplySource, ReplyStatus, Tenant,
-    TenantId, TenantStatus, Timestamp, UnknownReplyTo,
+    Authority, Credential, CredentialStatus, DkimAlgorithm, DkimKey, EmailAddress, KeyKind,
+    KeyStatus, Language, Licence, Limits, Plan, Ramp, ReplyAddress, ReplySource, ReplyStatus,
+    Tenant, TenantId, TenantStatus, Timestamp, UnknownReplyTo,
 };
 use postrider_store::{DirectoryChanges, DirectorySnapshot};
 use sqlx::{SqliteConnection, SqlitePool};
@@ -121,6 +121,7 @@ pub(crate) struct TenantRow {
     from_address: String,
     reply_to: String,
     status: String,
+    stopped_by: Option<String>,
     requests_per_second: i64,
     per_minute: i64,
     burst: i64,
@@ -162,6 +163,7 @@ impl TryFrom<TenantRow> for Tenant {
                 EmailAddress::parse,
             )?,
             status: place.cell("status", TenantStatus::parse(&row.status))?,
+            stopped_by: place.given("stopped_by", row.stopped_by.as_deref(), Authority::parse)?,
             limits: Limits {
                 requests_per_second: place
                     .number("requests_per_second", row.requests_per_second)?,

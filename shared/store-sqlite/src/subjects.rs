@@ -1,5 +1,7 @@
 //! Whom a verb is about: found by a reader, a batch at a time; the writer looks again.
 
+use std::collections::{BTreeMap, HashSet};
+
 use postrider_model::{Domain, EmailAddress, MessageId, RecipientId, Stream, TenantId, Timestamp};
 use postrider_store::{Control, ControlVerb, HeldMessage, Scope, Shard};
 
@@ -102,7 +104,9 @@ impl SqliteStore {
     ) -> Result<(), Fault> {
         while found.subjects.len() < BATCH {
             let room = BATCH - found.subjects.len();
-            let rows = self.held_after(scope, progress.held, HELD_AT_ONCE).await?;
+            let rows = self
+                .held_after(Some(scope), progress.held, HELD_AT_ONCE)
+                .await?;
             let all = rows.len() < HELD_AT_ONCE as usize;
             let (mut looked_at, mut taken) = (0, 0);
             for held in &rows {
@@ -135,7 +139,7 @@ impl SqliteStore {
         let mut after = after.map(|message| (message, RecipientId::from_bytes([0xff; 16])));
         let mut found: Vec<HeldMessage> = Vec::new();
         loop {
-            let rows = self.held_after(scope, after, HELD_AT_ONCE).await?;
+            let rows = self.held_after(Some(scope), after, HELD_AT_ONCE).await?;
             let all = rows.len() < HELD_AT_ONCE as usize;
             for held in rows {
                 after = Some((held.message, held.recipient));
@@ -154,10 +158,43 @@ impl SqliteStore {
         }
     }
 
+    /// How many were held in this scope, by their tenants, of the first `most` of everybody's; and whether
+    /// some was not looked at. `tenants`: whose alone are meant.
+    pub(crate) async fn count_held(
+        &self,
+        scope: Option<&Scope>,
+        tenants: Option<&HashSet<TenantId>>,
+        most: u32,
+    ) -> Result<(BTreeMap<TenantId, u64>, bool), Fault> {
+        // What is sought for one of many would be read to its end, whatever the limit.
+        let within = scope.filter(|_| tenants.is_none());
+        let is_meant = |held: &Held| {
+            within.is_none_or(|scope| held.is_in(scope))
+                && tenants.is_none_or(|tenants| tenants.contains(&held.home.tenant))
+        };
+        let mut counts = BTreeMap::new();
+        let (mut looked_at, mut after) = (0, None);
+        while looked_at < most {
+            let limit = HELD_AT_ONCE.min(most - looked_at);
+            let rows = self.held_after(within, after, limit).await?;
+            for held in &rows {
+                looked_at += 1;
+                after = Some((held.message, held.recipient));
+                if is_meant(held) {
+                    *counts.entry(held.home.tenant).or_default() += 1;
+                }
+            }
+            if rows.len() < limit as usize {
+                return Ok((counts, false));
+            }
+        }
+        Ok((counts, true))
+    }
+
     /// Held recipients behind one, by message and id. Of any domain: an address is text.
     async fn held_after(
         &self,
-        scope: &Scope,
+        scope: Option<&Scope>,
         after: Option<(MessageId, RecipientId)>,
         limit: u32,
     ) -> Result<Vec<Held>, Fault> {
@@ -167,10 +204,10 @@ impl SqliteStore {
         ));
         let (mut tenant, mut vendor, mut message) = (None, None, None);
         match scope {
-            Scope::Tenant(id) => tenant = Some(id.as_bytes().as_slice()),
-            Scope::Vendor(id) => vendor = Some(id.as_bytes().as_slice()),
-            Scope::Message(id) => message = Some(id.as_bytes().as_slice()),
-            Scope::Domain(_) => {}
+            Some(Scope::Tenant(id)) => tenant = Some(id.as_bytes().as_slice()),
+            Some(Scope::Vendor(id)) => vendor = Some(id.as_bytes().as_slice()),
+            Some(Scope::Message(id)) => message = Some(id.as_bytes().as_slice()),
+            Some(Scope::Domain(_)) | None => {}
         }
         // Index recipients_held, or recipients (primary key) for one message; index messages
         // (primary key).

@@ -127,8 +127,12 @@ async fn reply_to(
         (Some(_), _) if status == ReplyStatus::Refused => return Err(disowned()),
         (Some(_), _) => {}
     }
-    let stands =
-        |entry: &ReplyAddress| matches!(entry.status, ReplyStatus::Confirmed | ReplyStatus::Broken);
+    // One whose letter came back was never anybody's: nothing is sent with it, and it gives way.
+    let stands = |entry: &ReplyAddress| match entry.status {
+        ReplyStatus::Confirmed => true,
+        ReplyStatus::Broken => entry.confirmed_at.is_some(),
+        ReplyStatus::Unconfirmed | ReplyStatus::Refused => false,
+    };
     let is_same = current.now.folded() == folded;
     let at_once =
         is_same || status == ReplyStatus::Confirmed || !before.as_ref().is_some_and(stands);

@@ -24,9 +24,11 @@ pub mod intake;
 pub mod isolation;
 pub mod keys;
 pub mod lanes;
+pub mod letters;
 pub mod listing;
 pub mod nodes;
 pub mod queue;
+pub mod queued;
 pub mod quota;
 pub mod ramps;
 pub mod replies;
@@ -208,6 +210,11 @@ macro_rules! conformance_tests {
                 held_messages_are_listed_a_page_at_a_time,
                 owners_hear_of_a_verb_at_once,
                 owners_hear_of_what_is_released;
+            queued: what_waits_is_counted_by_tenant_and_cause,
+                what_waits_is_counted_within_a_scope,
+                what_may_be_stopped_alone_is_counted_apart,
+                a_long_queue_is_looked_at_no_further_than_asked,
+                what_is_sought_in_a_long_queue_ends_with_it_and_says_so;
             verbs: hold_stops_what_waits_in_its_scope,
                 hold_tells_what_happened_and_who_did_it,
                 what_is_too_late_is_passed_over,
@@ -253,6 +260,8 @@ macro_rules! conformance_tests {
             roster: what_became_of_a_tenant_is_read_of_it_alone,
                 what_became_of_a_reply_address_is_read_of_its_tenant_alone,
                 what_became_of_a_key_is_read_of_its_tenant_alone,
+                a_user_name_is_whose_slug_it_is_before_whose_key_has_it,
+                who_stopped_a_tenant_is_told_with_an_address,
                 what_is_no_tenants_and_what_is_too_many_tenants_is_read_whole;
             vendors: the_operator_is_a_vendor_from_the_start,
                 a_vendor_comes_back_as_it_was_added_and_changed,
@@ -264,6 +273,7 @@ macro_rules! conformance_tests {
                 a_vendors_volume_is_exact_under_fifty_commits_at_once,
                 a_vendor_raises_no_limit_over_what_the_operator_set_of_the_tenant;
             vouching: another_default_reply_address_waits_for_its_confirmation,
+                a_default_that_took_no_letter_gives_way_at_once,
                 an_address_that_is_attested_is_confirmed_and_says_by_whom,
                 an_import_adds_and_changes_many_at_once;
             audit: the_audit_is_read_newest_first,
@@ -284,9 +294,12 @@ macro_rules! conformance_tests {
                 strangers_are_counted_exactly_under_many_commits_at_once,
                 a_group_of_too_many_strangers_is_refused_whole,
                 a_newcomer_has_so_many_messages_for_good;
+            letters: so_many_letters_a_day_go_to_one_mailbox,
+                who_does_not_answer_is_left_in_peace_after_some_letters,
+                a_letter_that_did_not_come_to_be_leaves_those_before_it_counted,
+                a_letter_that_did_not_come_to_be_may_be_tried_again;
             replies: an_address_in_a_tenants_mail_is_asked_once,
                 a_mailbox_is_asked_once_over_all_tenants,
-                a_letter_that_did_not_come_to_be_may_be_tried_again,
                 a_key_brings_in_five_addresses_a_day,
                 a_colleague_at_its_own_domain_is_told_once,
                 who_says_not_ours_is_left_in_peace_and_counts,

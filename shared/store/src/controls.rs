@@ -7,7 +7,7 @@ use postrider_model::{
     ControlId, Domain, EventKind, MessageId, NodeId, RecipientId, TenantId, Timestamp, VendorId,
 };
 
-use crate::StoreError;
+use crate::{QueuedCount, QueuedQuery, StoreError};
 
 /// Verbs about the queue.
 #[async_trait]
@@ -50,6 +50,9 @@ pub trait Controls: Send + Sync {
         after: Option<MessageId>,
         limit: u32,
     ) -> Result<Vec<HeldMessage>, StoreError>;
+
+    /// Counts what waits, what was held too: of each first `most` and not more.
+    async fn queued(&self, query: &QueuedQuery) -> Result<QueuedCount, StoreError>;
 }
 
 /// What a verb does.

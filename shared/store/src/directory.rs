@@ -83,7 +83,7 @@ pub trait Directory: Send + Sync {
     ) -> Result<Observed, StoreError>;
 
     /// The letter to a mailbox that was to be written to at `at` did not come to be: it counts as
-    /// not asked then, with any tenant. Of another time nothing changes.
+    /// not asked then, with any tenant, but as it was before. Of another time nothing changes.
     async fn take_back_asking(
         &self,
         address: &EmailAddress,
@@ -119,7 +119,8 @@ pub trait Directory: Send + Sync {
         address: &EmailAddress,
     ) -> Result<Vec<TenantId>, StoreError>;
 
-    /// Takes a reply address away. `Rejected` where it is the tenant's default.
+    /// Takes a reply address away. `Rejected` where it is the tenant's default, and where its owner said
+    /// no: that word is nobody's to erase.
     async fn remove_reply_address(
         &self,
         tenant: TenantId,
@@ -216,8 +217,8 @@ pub struct TenantUpdate {
     pub language: Option<Language>,
     pub plan: Option<Plan>,
     /// Another default reply address, entered where the tenant has it not. It is the default at
-    /// once where it is confirmed, or the one before is not; else as soon as it is. With an
-    /// `attested_by` it is confirmed by this.
+    /// once where it is confirmed, or nothing is sent with the one before, which never was or whose
+    /// owner said no; else as soon as it is. With an `attested_by` it is confirmed by this.
     pub reply_to: Option<ReplyAddress>,
 }
 
@@ -238,6 +239,12 @@ pub struct AskCaps {
     pub per_day: u32,
     /// Between two mails to one mailbox, over all tenants.
     pub pause: Duration,
+    /// Mails to one mailbox in a UTC day, over all tenants; 0 is no bound.
+    pub letters_per_day: u32,
+    /// Mails to one mailbox with less than `rest` between each and the next, over all tenants; 0 is
+    /// no bound. Who does not answer these is left in peace until `rest` after the last.
+    pub letters_in_a_row: u32,
+    pub rest: Duration,
 }
 
 /// What became of an address that a tenant's mail named.

@@ -19,6 +19,7 @@ mod limits;
 mod mail;
 mod nodes;
 mod queue;
+mod queued;
 mod quota;
 mod refusal_text;
 mod reports;
@@ -59,10 +60,11 @@ pub use queue::{
     Changes, Cursor, LaneKey, LanePage, News, OpenMessage, OpenRecipient, Outcome, Place, Queue,
     QueueRow, Settled, Settlement,
 };
+pub use queued::{Apart, Queued, QueuedCount, QueuedQuery};
 pub use quota::{OverQuota, Period, Quota, VendorQuota};
 pub use refusal_text::refusal_text;
 pub use reports::{Counts, DAILY_LIFE, HOURLY_LIFE, Refused, Reports, Times, Traffic, Whose};
-pub use roster::Roster;
+pub use roster::{Disowned, Roster};
 pub use sessions::Sessions;
 pub use shard::{Epoch, Lease, Shard};
 pub use stands::Stands;

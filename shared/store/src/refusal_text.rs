@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use postrider_model::{EventKind, Reply};
+use postrider_model::{EnhancedCode, EventKind, OwnVerdict, Reply};
 
 use crate::Settlement;
 
@@ -20,7 +20,7 @@ pub fn refusal_text(settlement: &Settlement) -> Option<String> {
         let told = |kind| !matches!(kind, EventKind::Ambiguous | EventKind::Attempted);
         let mut events = settlement.events.iter().rev();
         let event = events.find(|event| event.note.is_some() && told(event.kind))?;
-        event.note.as_deref().map(fold)
+        event.note.as_deref().map(of_note)
     };
     let heard = settlement.reply.as_ref().and_then(said);
     heard.or_else(note).filter(|text| !text.is_empty())
@@ -39,6 +39,20 @@ fn of_reply(reply: &Reply) -> String {
         text.push_str(&words);
     }
     text
+}
+
+// Our own reasons stand as they are, for they are the same for all mail. What else we noted has its code
+// in front, where it has one.
+fn of_note(note: &str) -> String {
+    if OwnVerdict::of_note(note).is_some_and(|verdict| verdict.note() == note) {
+        return note.to_owned();
+    }
+    match note.split_once(' ') {
+        Some((code, words)) if EnhancedCode::parse(code).is_some() => {
+            format!("{code} {}", fold(words))
+        }
+        _ => fold(note),
+    }
 }
 
 fn fold(text: &str) -> String {
@@ -200,6 +214,29 @@ mod tests {
         let reply = Reply::new(550, Some(EnhancedCode(5, 1, 1)), b"user 17 unknown");
         assert_eq!(of_reply(&reply), "550 5.1.1 user # unknown");
         assert_eq!(of_reply(&Reply::new(421, None, b"")), "421");
+    }
+
+    #[test]
+    fn our_own_words_stand_as_they_are() {
+        for verdict in OwnVerdict::ALL {
+            assert_eq!(of_note(&verdict.note()), verdict.note());
+        }
+        for (given, want) in [
+            (
+                "5.3.4 the exchanger takes at most 1000 bytes",
+                "5.3.4 the exchanger takes at most # bytes",
+            ),
+            (
+                "4.4.3 DNS gives no answer for mx1.example",
+                "4.4.3 DNS gives no answer for <id>",
+            ),
+            (
+                "connect: refused (os error 111)",
+                "connect: refused (os error #)",
+            ),
+        ] {
+            assert_eq!(of_note(given), want, "{given}");
+        }
     }
 
     proptest::proptest! {

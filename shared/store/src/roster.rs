@@ -1,17 +1,18 @@
 //! The directory as the line reads it: in memory, indexed, a quarter of a second old at most.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+mod index;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use postrider_model::{
-    AdminToken, Credential, CredentialId, CredentialStatus, DkimKey, Domain, EmailAddress,
-    KeyStatus, ReplyAddress, ReplySource, ReplyStatus, Tenant, TenantId, TenantStatus, Vendor,
-    VendorId, VendorKey,
+    AdminToken, Authority, Credential, CredentialId, DkimKey, Domain, EmailAddress, ReplyAddress,
+    ReplyStatus, Tenant, TenantId, TenantStatus, Vendor, VendorId, VendorKey,
 };
-
 use tokio::sync::Mutex;
 
+use self::index::Index;
 use crate::{Directory, DirectoryChanges, DirectorySnapshot, StoreError};
 
 /// An indexed copy of the directory, shared by the doors and the queue. Cheap to clone; clones
@@ -19,28 +20,14 @@ use crate::{Directory, DirectoryChanges, DirectorySnapshot, StoreError};
 #[derive(Clone, Default)]
 pub struct Roster {
     index: Arc<ArcSwap<Index>>,
+    /// Whom to ask who has nobody else, as the configuration names it.
+    operator: Arc<OnceLock<EmailAddress>>,
     /// Held from the reading of the directory to its showing: an older copy never follows a newer.
     reading: Arc<Mutex<()>>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Index {
-    generation: u64,
-    vendors: HashMap<VendorId, Arc<Vendor>>,
-    vendor_keys: HashMap<String, Arc<VendorKey>>,
-    admin_tokens: HashMap<[u8; 32], Arc<AdminToken>>,
-    tenants: HashMap<TenantId, Arc<Tenant>>,
-    slugs: HashMap<String, TenantId>,
-    credentials: HashMap<[u8; 32], Arc<Credential>>,
-    suspended_keys: Arc<HashMap<CredentialId, TenantId>>,
-    house: Option<Arc<Tenant>>,
-    reply_addresses: HashMap<(TenantId, String), Arc<ReplyAddress>>,
-    /// How many a tenant's mail has brought in on a UTC day.
-    brought_in: HashMap<(TenantId, i64), u32>,
-    /// Where a tenant has a confirmed address.
-    confirmed_at: HashSet<(TenantId, Domain)>,
-    dkim_keys: Arc<Vec<DkimKey>>,
-}
+/// Of each tenant the reply addresses, folded, whose owners said that they do not know it.
+pub type Disowned = HashMap<TenantId, BTreeSet<String>>;
 
 impl Roster {
     /// An empty roster: nobody may send until the first `refresh`.
@@ -52,6 +39,7 @@ impl Roster {
     pub fn of(snapshot: DirectorySnapshot) -> Self {
         Self {
             index: Arc::new(ArcSwap::from_pointee(Index::of(snapshot))),
+            operator: Arc::default(),
             reading: Arc::default(),
         }
     }
@@ -139,6 +127,42 @@ impl Roster {
         self.index.load().vendors.get(&id).cloned()
     }
 
+    /// Says who answers for the service; the first word of it counts.
+    pub fn name_operator(&self, contact: EmailAddress) {
+        let _known = self.operator.set(contact);
+    }
+
+    /// Who suspended a tenant, and whom to write to, in words.
+    pub fn stopper_of(&self, tenant: &Tenant) -> (String, String) {
+        let vendor = self.vendor(tenant.vendor);
+        if let (Some(Authority::Vendor), Some(vendor)) = (tenant.stopped_by, vendor) {
+            let own = vendor.contact.as_ref().map(ToString::to_string);
+            let contact = own.or_else(|| self.contact_of_operator());
+            return (
+                vendor.name.clone(),
+                contact.unwrap_or_else(|| vendor.whom_to_ask()),
+            );
+        }
+        let contact = self.contact_of_operator();
+        (
+            "the service's operator".to_owned(),
+            contact.unwrap_or_else(|| "them".to_owned()),
+        )
+    }
+
+    fn contact_of_operator(&self) -> Option<String> {
+        let contact = self.operator.get().map(ToString::to_string);
+        contact.or_else(|| {
+            let operator = self.vendor(Vendor::OPERATOR)?;
+            operator.contact.as_ref().map(ToString::to_string)
+        })
+    }
+
+    /// All vendors, in no order.
+    pub fn vendors(&self) -> Vec<Arc<Vendor>> {
+        self.index.load().vendors.values().cloned().collect()
+    }
+
     /// The vendor's key of this `kid`, revoked ones included.
     pub fn vendor_key(&self, kid: &str) -> Option<Arc<VendorKey>> {
         self.index.load().vendor_keys.get(kid).cloned()
@@ -159,6 +183,20 @@ impl Roster {
     /// The credential whose token has this SHA-256, revoked ones included.
     pub fn credential(&self, hash: &[u8; 32]) -> Option<Arc<Credential>> {
         self.index.load().credentials.get(hash).cloned()
+    }
+
+    /// Whose a user name is that somebody types, in any case: a slug, whole or as old forms take it, else
+    /// one that was handed out with a key. A key may be given any name, that of another tenant too.
+    /// `None` where it is nobody's, or several tenants'.
+    pub fn tenant_of_user(&self, user: &str) -> Option<TenantId> {
+        let index = self.index.load();
+        let user = user.trim().to_lowercase();
+        let own = index.slugs.get(&user).or_else(|| index.cut.get(&user));
+        own.copied()
+            .or_else(|| match index.users.get(&user)?.as_slice() {
+                [only] => Some(*only),
+                _ => None,
+            })
     }
 
     /// The keys of a tenant, whatever their status, in no order. Looks at all there are.
@@ -213,6 +251,12 @@ impl Roster {
         Arc::clone(&self.index.load().suspended_keys)
     }
 
+    /// Whose word stops mail: what has one of these answered waits. Tenants of whom nobody said
+    /// so are not in it.
+    pub fn disowned(&self) -> Arc<Disowned> {
+        Arc::clone(&self.index.load().disowned)
+    }
+
     /// How many reply addresses a tenant's mail has brought in on a UTC day.
     pub fn brought_in(&self, tenant: TenantId, day: i64) -> u32 {
         let index = self.index.load();
@@ -237,92 +281,4 @@ impl std::fmt::Debug for Roster {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_tuple("Roster").field(&self.index.load()).finish()
     }
-}
-
-impl Index {
-    fn of(mut snapshot: DirectorySnapshot) -> Self {
-        let mut dkim_keys = std::mem::take(&mut snapshot.dkim_keys);
-        dkim_keys.retain(|key| key.status == KeyStatus::Active);
-        dkim_keys.sort_by_key(|key| key.id);
-        let mut index = Self {
-            vendors: keyed(std::mem::take(&mut snapshot.vendors), |vendor| vendor.id),
-            vendor_keys: keyed(std::mem::take(&mut snapshot.vendor_keys), |key| {
-                key.kid.clone()
-            }),
-            admin_tokens: keyed(std::mem::take(&mut snapshot.admin_tokens), |token| {
-                token.hash
-            }),
-            dkim_keys: Arc::new(dkim_keys),
-            ..Self::default()
-        };
-        index.take(snapshot);
-        index
-    }
-
-    /// The same with these tenants as they are now; whom `now` has not is gone.
-    fn with(&self, tenants: Vec<TenantId>, now: DirectorySnapshot) -> Self {
-        let changed: HashSet<TenantId> = tenants.into_iter().collect();
-        let mut index = self.clone();
-        index.tenants.retain(|id, _| !changed.contains(id));
-        index.slugs.retain(|_, id| !changed.contains(id));
-        index
-            .credentials
-            .retain(|_, key| !changed.contains(&key.tenant));
-        index.house = index.house.filter(|house| !changed.contains(&house.id));
-        index
-            .reply_addresses
-            .retain(|(tenant, _), _| !changed.contains(tenant));
-        index
-            .brought_in
-            .retain(|(tenant, _), _| !changed.contains(tenant));
-        index
-            .confirmed_at
-            .retain(|(tenant, _)| !changed.contains(tenant));
-        Arc::make_mut(&mut index.suspended_keys).retain(|_, tenant| !changed.contains(tenant));
-        index.take(now);
-        index
-    }
-
-    /// Adds tenants that are not in it, with their keys and reply addresses.
-    fn take(&mut self, rows: DirectorySnapshot) {
-        self.generation = rows.generation;
-        let suspended = Arc::make_mut(&mut self.suspended_keys);
-        for key in rows.credentials {
-            if key.status == CredentialStatus::Suspended {
-                suspended.insert(key.id, key.tenant);
-            }
-            self.credentials.insert(key.hash, Arc::new(key));
-        }
-        for tenant in rows.tenants {
-            let tenant = Arc::new(tenant);
-            self.slugs.insert(tenant.slug.clone(), tenant.id);
-            if tenant.is_house {
-                self.house = Some(Arc::clone(&tenant));
-            }
-            self.tenants.insert(tenant.id, tenant);
-        }
-        for address in rows.reply_addresses {
-            self.take_address(address);
-        }
-    }
-
-    fn take_address(&mut self, address: ReplyAddress) {
-        let tenant = address.tenant;
-        if matches!(address.source, ReplySource::Observed | ReplySource::Domain) {
-            let day = (tenant, address.created_at.day());
-            *self.brought_in.entry(day).or_default() += 1;
-        }
-        // What stands by its domain alone confirms nothing of others there.
-        if address.status == ReplyStatus::Confirmed && address.source != ReplySource::Domain {
-            let at = (tenant, address.address.domain().clone());
-            self.confirmed_at.insert(at);
-        }
-        let key = (tenant, address.address.folded());
-        self.reply_addresses.insert(key, Arc::new(address));
-    }
-}
-
-fn keyed<K: Eq + std::hash::Hash, V>(values: Vec<V>, key: impl Fn(&V) -> K) -> HashMap<K, Arc<V>> {
-    let values = values.into_iter();
-    values.map(|value| (key(&value), Arc::new(value))).collect()
 }

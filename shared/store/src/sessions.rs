@@ -20,7 +20,7 @@ pub trait Sessions: Send + Sync {
         code: SessionCode,
     ) -> Result<Option<Session>, StoreError>;
 
-    /// A session in which nobody signed in.
+    /// A session in which nobody signed in, whomever it claimed to be of.
     async fn strangers_session(&self, code: SessionCode) -> Result<Option<Session>, StoreError>;
 
     /// Anybody's session, or nobody's: for an operator.

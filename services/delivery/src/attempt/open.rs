@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use postrider_model::{CredentialId, Provider, RecipientId, Timestamp, WaitCause};
+use postrider_model::{Provider, RecipientId, Timestamp, WaitCause};
 use postrider_store::{Lease, OpenMessage, QueueRow, StoreError};
 
+use super::awaited::{self, Awaited};
 use super::{Left, rest, untouched};
 use crate::bodies::Content;
 use crate::schedule::Due;
@@ -28,8 +29,17 @@ pub(super) struct Opened {
     /// Rows that are not attempted.
     pub(super) left: Vec<Left>,
     pub(super) ready: Option<(Content, Vec<Party>)>,
-    /// The message came in by this key, which is suspended.
-    pub(super) key: Option<CredentialId>,
+    /// The message waits for this.
+    pub(super) awaits: Option<Awaited>,
+}
+
+/// Why there is nothing to send now.
+enum Stop {
+    /// The message was erased, or is past retention.
+    Gone,
+    /// The rows rest for so long, for this.
+    Rest(Duration, Option<WaitCause>),
+    Awaits(Awaited),
 }
 
 /// Opens the message of these rows for an attempt.
@@ -43,88 +53,88 @@ pub(super) async fn open(
         return nothing(Vec::new());
     };
     let live = rows.iter().any(|due| due.row.expires_at > begun);
-    let mut message = match read(shared, &first, &ids).await {
-        Ok(Some(message)) => message,
-        Ok(None) => return nothing(Vec::new()),
-        Err(Rest(span)) => return nothing(rest(plain(rows), begun.after(span), None)),
-    };
-    if let Some(key) = suspended_key(shared, &message).filter(|_| live) {
-        return Opened {
-            key: Some(key),
+    match fit_to_leave(shared, (&first, &ids), live).await {
+        Ok((message, content)) => {
+            let (left, parties) = parties(rows, &message, (lease, begun));
+            Opened {
+                left,
+                ready: Some((content, parties)),
+                awaits: None,
+            }
+        }
+        Err(Stop::Gone) => nothing(Vec::new()),
+        Err(Stop::Rest(span, cause)) => {
+            let due_at = shared.clock.now().after(span);
+            nothing(rest(plain(rows), due_at, cause))
+        }
+        Err(Stop::Awaits(awaited)) => Opened {
+            awaits: Some(awaited),
             ..nothing(untouched(plain(rows)))
-        };
+        },
+    }
+}
+
+/// The message that nobody's word stops, with signatures that last. What does not leave is not sealed:
+/// a restart finds all of it again. What is not `live` is opened to be ended.
+async fn fit_to_leave(
+    shared: &Shared,
+    (first, ids): (&QueueRow, &[RecipientId]),
+    live: bool,
+) -> Result<(OpenMessage, Content), Stop> {
+    let mut message = read(shared, first, ids).await?;
+    if let Some(awaited) = awaited::by_key(shared, &message) {
+        return Err(Stop::Awaits(awaited));
+    }
+    let mut content = content(shared, &mut message).await?;
+    if let Some(awaited) = awaited::by_owner(shared, first, &content.bytes) {
+        return Err(Stop::Awaits(awaited));
     }
     if live && reseal::is_due(&message, &shared.roster, shared.clock.now()) {
-        message = match seal(shared, message, &ids).await {
-            Ok(Some(message)) => message,
-            Ok(None) => return nothing(Vec::new()),
-            Err(Rest(span)) => {
-                let due_at = shared.clock.now().after(span);
-                return nothing(rest(plain(rows), due_at, Some(WaitCause::Retry)));
-            }
-        };
+        // Its room is free for another while it is sealed.
+        drop(content);
+        message = seal(shared, message, ids).await?;
+        content = self::content(shared, &mut message).await?;
     }
-    let Some(room) = shared.bodies.room(message.size) else {
-        let due_at = shared.clock.now().after(ROOM_REST);
-        return nothing(rest(plain(rows), due_at, None));
-    };
-    let bytes = match body(shared, &mut message).await {
-        Ok(Some(bytes)) => bytes,
-        Ok(None) => return nothing(Vec::new()),
-        Err(Rest(span)) => return nothing(rest(plain(rows), begun.after(span), None)),
-    };
-    let content = Content {
-        bytes,
+    Ok((message, content))
+}
+
+/// The bytes, where there is room for them.
+async fn content(shared: &Shared, message: &mut OpenMessage) -> Result<Content, Stop> {
+    let room = shared.bodies.room(message.size);
+    let room = room.ok_or(Stop::Rest(ROOM_REST, None))?;
+    Ok(Content {
+        bytes: body(shared, message).await?,
         smtputf8: message.smtputf8,
         _room: room,
-    };
-    let (left, parties) = parties(rows, &message, (lease, begun));
-    Opened {
-        left,
-        ready: Some((content, parties)),
-        key: None,
-    }
-}
-
-/// By which key the message came in, where that is suspended.
-fn suspended_key(shared: &Shared, message: &OpenMessage) -> Option<CredentialId> {
-    let keys = shared.roster.suspended_keys();
-    message.credential.filter(|key| keys.contains_key(key))
-}
-
-async fn body(shared: &Shared, message: &mut OpenMessage) -> Result<Option<Bytes>, Rest> {
-    if let Some(here) = message.body.take() {
-        return Ok(Some(here));
-    }
-    let read = shared.queue.large_body(message.id).await;
-    read.map_err(|fault| {
-        tracing::error!(error = &fault as &dyn std::error::Error, message.id = %message.id, "a message's bytes cannot be read");
-        Rest(DATABASE_REST)
     })
 }
 
-/// They rest for so long.
-struct Rest(Duration);
+async fn body(shared: &Shared, message: &mut OpenMessage) -> Result<Bytes, Stop> {
+    if let Some(here) = message.body.take() {
+        return Ok(here);
+    }
+    let read = shared.queue.large_body(message.id).await;
+    let read = read.map_err(|fault| {
+        tracing::error!(error = &fault as &dyn std::error::Error, message.id = %message.id, "a message's bytes cannot be read");
+        Stop::Rest(DATABASE_REST, None)
+    })?;
+    read.ok_or(Stop::Gone)
+}
 
-/// `None` where it was erased or is past retention: there is nothing to send.
-async fn read(
-    shared: &Shared,
-    first: &QueueRow,
-    ids: &[RecipientId],
-) -> Result<Option<OpenMessage>, Rest> {
+async fn read(shared: &Shared, first: &QueueRow, ids: &[RecipientId]) -> Result<OpenMessage, Stop> {
     match shared.queue.open(first.message, ids).await {
-        Ok(Some(message)) => Ok(Some(message)),
+        Ok(Some(message)) => Ok(message),
         Ok(None) => {
             tracing::info!(message.id = %first.message, "a message is not there any more");
-            Ok(None)
+            Err(Stop::Gone)
         }
         Err(fault @ StoreError::Corrupt { .. }) => {
             tracing::error!(error = &fault as &dyn std::error::Error, message.id = %first.message, "a message cannot be read");
-            Err(Rest(DAMAGE_REST))
+            Err(Stop::Rest(DAMAGE_REST, None))
         }
         Err(fault) => {
             tracing::error!(error = &fault as &dyn std::error::Error, message.id = %first.message, "a message cannot be opened");
-            Err(Rest(DATABASE_REST))
+            Err(Stop::Rest(DATABASE_REST, None))
         }
     }
 }
@@ -134,26 +144,31 @@ async fn seal(
     shared: &Shared,
     message: OpenMessage,
     ids: &[RecipientId],
-) -> Result<Option<OpenMessage>, Rest> {
+) -> Result<OpenMessage, Stop> {
     let (id, tenant) = (message.id, message.tenant);
-    let again = Rest(SEAL_REST / shared.retry.divisor.max(1));
+    let again = || {
+        Stop::Rest(
+            SEAL_REST / shared.retry.divisor.max(1),
+            Some(WaitCause::Retry),
+        )
+    };
     match shared.seals.reseal(tenant, id, message.sealed_until).await {
         Ok(ours) => shared.instruments.owner.resealed.add(u64::from(ours)),
         Err(fault) => {
             tracing::error!(error = &*fault as &dyn std::error::Error, message.id = %id, "a message cannot be sealed again; it waits");
-            return Err(again);
+            return Err(again());
         }
     }
     let opened = shared.queue.open(id, ids).await;
     match opened {
         Ok(Some(message)) if reseal::is_due(&message, &shared.roster, shared.clock.now()) => {
             tracing::error!(message.id = %id, "a message was sealed again and its signatures are still about to end; it waits");
-            Err(again)
+            Err(again())
         }
-        Ok(message) => Ok(message),
+        Ok(message) => message.ok_or(Stop::Gone),
         Err(fault) => {
             tracing::error!(error = &fault as &dyn std::error::Error, message.id = %id, "a message cannot be opened");
-            Err(Rest(DATABASE_REST))
+            Err(Stop::Rest(DATABASE_REST, Some(WaitCause::Retry)))
         }
     }
 }
@@ -162,7 +177,7 @@ fn nothing(left: Vec<Left>) -> Opened {
     Opened {
         left,
         ready: None,
-        key: None,
+        awaits: None,
     }
 }
 

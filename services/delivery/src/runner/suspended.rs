@@ -5,16 +5,18 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use postrider_model::{CredentialId, MessageId, TenantId, Timestamp};
-use postrider_store::Roster;
+use postrider_store::{Disowned, Roster};
 
 use super::Runner;
+use crate::attempt::Awaited;
 
 /// What the loop has seen of the roster.
 pub(super) struct Known {
     generation: u64,
     suspended_keys: Arc<HashMap<CredentialId, TenantId>>,
-    /// Messages in memory that wait until their key is resumed.
-    waiting: HashMap<CredentialId, BTreeSet<MessageId>>,
+    disowned: Arc<Disowned>,
+    /// Messages in memory that wait for somebody's word.
+    waiting: HashMap<Awaited, BTreeSet<MessageId>>,
 }
 
 impl Known {
@@ -22,35 +24,60 @@ impl Known {
         Self {
             generation: roster.generation(),
             suspended_keys: roster.suspended_keys(),
+            disowned: roster.disowned(),
             waiting: HashMap::new(),
         }
     }
 
-    /// This message of a suspended key waits; false where the key is not suspended any more.
-    pub(super) fn waits_for(&mut self, key: CredentialId, message: MessageId) -> bool {
-        let suspended = self.suspended_keys.contains_key(&key);
-        if suspended {
-            self.waiting.entry(key).or_default().insert(message);
+    /// This message waits for that word; false where it has come meanwhile.
+    pub(super) fn waits_for(&mut self, awaited: Awaited, message: MessageId) -> bool {
+        let stands = self.stands(&awaited);
+        if stands {
+            self.waiting.entry(awaited).or_default().insert(message);
         }
-        suspended
+        stands
     }
 
-    /// What waited for keys that are not suspended any more.
+    fn stands(&self, awaited: &Awaited) -> bool {
+        match awaited {
+            Awaited::Key(key) => self.suspended_keys.contains_key(key),
+            Awaited::Owner(tenant, folded) => is_in(&self.disowned, *tenant, folded),
+        }
+    }
+
+    /// What waited for words that have come.
     fn take_resumed(&mut self) -> Vec<MessageId> {
-        let suspended = &self.suspended_keys;
-        let resumed = self
-            .waiting
-            .extract_if(|key, _| !suspended.contains_key(key));
-        resumed.flat_map(|(_, messages)| messages).collect()
+        let waiting = std::mem::take(&mut self.waiting);
+        let (stays, resumed) = waiting.into_iter().partition(|(one, _)| self.stands(one));
+        self.waiting = stays;
+        let resumed: HashMap<_, BTreeSet<MessageId>> = resumed;
+        resumed.into_values().flatten().collect()
     }
 
-    /// Whose keys are suspended now and were not then.
-    fn newly_suspended(&self, then: &Self) -> HashSet<TenantId> {
-        let keys = self.suspended_keys.iter();
-        keys.filter(|(key, _)| !then.suspended_keys.contains_key(*key))
-            .map(|(_, tenant)| *tenant)
-            .collect()
+    /// Keeps only messages that still wait: what was cancelled or went to another node does not come back.
+    fn keep_waiting(&mut self, waits: impl Fn(MessageId) -> bool) {
+        self.waiting.retain(|_, messages| {
+            messages.retain(|message| waits(*message));
+            !messages.is_empty()
+        });
     }
+
+    /// Of whose mail some is stopped now that was not then.
+    fn newly_stopped(&self, then: &Self) -> HashSet<TenantId> {
+        let keys = self.suspended_keys.iter();
+        let keys = keys.filter(|(key, _)| !then.suspended_keys.contains_key(*key));
+        let owners = self.disowned.iter();
+        let owners = owners
+            .filter(|(tenant, all)| all.iter().any(|one| !is_in(&then.disowned, **tenant, one)));
+        let keys = keys.map(|(_, tenant)| *tenant);
+        keys.chain(owners.map(|(tenant, _)| *tenant)).collect()
+    }
+}
+
+fn is_in(disowned: &Disowned, tenant: TenantId, folded: &str) -> bool {
+    disowned
+        .get(&tenant)
+        .is_some_and(|all| all.contains(folded))
 }
 
 impl Runner {
@@ -62,11 +89,14 @@ impl Runner {
         let known = Known::of(&self.shared.roster);
         let mut then = std::mem::replace(&mut self.known, known);
         self.known.waiting = std::mem::take(&mut then.waiting);
+        let schedule = &self.memory.schedule;
+        self.known
+            .keep_waiting(|message| schedule.awaits_word(message));
         self.memory.schedule.limits_changed(now);
         for message in self.known.take_resumed() {
-            self.memory.schedule.resume_of_key(message, now);
+            self.memory.schedule.word_came(message, now);
         }
-        self.stop_suspended(&self.known.newly_suspended(&then));
+        self.stop_suspended(&self.known.newly_stopped(&then));
     }
 
     /// What the schedule goes by is never older than what attempts went by that come back to it.
@@ -79,13 +109,13 @@ impl Runner {
     }
 
     // What is under way of a tenant that is suspended, or whose vendor is, ends before its final
-    // dot, and waits. By which key it came in, an attempt learns when it opens its message: where
-    // one of a tenant's keys was suspended, all its attempts begin anew.
-    fn stop_suspended(&self, by_key: &HashSet<TenantId>) {
+    // dot, and waits. By which key it came in and whom it has answered, an attempt learns when it
+    // opens its message: of a tenant whose mail is stopped in part, all attempts begin anew.
+    fn stop_suspended(&self, in_part: &HashSet<TenantId>) {
         let roster = &self.shared.roster;
         let is_stopped = |id: TenantId| {
             let tenant = roster.tenant(id);
-            by_key.contains(&id) || !tenant.is_some_and(|tenant| roster.is_active(&tenant))
+            in_part.contains(&id) || !tenant.is_some_and(|tenant| roster.is_active(&tenant))
         };
         for flight in self.memory.flights.of_tenants(is_stopped) {
             flight.halt.call();

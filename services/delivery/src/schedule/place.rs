@@ -42,7 +42,7 @@ impl Schedule {
     pub(super) fn settle_in(&mut self, id: Id<Row>, carried: Spans) {
         let Some(row) = self.rows.get(id) else { return };
         let suspended = self.suspended.messages.contains(&row.message)
-            || self.suspended.of_keys.contains(&row.message)
+            || self.suspended.awaiting.contains(&row.message)
             || self
                 .sites
                 .destination(row.domain)

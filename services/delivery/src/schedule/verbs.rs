@@ -87,18 +87,23 @@ impl Schedule {
         self.place_again(&rows);
     }
 
-    /// This message came in by a key that is suspended: its rows wait until `resume_of_key`.
-    pub(crate) fn suspend_of_key(&mut self, message: MessageId, now: Timestamp) {
+    /// This message waits for somebody's word: its rows wait until `word_came`.
+    pub(crate) fn await_word(&mut self, message: MessageId, now: Timestamp) {
         self.tick(now);
-        self.suspended.of_keys.insert(message);
+        self.suspended.awaiting.insert(message);
         let rows = self.within(&Scope::Message(message));
         self.place_again(&rows);
     }
 
-    /// Its key was resumed.
-    pub(crate) fn resume_of_key(&mut self, message: MessageId, now: Timestamp) {
+    /// Whether it waits for somebody's word.
+    pub(crate) fn awaits_word(&self, message: MessageId) -> bool {
+        self.suspended.awaiting.contains(&message)
+    }
+
+    /// The word that it waited for is there.
+    pub(crate) fn word_came(&mut self, message: MessageId, now: Timestamp) {
         self.tick(now);
-        self.suspended.of_keys.remove(&message);
+        self.suspended.awaiting.remove(&message);
         let rows = self.within(&Scope::Message(message));
         self.place_again(&rows);
     }
@@ -130,9 +135,18 @@ impl Schedule {
         let gone = rows.iter().filter_map(|id| self.rows.get(*id));
         let lanes: BTreeSet<_> = gone.filter_map(lane).collect();
         for id in rows {
-            self.take_out(id);
+            self.take_out_for_good(id);
         }
         lanes.into_iter().collect()
+    }
+
+    /// A row that does not come back by itself: what its message waits for is forgotten with the last one.
+    fn take_out_for_good(&mut self, id: Id<Row>) {
+        let message = self.rows.get(id).map(|row| row.message);
+        self.take_out(id);
+        if let Some(message) = message.filter(|message| self.rows.of_message(*message).is_none()) {
+            self.suspended.awaiting.remove(&message);
+        }
     }
 
     /// This shard is another's: its rows leave, and what its tenants' buckets hold comes out.
@@ -143,7 +157,7 @@ impl Schedule {
             let rows = self.tenants.get(id).and_then(|one| one.rows);
             let rows: Vec<_> = self.rows.ring(Chain::Tenant, rows).collect();
             for row in rows {
-                self.take_out(row);
+                self.take_out_for_good(row);
             }
             self.stand(id, Standing::Idle);
             self.uncall_all(id);

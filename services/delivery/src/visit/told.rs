@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use postrider_model::{MxHost, Reply};
+use postrider_model::{MxHost, OwnVerdict, Reply};
 
 use crate::outcome::{Phase, refuses};
 use crate::pool::Lease;
@@ -75,10 +75,8 @@ fn note(end: &End) -> Option<String> {
             "no reply to the end of the message ({}): the remote may have it already",
             in_full(cause)
         )),
-        End::TooLarge { most } => Some(format!("5.3.4 the exchanger takes at most {most} bytes")),
-        End::NeedsSmtpUtf8 => {
-            Some("5.6.7 the exchanger takes no internationalised addresses (SMTPUTF8)".to_owned())
-        }
+        End::TooLarge { most } => Some(format!("{} {most} bytes", OwnVerdict::TooLarge.note())),
+        End::NeedsSmtpUtf8 => Some(OwnVerdict::NeedsSmtpUtf8.note()),
         End::NotJournaled(fault) => Some(format!("not sent: {fault}")),
     }
 }

@@ -95,8 +95,8 @@ entries! {
         "The program asks to act for another user: leave the box for the authorization identity empty."
         "SASL PLAIN can name a second identity. It has to be empty or equal to the user name.";
     "PR-208" SUSPENDED [525 5 7 13] (403 "validation_error")
-        "This account is suspended: write to the service's operator."
-        "Mail that waits is kept.";
+        "This account is suspended by {by}: write to {contact}."
+        "The operator or the vendor of the program stopped it; mail that waits is kept. Who stopped it lets it go on.";
     "PR-209" KEY_EXPIRED [535 5 7 8] (403 "invalid_api_key")
         "This password ended at {at}: ask for a new one, and type it into the password box."
         "It was made with an end.";
@@ -262,8 +262,8 @@ entries! {
 
     // ---- identity and policy
     "PR-601" UNCONFIRMED [550 5 7 1] (403 "validation_error")
-        "This account is not confirmed: until somebody presses the button behind the link we sent to its reply address, it may send 20 messages, to that address only."
-        "An unconfirmed account has 20 messages to its own reply address.";
+        "This account is not confirmed yet: open the link in our mail to {address}. None came? Look into Spam, then ask whom this password is from. Until then: 20 messages, to that address only."
+        "Where the program has a box for it, ticking it again (POST /enroll) sends another letter ten minutes later: three a UTC day and five in all at most, until a week has passed without one. `postrider reply ask` has only the ten minutes, and counts for the box. The letter came back? Then it is PR-605. Mail to the simulator is taken too, and is among the 20.";
     "PR-602" REPLY_UNKNOWN [550 5 7 1] (422 "invalid_from_address")
         "{address} is not confirmed for replies: put a confirmed address into the box for the sender or Reply-To."
         "This password is set to refuse unknown addresses; the usual setting replaces them by the account's own.";
@@ -274,11 +274,11 @@ entries! {
         "This password is for tests and writes to the simulator only: put delivered@{simulator} into the box To, or ask for a password for real mail."
         "Other words there: bounced, deferred, greylisted, full, slow, dropped; a +label behind the word is allowed. Nothing of it leaves the machine.";
     "PR-605" ASKED_IN_VAIN [550 5 7 1] (403 "validation_error")
-        "This account cannot be confirmed: the mail with the link came back from its reply address {address}. Have the service's operator correct the address."
-        "The address is misspelled, or took no mail then: `postrider reply ask` writes to it once more.";
+        "This account is not confirmed: our mail with the link came back from {address}. Put another reply address into the program, or ask whom this password is from."
+        "The address is misspelled, or took no mail then. Another one is the account's at once, by POST /enroll with a newer token, and is asked. To the same one ticking the box again, or `postrider reply ask`, sends another letter from ten minutes after the last. Mail to that address and to the simulator is taken.";
     "PR-606" OWNER_DENIED [550 5 7 1] (403 "validation_error")
-        "The owner of the reply address {address} does not know this account, and nothing leaves: put another reply address into the program, or write to the service's operator."
-        "Somebody pressed the second button behind the link: the address is another's, or it was a mistake. `postrider reply confirm` takes their word back.";
+        "The owner of the reply address {address} does not know this account: nothing is accepted. Put another reply address into the program, or write to the service's operator."
+        "Somebody pressed the second button behind the link: the address is another's, or it was a mistake. What waits with that address in Reply-To or for receipts does not leave, also when there is another; what names others goes on. Mail to the simulator is taken, among the 20 messages of an account that is not confirmed. `postrider reply confirm` takes their word back.";
 
     // ---- enrolment: what a vendor's program is told
     "PR-701" TOKEN_MALFORMED (422 "validation_error")
@@ -291,8 +291,8 @@ entries! {
         "No vendor has the key {kid} that the licence token names as its kid: have the operator add it, or sign with one that is there."
         "A kid is the key's thumbprint by RFC 7638, as vendor key list shows it. Revoked keys are like unknown ones.";
     "PR-704" TOKEN_SIGNATURE (403 "invalid_api_key")
-        "The licence token was not signed by the key it names, or was changed since: have the vendor's server issue a new one."
-        "The signature covers header and payload exactly as they stand in the token.";
+        "The licence token was not signed by {signer}, or was changed since: have the vendor's server issue a new one."
+        "The signature covers header and payload exactly as they stand in the token. The key is the one in kid; without a kid, each key of the vendor in iss is tried.";
     "PR-705" TOKEN_CLAIM (422 "validation_error")
         "The licence token's claim {claim} {reason}: have the vendor's server issue one that has it right."
         "sub, exp and iat are needed, and iss where the header has no kid; plan, reply_to and attested may stand beside them.";
@@ -309,7 +309,7 @@ entries! {
         "The licence token is for {bound}, not for {given}: have the vendor's server issue one for this reply address."
         "Its claims reply_to or attested name the only reply address that it may be used with.";
     "PR-710" TOKEN_REPLAYED (409 "invalid_idempotent_request")
-        "The licence token was used with another reply address before: have the vendor's server issue a new one to change it."
+        "The licence token was used with another reply address, or a newer one was: have the vendor's server issue a new one to change it."
         "A change needs a token whose iat is later than that of the last one used. With the same reply address a token may be used again.";
     "PR-711" NOT_ENROLLED (404 "not_found")
         "The licence {licence} was never enrolled: call POST /enroll first."
@@ -318,8 +318,14 @@ entries! {
         "Who has {address} told us that the account is not theirs: give another reply address."
         "They pressed the button in the letter that asked them.";
     "PR-713" ROTATED_TOO_OFTEN (429 "rate_limit_exceeded")
-        "Five pairs of keys open the doors already: wait until the older ones end, or revoke them."
-        "Keys that were rotated live on for the overlap, seven days by default.";
+        "Five pairs of keys open the doors already, until {at}: rotate again then, or have the vendor revoke an old pair of {tenant} by the admin API."
+        "Keys that were rotated live on for the overlap, seven days by default: retry-after says when the first pair ends; where none has an end there is no retry-after. Sooner: DELETE /admin/v1/tenants/{tenant}/keys/{key}, or postrider key revoke.";
+    "PR-714" TOKEN_ISSUER (403 "invalid_api_key")
+        "No vendor that has a key is called {issuer}, as the licence token's iss says: put the vendor's slug there, or have the operator add the key."
+        "A token without a kid is looked up by its iss: the vendor's slug or id, as vendor list shows it.";
+    "PR-715" TOKEN_OUTDATED (409 "invalid_idempotent_request")
+        "The licence token is older than the last one that was used: have the vendor's server issue a new one."
+        "New keys are given for the newest token only: its iat must not be before that of the last one used.";
 
     // ---- ours
     "PR-901" UNAVAILABLE [451 4 3 0] (503 "application_error")

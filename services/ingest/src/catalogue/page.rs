@@ -9,10 +9,17 @@ const HEAD: &str = "\
 
 Written from `services/ingest/src/catalogue/entries.rs`; a test keeps it so. Do not edit it here.
 
-Each refusal of the SMTP door reads `535 5.7.8 PR-201 The password … (7F3K-Q2)`: the code and the enhanced code
-for the program, the id under which it stands here, one sentence for the person, and the code of the session,
-whose record `postrider session 7F3K-Q2` and `GET /sessions/7F3K-Q2` show for seven days. Where «reply» has a
-dash, the session ended without a word of ours (before or during TLS): the sentence is its verdict.
+Each refusal of the SMTP door has two lines:
+
+```text
+535-5.7.8 PR-201 The password is not known: … (7F3K-Q2)
+535 5.7.8 See https://relay.example/refusals#pr-201 (7F3K-Q2)
+```
+
+In both stand the code and the enhanced code for the program, and the code of the session, whose record `postrider
+session 7F3K-Q2` and `GET /sessions/7F3K-Q2` show for seven days. The first has the id under which it stands here,
+and one sentence for the person. Where «reply» has a dash, the session ended without a word of ours (before or
+during TLS): the sentence is its verdict.
 
 The HTTP door refuses the same with the status and name of the third column.
 ";

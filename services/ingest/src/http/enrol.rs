@@ -5,7 +5,8 @@ mod wish;
 
 use postrider_gate::{EnrolError, Enrolled, Secrets};
 use postrider_http::{Answer, Problem, Request, RequestId};
-use postrider_model::{EmailAddress, Limits, TenantId};
+use postrider_model::{EmailAddress, Limits, Tenant, TenantId};
+use postrider_store::Quota;
 use serde::Serialize;
 
 use crate::http::unknown::Unknown;
@@ -31,7 +32,11 @@ struct Shown<'a> {
     http: Http<'a>,
     from: String,
     reply_to: String,
+    /// What replies go to once its owner has confirmed it.
+    next_reply_to: Option<String>,
     limits: ShownLimits,
+    /// What holds besides while it is new; none where nothing does.
+    ramp: Option<ShownRamp>,
     batch_per_minute: u32,
 }
 
@@ -61,6 +66,13 @@ struct ShownLimits {
     connections: Option<u32>,
     per_day: Option<u32>,
     per_month: Option<u32>,
+}
+
+/// Recipients; none where there is no such limit (any more).
+#[derive(Serialize)]
+struct ShownRamp {
+    per_day: Option<u32>,
+    new_recipients_per_hour: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -127,18 +139,14 @@ impl HttpDoor {
                     &Status {
                         object: "enrolment",
                         tenant: &tenant.slug,
-                        status: match &enrolled {
-                            one if !one.is_active => "suspended",
-                            one if one.is_disowned => "refused",
-                            one => status(one),
-                        },
+                        status: enrolled.status.as_str(),
                         from: tenant.from.to_string(),
                         reply_to: tenant.reply_to.to_string(),
-                        next_reply_to: tenant.next_reply_to.as_ref().map(EmailAddress::to_string),
+                        next_reply_to: next_reply_to(tenant),
                     },
                 )
             }
-            Err(error) => refused(&error, &request.request_id).into(),
+            Err(error) => self.refused(&error, &request.request_id).into(),
         }
     }
 
@@ -156,7 +164,7 @@ impl HttpDoor {
     fn shown(&self, enrolled: Result<Enrolled, EnrolError>, id: &RequestId) -> Answer {
         let enrolled = match enrolled {
             Ok(enrolled) => enrolled,
-            Err(error) => return refused(&error, id).into(),
+            Err(error) => return self.refused(&error, id).into(),
         };
         let (tenant, doors) = (&enrolled.tenant, &self.doors);
         let secrets = enrolled.secrets.as_ref();
@@ -164,7 +172,7 @@ impl HttpDoor {
             200,
             &Shown {
                 tenant: &tenant.slug,
-                status: status(&enrolled),
+                status: enrolled.status.as_str(),
                 smtp: Smtp {
                     host: &doors.smtp_host,
                     ports: &doors.smtp_ports,
@@ -177,19 +185,25 @@ impl HttpDoor {
                 },
                 from: tenant.from.to_string(),
                 reply_to: tenant.reply_to.to_string(),
+                next_reply_to: next_reply_to(tenant),
                 batch_per_minute: batch(tenant.limits),
                 limits: tenant.limits.into(),
+                ramp: ShownRamp::of(self.ports.gate.quota_of(tenant).quota),
             },
         )
     }
+
+    fn refused(&self, error: &EnrolError, id: &RequestId) -> Problem {
+        let problem = refusal::of_enrol(error, self.ports.clock.now());
+        if problem.status >= 500 {
+            tracing::error!(request.id = %id, error = error as &dyn std::error::Error, "an enrolment failed");
+        }
+        problem
+    }
 }
 
-fn status(enrolled: &Enrolled) -> &'static str {
-    if enrolled.is_confirmed {
-        "active"
-    } else {
-        "pending"
-    }
+fn next_reply_to(tenant: &Tenant) -> Option<String> {
+    tenant.next_reply_to.as_ref().map(EmailAddress::to_string)
 }
 
 // What is over a pace waits in the queue: a program that keeps to it sees its mail leave at once.
@@ -197,6 +211,17 @@ fn batch(limits: Limits) -> u32 {
     match limits.per_minute {
         0 => BATCH_PER_MINUTE,
         pace => pace,
+    }
+}
+
+impl ShownRamp {
+    fn of(quota: Quota) -> Option<Self> {
+        let shown = |limit: u32| (limit > 0).then_some(limit);
+        let ramp = Self {
+            per_day: shown(quota.ramp),
+            new_recipients_per_hour: shown(quota.new_per_hour),
+        };
+        (ramp.per_day.is_some() || ramp.new_recipients_per_hour.is_some()).then_some(ramp)
     }
 }
 
@@ -212,12 +237,4 @@ impl From<Limits> for ShownLimits {
             per_month: shown(limits.per_month),
         }
     }
-}
-
-fn refused(error: &EnrolError, id: &RequestId) -> Problem {
-    let problem = refusal::of_enrol(error);
-    if problem.status >= 500 {
-        tracing::error!(request.id = %id, error = error as &dyn std::error::Error, "an enrolment failed");
-    }
-    problem
 }

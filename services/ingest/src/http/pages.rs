@@ -129,8 +129,9 @@ fn nowhere(error: &LinkError, request: &Request) -> Answer {
 }
 
 /// `GET /refusals`, for everybody.
-pub(crate) fn refusals() -> Answer {
-    guarded(Answer::html(200, refusals::written()))
+pub(crate) fn refusals(request: &Request) -> Answer {
+    let language = language::of(&request.headers, Language::En);
+    guarded(Answer::html(200, refusals::written(language)))
 }
 
 fn page(status: u16, content: &html::Page) -> Answer {

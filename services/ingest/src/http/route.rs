@@ -86,9 +86,18 @@ pub(crate) fn endpoint(request: &Request) -> Result<Endpoint, Problem> {
         ["openapi.json"] => get(Endpoint::Contract),
         ["healthz"] => get(Endpoint::Health),
         ["readyz"] => get(Endpoint::Ready),
-        _ => return Err(Problem::not_found()),
+        _ => return Err(nowhere()),
     };
     answers.to(&request.method)
+}
+
+/// No such path: a mistyped one, or that of another service's API.
+fn nowhere() -> Problem {
+    let message = "There is nothing at this address: mail is handed in by POST /emails, and GET /openapi.json lists all there is.";
+    Problem {
+        message: message.to_owned(),
+        ..Problem::not_found()
+    }
 }
 
 /// What one path answers with, by method.

@@ -22,8 +22,9 @@ struct Shown<'a> {
 }
 
 impl HttpDoor {
-    /// One of this tenant; or one in which nobody signed in, if it came from where this is asked:
-    /// whoever has a wrong password wants to see what was said with it, and nobody else may.
+    /// One of this tenant; or one in which nobody signed in: that claimed to be its own; or that claimed to
+    /// be nobody's, if it came from where this is asked. Whoever has a wrong password wants to see what
+    /// was said with it, and nobody else may.
     pub(crate) async fn session(
         &self,
         tenant: TenantId,
@@ -34,10 +35,12 @@ impl HttpDoor {
         let fault = |error: &StoreError| fault(&request.request_id, error);
         let mut found = sessions.session(tenant, code).await;
         if matches!(found, Ok(None)) {
-            let from_here =
-                |session: &Session| site_of(session.peer.ip()) == site_of(request.peer.ip());
+            let is_its_own = |session: &Session| match session.claimed {
+                Some(claimed) => claimed == tenant,
+                None => site_of(session.peer.ip()) == site_of(request.peer.ip()),
+            };
             found = sessions.strangers_session(code).await;
-            found = found.map(|session| session.filter(from_here));
+            found = found.map(|session| session.filter(is_its_own));
         }
         let session = found.map_err(|error| fault(&error))?;
         let session = session.ok_or_else(not_kept)?;

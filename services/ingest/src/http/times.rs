@@ -8,7 +8,7 @@ pub(crate) fn read(text: &str, now: Timestamp) -> Result<Timestamp, String> {
     read_moment(text, now).ok_or_else(|| {
         let text = super::json::shortened(text).escape_debug().to_string();
         format!(
-            "'{text}' is not a time; write 2026-01-31T08:00:00Z (with a zone) or \"in 5 minutes\"."
+            "'{text}' is not a time; write 2026-01-31T08:00:00Z (with a zone) or \"in 5 minutes\" (minutes, hours or days)."
         )
     })
 }

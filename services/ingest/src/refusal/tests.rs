@@ -44,6 +44,7 @@ fn over_by(by: QuotaOf, of: (Period, u32, u64, usize)) -> AcceptError {
     QuotaExceeded {
         by,
         vendor: (by == QuotaOf::Vendor).then(|| Arc::new(vendor())),
+        reply_to: EmailAddress::parse("joe@joesgarage.example").unwrap(),
         period,
         limit,
         used,
@@ -125,10 +126,17 @@ pub(crate) fn accept_errors() -> Vec<AcceptError> {
     errors
 }
 
+fn suspended() -> Denied {
+    Denied::Suspended {
+        by: "Acme".to_owned(),
+        contact: "help@acme.example".to_owned(),
+    }
+}
+
 fn identity_errors() -> Vec<AcceptError> {
     let at = Timestamp::parse("2026-01-31T08:00:00Z").unwrap();
     vec![
-        AcceptError::DeniedNow(Denied::Suspended),
+        AcceptError::DeniedNow(suspended()),
         AcceptError::DeniedNow(Denied::SuspendedKey),
         AcceptError::DeniedNow(Denied::SuspendedVendor {
             vendor: Arc::new(vendor()),
@@ -181,7 +189,7 @@ fn the_table_of_refusals() {
     let denied = [
         Denied::UnknownKey,
         Denied::RevokedKey,
-        Denied::Suspended,
+        suspended(),
         Denied::RateLimited {
             rate,
             retry_after: Duration::from_millis(100),
@@ -243,7 +251,7 @@ fn every_name_is_one_that_the_sdks_know() {
         of_accept(&AcceptError::KeyOfOtherRequest),
         of_accept(&AcceptError::NoReturnPath),
         of_accept(&AcceptError::SpaceIsShort),
-        of_denied(&Denied::Suspended),
+        of_denied(&suspended()),
         of_denied(&Denied::UnknownKey),
         of_accept(&over(Period::Day, 1, 1, 1)),
         of_accept(&over(Period::Month, 1, 1, 1)),

@@ -42,6 +42,7 @@ pub(crate) struct Record {
     started_at: Timestamp,
     tenant: Option<TenantId>,
     credential: Option<CredentialId>,
+    claimed: Option<TenantId>,
     head: Vec<SessionLine>,
     head_bytes: usize,
     tail: VecDeque<SessionLine>,
@@ -66,6 +67,7 @@ impl Record {
             clock,
             tenant: None,
             credential: None,
+            claimed: None,
             head: Vec::new(),
             head_bytes: 0,
             tail: VecDeque::new(),
@@ -91,6 +93,11 @@ impl Record {
         self.tenant = Some(caller.tenant.id);
         self.credential = caller.credential;
         self.facts.reach(Reached::SignedIn);
+    }
+
+    /// A sign-in that failed named this tenant, if any.
+    pub(crate) fn claimed(&mut self, tenant: Option<TenantId>) {
+        self.claimed = tenant.or(self.claimed);
     }
 
     pub(crate) fn accepted(&mut self, email: Option<MessageId>) {
@@ -140,6 +147,8 @@ impl Record {
             ended_at,
             tenant: self.tenant,
             credential: self.credential,
+            // Who signed in after all is known.
+            claimed: self.claimed.filter(|_| self.tenant.is_none()),
             peer: self.guest.peer,
             port: self.guest.port.number,
             verdict: self.facts.verdict(&self.tls),

@@ -135,7 +135,9 @@ pub(crate) fn of_denied(denied: &Denied) -> Told {
         Denied::UnknownKey | Denied::RevokedKey => plain(Entry::PASSWORD_UNKNOWN),
         Denied::Expired { at } => told(Entry::KEY_EXPIRED, &[("at", &moment(*at))]),
         Denied::WrongNetwork { from } => told(Entry::OTHER_NETWORK, &[("ip", &from.to_string())]),
-        Denied::Suspended => plain(Entry::SUSPENDED),
+        Denied::Suspended { by, contact } => {
+            told(Entry::SUSPENDED, &[("by", by), ("contact", contact)])
+        }
         Denied::SuspendedKey => plain(Entry::KEY_SUSPENDED),
         Denied::SuspendedVendor { vendor } => {
             let contact = vendor.whom_to_ask();
@@ -162,9 +164,6 @@ pub(crate) fn of_accept(error: &AcceptError) -> Told {
         AcceptError::TooLarge { most, .. } => {
             told(Entry::TOO_LARGE, &[("most", &megabytes(*most as u64))])
         }
-        AcceptError::BulkTooLarge { recipients, .. } => {
-            told(Entry::BULK_TOO_LARGE, &[("given", &recipients.to_string())])
-        }
         AcceptError::ScheduledTooLate { most, .. } => {
             let days = (most.as_secs() / (24 * 60 * 60)).to_string();
             told(Entry::SCHEDULED_TOO_LATE, &[("days", &days)])
@@ -172,19 +171,44 @@ pub(crate) fn of_accept(error: &AcceptError) -> Told {
         AcceptError::ExpiresTooEarly { at, .. } => {
             told(Entry::EXPIRES_TOO_EARLY, &[("at", &moment(*at))])
         }
-        AcceptError::BadOption { header, reason, .. } => {
-            told(Entry::OPTION, &[("header", header), ("reason", reason)])
-        }
+        AcceptError::BadOption { .. }
+        | AcceptError::BulkTooLarge { .. }
+        | AcceptError::DeniedNow(_)
+        | AcceptError::NotConfirmed { .. }
+        | AcceptError::TestKey { .. }
+        | AcceptError::AskedInVain { .. }
+        | AcceptError::Disowned { .. }
+        | AcceptError::UnknownReplyTo { .. }
+        | AcceptError::NameRefused { .. } => of_identity(error),
         AcceptError::Message(error) => of_message(error),
         AcceptError::KeyOfOtherRequest => plain(Entry::KEY_OF_OTHER_REQUEST),
         AcceptError::KeyInProgress => plain(Entry::KEY_IN_PROGRESS),
         AcceptError::OverQuota(over) => of_quota(over),
+        AcceptError::SpaceIsShort => plain(Entry::NO_SPACE),
+        AcceptError::NoSigningKey => plain(Entry::NO_SIGNING_KEY),
+        AcceptError::Stopped => plain(Entry::STOPPING),
+        AcceptError::NoReturnPath | AcceptError::Sign(_) => plain(Entry::INTERNAL),
+        AcceptError::Store(error) => of_store(error),
+    }
+}
+
+/// Who may send what, under which name.
+fn of_identity(error: &AcceptError) -> Told {
+    match error {
+        AcceptError::BadOption { header, reason, .. } => {
+            told(Entry::OPTION, &[("header", header), ("reason", reason)])
+        }
+        AcceptError::BulkTooLarge { recipients, .. } => {
+            told(Entry::BULK_TOO_LARGE, &[("given", &recipients.to_string())])
+        }
         AcceptError::DeniedNow(denied) => of_denied(denied),
         AcceptError::TestKey { simulator } => {
             let simulator = simulator.as_ref().map_or("(none here)", Domain::as_str);
             told(Entry::TEST_KEY, &[("simulator", simulator)])
         }
-        AcceptError::NotConfirmed { .. } => plain(Entry::UNCONFIRMED),
+        AcceptError::NotConfirmed { reply_to } => {
+            told(Entry::UNCONFIRMED, &[("address", &reply_to.to_string())])
+        }
         AcceptError::AskedInVain { reply_to } => {
             told(Entry::ASKED_IN_VAIN, &[("address", &reply_to.to_string())])
         }
@@ -198,11 +222,7 @@ pub(crate) fn of_accept(error: &AcceptError) -> Told {
             let reason = reason.to_string();
             told(Entry::NAME_REFUSED, &[("name", name), ("reason", &reason)])
         }
-        AcceptError::SpaceIsShort => plain(Entry::NO_SPACE),
-        AcceptError::NoSigningKey => plain(Entry::NO_SIGNING_KEY),
-        AcceptError::Stopped => plain(Entry::STOPPING),
-        AcceptError::NoReturnPath | AcceptError::Sign(_) => plain(Entry::INTERNAL),
-        AcceptError::Store(error) => of_store(error),
+        _ => plain(Entry::INTERNAL),
     }
 }
 
@@ -233,7 +253,9 @@ fn of_quota(over: &QuotaExceeded) -> Told {
     let (limit, used) = (over.limit.to_string(), over.used.to_string());
     let (vendor, contact) = refusal::vendor_of(over);
     let (given, at) = (over.recipients.to_string(), moment(over.resets_at));
+    let address = over.reply_to.to_string();
     let values = [
+        ("address", address.as_str()),
         ("quota", limit_words(over)),
         ("limit", limit.as_str()),
         ("used", used.as_str()),

@@ -9,7 +9,8 @@ use crate::submission::replies;
 use crate::submission::visit::Visit;
 
 impl Visit<'_> {
-    /// The user name says nothing: the password is the key.
+    /// The user name opens nothing: the password is the key. Where that fails, it tells whose session it is
+    /// to look up.
     pub(crate) async fn sign_in(&mut self, given: &SignIn) -> Reply {
         let (door, ip) = (self.door, self.guest.peer.ip());
         let password = given.password.expose();
@@ -23,6 +24,8 @@ impl Visit<'_> {
             }
             Err(denied) => {
                 door.instruments.sign_ins.add(SignInOutcome::Refused, 1);
+                let claimed = door.ports.access.claimed(&given.user, password);
+                self.record.claimed(claimed);
                 let told = replies::of_denied(&denied);
                 if !denied.is_suspension() {
                     let wait = door.tarpit.failed(ip, password, Instant::now());

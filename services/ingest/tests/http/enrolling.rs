@@ -1,7 +1,10 @@
 //! What a vendor's program meets that brings a shop.
 
 mod again;
+mod owner;
 mod scene;
+
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -27,6 +30,9 @@ async fn a_shop_is_told_all_that_its_program_needs_and_the_secrets_once() {
     assert_eq!(told["smtp"]["ports"], json!([465, 587]));
     assert_eq!(told["http"]["base"], "https://relay.example");
     assert_eq!(told["limits"]["per_day"], 2_000);
+    let ramp = json!({"per_day": 50, "new_recipients_per_hour": 25});
+    assert_eq!(told["ramp"], ramp, "what holds on its first day");
+    assert_eq!(told["next_reply_to"], Value::Null);
     // No limit is null, as in `GET /usage`.
     assert_eq!(told["limits"].get("per_month"), Some(&Value::Null));
     assert_eq!(told["batch_per_minute"], 120);
@@ -78,6 +84,8 @@ async fn a_shop_whose_address_the_vendor_vouches_for_may_send_at_once() {
     let fields = [("authorization", bearer.as_str())];
     let sent = scene.relay.ask("POST", "/emails", &fields, mail("")).await;
     assert_eq!(sent.status, 200, "{}", sent.json);
+    // The address is vouched for; how much a new shop may send is another matter.
+    assert_eq!(told["ramp"]["per_day"], 50);
     let tenant = scene
         .relay
         .roster
@@ -99,6 +107,7 @@ async fn a_token_that_is_not_good_makes_nothing_and_is_told_why() {
     let good = scene.token("L-1", &json!({}));
     let header = |alg: &str, kid: &str| json!({"alg": alg, "kid": kid});
     let claims = json!({"iss": "acme", "sub": "L-1", "iat": now, "exp": now + 60});
+    let named = |issuer: &str| json!({"iss": issuer, "sub": "L-1", "iat": now, "exp": now + 60});
     let (input, _) = good.rsplit_once('.').unwrap();
     let foreign = URL_SAFE_NO_PAD.encode(pair(2).sign(input.as_bytes()));
     for (token, status, entry, why) in [
@@ -163,6 +172,18 @@ async fn a_token_that_is_not_good_makes_nothing_and_is_told_why() {
             "PR-709",
             "vouched",
         ),
+        (
+            scene.signed(&json!({"alg": "EdDSA"}), &named("nobody")),
+            403,
+            "PR-714",
+            "an unknown issuer",
+        ),
+        (
+            scene.signed(&json!({"alg": "EdDSA"}), &named("other")),
+            403,
+            "PR-704",
+            "another vendor's name",
+        ),
     ] {
         let answer = scene.enrol(&token, JOE).await;
         let got = (answer.status, answer.json["refusal"].as_str());
@@ -182,10 +203,14 @@ async fn a_wish_that_cannot_be_is_told_field_by_field() {
     for (reply_to, more, field) in [
         ("joe", json!({}), "reply_to"),
         ("joe@send.relay.example", json!({}), "reply_to"),
+        ("joe@relay.example", json!({}), "reply_to"),
+        ("joe@localhost", json!({}), "reply_to"),
         (JOE, json!({"name": "joe@x.example"}), "name"),
         (JOE, json!({"name": " "}), "name"),
         (JOE, json!({"name": 7}), "name"),
-        (JOE, json!({"language": "de"}), "language"),
+        (JOE, json!({"language": "Fran\u{e7}ais"}), "language"),
+        (JOE, json!({"language": "en\r\nx"}), "language"),
+        (JOE, json!({"language": "a".repeat(36)}), "language"),
         (JOE, json!({"own_domain": "yes"}), "own_domain"),
         (JOE, json!({"token": null}), "token"),
     ] {
@@ -216,6 +241,7 @@ async fn another_reply_address_needs_a_newer_token_and_keeps_the_from_address() 
         changed.json["reply_to"], JOE,
         "until the new one is confirmed"
     );
+    assert_eq!(changed.json["next_reply_to"], "ann@joesgarage.example");
     let status = scene.status(&newer).await.json;
     assert_eq!(status["next_reply_to"], "ann@joesgarage.example");
     scene.confirm(tenant, "ann@joesgarage.example").await;
@@ -252,6 +278,15 @@ async fn new_keys_leave_the_old_ones_their_time() {
         (refused.status, refused.json["refusal"].as_str()),
         (429, Some("PR-713"))
     );
+    let seconds: u64 = refused.field("retry-after").unwrap().parse().unwrap();
+    scene.relay.clock.advance(Duration::from_secs(seconds - 2));
+    assert_eq!(
+        scene.rotate(&token).await.status,
+        429,
+        "the first lives yet"
+    );
+    scene.relay.clock.advance(Duration::from_secs(2));
+    assert_eq!(scene.rotate(&token).await.status, 200, "as it was told");
 }
 
 #[tokio::test]

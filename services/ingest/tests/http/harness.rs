@@ -1,21 +1,21 @@
 //! A door with everything behind it, and a client that reads answers as JSON.
 
+mod ports;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use postrider_gate::{
-    Access, Budget, EnrolConfig, EnrolPorts, Enroller, Gate, GateConfig, GatePorts, IdentityConfig,
-    MasterKey, Provision, RampConfig, Service, TenantDefaults,
+    Gate, GateConfig, GatePorts, IdentityConfig, MasterKey, Provision, Service, TenantDefaults,
 };
 use postrider_http::oracle::{Exchange, Oracle};
-use postrider_ingest::{Config, Doors, Listener, Listeners, Ports, Suspension, Suspensions, run};
+use postrider_ingest::{Config, Doors, Listener, Listeners, run};
 use postrider_model::{
-    Authority, Domain, EmailAddress, Language, Limits, MessageId, Ramp, Tenant, TenantId,
-    TenantStatus, Timestamp,
+    Authority, Domain, EmailAddress, Language, Limits, Ramp, Tenant, TenantStatus, Timestamp,
 };
 use postrider_runtime::{Clock, Rng, Shutdown};
-use postrider_store::{NewLimits, Roster, StoreError};
+use postrider_store::{NewLimits, Roster};
 use postrider_store_sqlite::{SqliteOptions, SqliteStore};
 use postrider_telemetry::Registry;
 use serde_json::Value;
@@ -84,6 +84,7 @@ impl Relay {
             directory: Arc::new(store.clone()),
             suppressions: Arc::new(store.clone()),
             failures: Arc::new(store.clone()),
+            audit: Arc::new(store.clone()),
             roster: roster.clone(),
             master,
             clock: clock.clone(),
@@ -91,7 +92,7 @@ impl Relay {
             metrics: Registry::new(),
         };
         let gate = Arc::new(Gate::new(gate, gate_config()));
-        let ports = ports(&gate, &store, &roster, &provision);
+        let ports = ports::ports(&gate, &store, &roster, &provision);
         let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = tcp.local_addr().unwrap();
         let mut tasks = JoinSet::new();
@@ -220,10 +221,19 @@ impl Relay {
 
     /// A page, as a browser asks for it: its status, header and text.
     pub(crate) async fn page(&self, method: &str, path: &str, form: &str) -> (u16, String, String) {
+        self.page_in("en", (method, path, form)).await
+    }
+
+    /// The same to a browser that asks for this language.
+    pub(crate) async fn page_in(
+        &self,
+        language: &str,
+        (method, path, form): (&str, &str, &str),
+    ) -> (u16, String, String) {
         let kind = "application/x-www-form-urlencoded";
         let length = form.len();
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: relay.example\r\nconnection: close\r\naccept-language: en\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{form}"
+            "{method} {path} HTTP/1.1\r\nhost: relay.example\r\nconnection: close\r\naccept-language: {language}\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{form}"
         );
         let text = self.answer(request.as_bytes()).await;
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
@@ -238,40 +248,6 @@ impl Relay {
         stream.read_to_end(&mut text).await.unwrap();
         String::from_utf8(text).unwrap()
     }
-}
-
-fn ports(gate: &Arc<Gate>, store: &SqliteStore, roster: &Roster, provision: &Provision) -> Ports {
-    let (clock, rng) = (provision.clock.clone(), provision.rng.clone());
-    Ports {
-        gate: Arc::clone(gate),
-        access: Arc::new(Access::new(roster.clone(), clock.clone())),
-        enroller: Arc::new(enroller(store, roster, provision)),
-        budget: Budget::new(256 * 1024 * 1024, Duration::from_secs(30)),
-        mail: Arc::new(store.clone()),
-        suspensions: Arc::new(NothingSuspended),
-        upkeep: Arc::new(store.clone()),
-        sessions: Arc::new(store.clone()),
-        suppressions: Arc::new(store.clone()),
-        clock,
-        rng,
-        metrics: Registry::new(),
-    }
-}
-
-fn enroller(store: &SqliteStore, roster: &Roster, provision: &Provision) -> Enroller {
-    let ports = EnrolPorts {
-        provision: provision.clone(),
-        vendors: Arc::new(store.clone()),
-        enrolments: Arc::new(store.clone()),
-        audit: Arc::new(store.clone()),
-        roster: roster.clone(),
-    };
-    let config = EnrolConfig {
-        limits: postrider_model::Limits::default(),
-        ramp: RampConfig::default(),
-        overlap: OVERLAP,
-    };
-    Enroller::new(ports, config)
 }
 
 /// The contract itself.
@@ -374,14 +350,4 @@ async fn add_tenant(
 /// A complete request with these members more.
 pub(crate) fn mail(members: &str) -> String {
     format!(r#"{{"to":"ann@example.org","subject":"Your car","text":"is ready"{members}}}"#)
-}
-
-/// No operator is here.
-struct NothingSuspended;
-
-#[async_trait::async_trait]
-impl Suspensions for NothingSuspended {
-    async fn concerning(&self, _: TenantId, _: MessageId) -> Result<Vec<Suspension>, StoreError> {
-        Ok(Vec::new())
-    }
 }

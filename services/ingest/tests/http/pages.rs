@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use crate::harness::{Relay, mail};
 
 /// The path of the first link that begins so in a message.
-fn link(body: &[u8], start: &str) -> String {
+pub(crate) fn link(body: &[u8], start: &str) -> String {
     let text = String::from_utf8_lossy(body)
         .replace("=\r\n", "")
         .replace("\r\n ", "");
@@ -175,6 +175,9 @@ async fn a_reply_address_is_confirmed_by_a_button_and_refused_by_the_other() {
         let (code, _, page) = relay.page("POST", &path, form).await;
         assert_eq!(code, 200, "{page}");
         assert_eq!(status(&relay, "ann@advisors.example"), want, "{form}");
+        // Replies to other mail go where they went.
+        let says = "come to ann@advisors.example now: they do where a mail names it.";
+        assert_eq!(page.contains(says), form == "answer=yes", "{page}");
     }
     // A no stands, whatever is pressed then, and counts once.
     for form in ["answer=yes", "answer=no", "answer=yes"] {
@@ -200,4 +203,9 @@ async fn a_refusal_is_looked_up_by_its_id() {
     is_a_safe_page(&head);
     assert!(page.contains("<section id=\"pr-201\">"), "{page}");
     assert!(page.contains("535 5.7.8"), "{page}");
+    let words = "Cette page est en anglais";
+    assert!(!page.contains(words), "{page}");
+    let asked = ("GET", "/refusals", "");
+    let (_, _, page) = relay.page_in("fr-CA,fr;q=0.9,en;q=0.1", asked).await;
+    assert!(page.contains(words), "{page}");
 }

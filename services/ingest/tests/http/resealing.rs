@@ -217,6 +217,7 @@ async fn a_gate_with_another_master_key_says_so() {
         directory: Arc::new(relay.store.clone()),
         suppressions: Arc::new(relay.store.clone()),
         failures: Arc::new(relay.store.clone()),
+        audit: Arc::new(relay.store.clone()),
         roster: relay.roster.clone(),
         master: Arc::new(MasterKey::new(&[8; 32]).unwrap()),
         clock: relay.clock.clone(),

@@ -9,6 +9,16 @@ use serde_json::json;
 use crate::harness::Relay;
 
 async fn kept(relay: &Relay, code: &str, tenant: Option<TenantId>, peer: &str) {
+    kept_as(relay, code, (tenant, None), peer).await;
+}
+
+/// Of whom it is, or whom it claimed to be of.
+async fn kept_as(
+    relay: &Relay,
+    code: &str,
+    (tenant, claimed): (Option<TenantId>, Option<TenantId>),
+    peer: &str,
+) {
     let at = relay.clock.now();
     let session = Session {
         code: SessionCode::parse(code).unwrap(),
@@ -16,6 +26,7 @@ async fn kept(relay: &Relay, code: &str, tenant: Option<TenantId>, peer: &str) {
         ended_at: Some(at),
         tenant,
         credential: None,
+        claimed,
         peer: peer.parse::<SocketAddr>().unwrap(),
         port: 587,
         verdict: "All is well.".to_owned(),
@@ -70,4 +81,20 @@ async fn anothers_session_is_not_there_and_nobodys_only_where_it_came_from() {
     }
     let nobody = relay.ask("GET", "/sessions/CCCC-CC", &[], "").await;
     assert_eq!(nobody.refusal(), (401, "missing_api_key"));
+}
+
+#[tokio::test]
+async fn a_session_with_a_wrong_password_is_the_tenants_whose_user_name_it_was() {
+    let mut relay = Relay::start().await;
+    let (mine, far) = (Some(relay.tenant.id), "192.0.2.1:4000");
+    kept_as(&relay, "AAAA-AA", (None, mine), far).await;
+    kept_as(&relay, "BBBB-BB", (None, mine), "127.0.0.1:4000").await;
+    let is_there = async |relay: &Relay, code: &str| {
+        relay.get(&format!("/sessions/{code}")).await.status == 200
+    };
+    assert!(is_there(&relay, "AAAA-AA").await);
+    assert!(is_there(&relay, "BBBB-BB").await);
+    (_, relay.key) = relay.tenant("Other", 100).await;
+    assert!(!is_there(&relay, "AAAA-AA").await);
+    assert!(!is_there(&relay, "BBBB-BB").await, "from the same site");
 }

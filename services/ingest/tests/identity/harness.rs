@@ -72,6 +72,7 @@ impl House {
             directory: Arc::new(store.clone()),
             suppressions: Arc::new(store.clone()),
             failures: Arc::new(store.clone()),
+            audit: Arc::new(store.clone()),
             roster: roster.clone(),
             master,
             clock: clock.clone(),

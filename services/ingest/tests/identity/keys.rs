@@ -82,7 +82,7 @@ async fn a_suspension_bites_within_a_session() {
     let refused = house.send(&caller, TO, "Subject: x\n\ny\n").await;
     assert!(matches!(
         refused,
-        Err(AcceptError::DeniedNow(Denied::Suspended))
+        Err(AcceptError::DeniedNow(Denied::Suspended { .. }))
     ));
     set(TenantStatus::Active).await.unwrap();
     house.refresh().await;

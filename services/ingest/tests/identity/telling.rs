@@ -14,6 +14,9 @@ use crate::harness::{House, address};
 const CAPS: AskCaps = AskCaps {
     per_day: 5,
     pause: Duration::from_hours(7 * 24),
+    letters_per_day: 0,
+    letters_in_a_row: 0,
+    rest: Duration::from_hours(7 * 24),
 };
 
 /// A new address at the tenant's own domain, as the gate enters it before it is told.

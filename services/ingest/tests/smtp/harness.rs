@@ -41,8 +41,8 @@ pub(crate) struct Relay {
     pub(crate) password: String,
     pub(crate) store: SqliteStore,
     pub(crate) shutdown: Shutdown,
-    provision: Provision,
-    roster: Roster,
+    pub(crate) provision: Provision,
+    pub(crate) roster: Roster,
     _tasks: JoinSet<()>,
     _folder: TempDir,
 }
@@ -235,6 +235,7 @@ fn ports(store: &SqliteStore, provision: &Provision, roster: &Roster, budget: u6
         directory: Arc::new(store.clone()),
         suppressions: Arc::new(store.clone()),
         failures: Arc::new(store.clone()),
+        audit: Arc::new(store.clone()),
         roster: roster.clone(),
         master: Arc::clone(&provision.master),
         clock: clock.clone(),
@@ -250,8 +251,9 @@ fn ports(store: &SqliteStore, provision: &Provision, roster: &Roster, budget: u6
         simulator: None,
         identity: IdentityConfig::default(),
     };
+    let gate = Arc::new(Gate::new(gate, config));
     Ports {
-        gate: Arc::new(Gate::new(gate, config)),
+        gate: Arc::clone(&gate),
         access: Arc::new(Access::new(roster.clone(), clock.clone())),
         enroller: Arc::new(Enroller::new(
             EnrolPorts {
@@ -259,6 +261,7 @@ fn ports(store: &SqliteStore, provision: &Provision, roster: &Roster, budget: u6
                 vendors: Arc::new(store.clone()),
                 enrolments: Arc::new(store.clone()),
                 audit: Arc::new(store.clone()),
+                gate,
                 roster: roster.clone(),
             },
             EnrolConfig {

@@ -7,6 +7,7 @@
 )]
 
 mod boxes;
+mod claimed;
 mod forms;
 mod harness;
 mod hostile;

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use postrider_model::{AuditEntry, AuditId, CredentialId, TenantId, Timestamp, VendorId};
+use postrider_model::{AuditEntry, AuditId, CredentialId, TenantId, VendorId};
 use postrider_store::AuditFilter;
 use serde_json::{Map, Value, json};
 
-use super::{Office, Verb};
+use super::{Office, Refused, Since, Verb};
 
 /// Entries in one answer.
 const PAGE: u32 = 1_000;
@@ -25,7 +25,7 @@ impl Office {
             actor: actor.to_owned(),
             vendor: self.vendor_of(&done).await,
             verb: done.verb,
-            subject: done.subject,
+            subject: self.slug_of(done.subject),
             detail: Value::Object(done.detail),
         };
         // Done is done, and what it answers is shown this one time.
@@ -35,6 +35,13 @@ impl Office {
                 "what was done could not be written into the audit"
             );
         }
+    }
+
+    /// A tenant is called by its slug, whichever name a verb came with.
+    fn slug_of(&self, subject: String) -> String {
+        let id = subject.parse::<TenantId>().ok();
+        let tenant = id.and_then(|id| self.roster.tenant(id));
+        tenant.map_or(subject, |tenant| tenant.slug.clone())
     }
 
     async fn vendor_of(&self, done: &Done) -> Option<VendorId> {
@@ -69,16 +76,18 @@ impl Office {
     /// Entries, newest first.
     pub(super) async fn audit(
         &self,
-        since: Option<Timestamp>,
+        since: Option<Since>,
         vendor: Option<String>,
     ) -> anyhow::Result<Value> {
         let vendor = match vendor {
             Some(vendor) => Some(self.find_vendor(&vendor).await?.id),
             None => None,
         };
+        let now = self.provision.clock.now();
+        let since = since.map(|since| since.begun(now)).transpose();
         let filter = AuditFilter {
             vendor,
-            since,
+            since: since.map_err(|why| Refused::argument("--since", "since", &why))?,
             before: None,
         };
         let entries = self.database.audit.audit(filter, PAGE).await?;
@@ -110,6 +119,17 @@ pub(super) struct Done {
 }
 
 impl Done {
+    /// What the relay did without a verb.
+    pub(super) fn by_itself(verb: &str, subject: &str, detail: &[(&str, String)]) -> Self {
+        let detail = detail.iter();
+        let detail = detail.map(|(name, value)| ((*name).to_owned(), value.as_str().into()));
+        Self {
+            verb: verb.to_owned(),
+            subject: subject.to_owned(),
+            detail: detail.collect(),
+        }
+    }
+
     /// With what its answer calls the thing that it made, and never a secret that is in it.
     pub(super) fn with(mut self, answer: &Value) -> Self {
         for name in MADE {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::bail;
-use postrider_gate::{ProvisionError, TenantDefaults};
+use postrider_gate::{ProvisionError, TenantDefaults, Unreachable};
 use postrider_model::{
     ApiToken, EmailAddress, Language, Licence, Plan, ReplyAddress, ReplyStatus, Tenant, Vendor,
 };
@@ -171,6 +171,9 @@ impl Office {
     }
 
     fn addition(&self, vendor: &Vendor, row: &ImportRow) -> anyhow::Result<Step> {
+        if let Err(why) = self.gate.check_reply_to(&row.reply_to) {
+            return Ok(Step::Settled(unreachable_there(&why)));
+        }
         let defaults = TenantDefaults {
             language: row.language.unwrap_or(vendor.language()),
             licence: Some(row.licence.clone()),
@@ -198,6 +201,13 @@ impl Office {
         // It may be the default and not confirmed, or on its way to both.
         let to_attest = row.attested && !self.roster.is_confirmed(tenant.id, &row.reply_to);
         let moves = !is_next && (!is_default || waits.is_some());
+        // One that it has already stays.
+        if !is_next
+            && !is_default
+            && let Err(why) = self.gate.check_reply_to(&row.reply_to)
+        {
+            return Step::Settled(unreachable_there(&why));
+        }
         let update = TenantUpdate {
             tenant: tenant.id,
             name: (tenant.name != name).then(|| name.to_owned()),
@@ -248,6 +258,13 @@ fn bad_name() -> RowOutcome {
     RowOutcome::Bad {
         field: "name".to_owned(),
         why: ProvisionError::BadName.to_string(),
+    }
+}
+
+fn unreachable_there(why: &Unreachable) -> RowOutcome {
+    RowOutcome::Bad {
+        field: "reply_to".to_owned(),
+        why: why.to_string(),
     }
 }
 

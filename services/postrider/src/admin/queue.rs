@@ -4,6 +4,7 @@
 //! No control stands longer than about two and a half minutes: what is left then is raised anew.
 //! One that is older was left by a command that died, and the caretaker closes it.
 
+mod list;
 mod reseal;
 
 use std::collections::BTreeSet;
@@ -11,11 +12,12 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use postrider_model::{ControlId, RecipientId, Vendor, VendorId};
-use postrider_store::{Acknowledged, ControlVerb, NewControl, Scope, StoreError};
+use postrider_store::{Acknowledged, ControlVerb, NewControl, Roster, Scope, StoreError};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::{About, Office, QueueAct, show};
+use crate::holds::named;
 
 /// How long owners may take to answer. Longer than a lease: who is dead by then owns nothing, and
 /// nobody waits for it.
@@ -63,11 +65,25 @@ impl Office {
             QueueAct::Suspend => self.suspend(&scope, &mut done).await,
             QueueAct::Resume => self.resume(&scope).await,
         }?;
-        Ok(answer(act, &scope, &done))
+        let told = answer(act, (&self.roster, &scope), &done);
+        if act != QueueAct::RetryNow {
+            return Ok(told);
+        }
+        // Done is done: that it cannot be counted is no fault of it.
+        match self.hurried(&scope).await {
+            Ok(found) => Ok(show::joined(told, found)),
+            Err(fault) => {
+                tracing::warn!(
+                    fault = format!("{fault:#}"),
+                    "what is due now cannot be counted"
+                );
+                Ok(told)
+            }
+        }
     }
 
-    /// The suspensions that stand; or those of a vendor: of it, its tenants and their messages.
-    pub(super) async fn suspensions(&self, vendor: Option<String>) -> anyhow::Result<Value> {
+    /// The suspensions of the queue that stand; or those of a vendor: of it, its tenants and their messages.
+    async fn suspensions(&self, vendor: Option<String>) -> anyhow::Result<Value> {
         let vendor = match vendor {
             Some(vendor) => Some(self.find_vendor(&vendor).await?.id),
             None => None,
@@ -81,7 +97,7 @@ impl Office {
             if control.verb == ControlVerb::Suspend && is_meant {
                 let about = json!({"id": control.id, "verb": control.verb.as_str()});
                 let since = json!({"since": control.at});
-                let about = show::joined(about, scope_shown(&control.scope));
+                let about = show::joined(about, scope_shown(&self.roster, &control.scope));
                 shown.push(show::joined(about, since));
             }
         }
@@ -255,8 +271,8 @@ impl Office {
     }
 }
 
-fn answer(act: QueueAct, scope: &Scope, done: &Done) -> Value {
-    let about = show::joined(json!({"verb": act.as_str()}), scope_shown(scope));
+fn answer(act: QueueAct, (roster, scope): (&Roster, &Scope), done: &Done) -> Value {
+    let about = show::joined(json!({"verb": act.as_str()}), scope_shown(roster, scope));
     let mut answer = show::joined(
         about,
         json!({
@@ -272,13 +288,9 @@ fn answer(act: QueueAct, scope: &Scope, done: &Done) -> Value {
     answer
 }
 
-fn scope_shown(scope: &Scope) -> Value {
-    match scope {
-        Scope::Tenant(id) => json!({"tenant": id}),
-        Scope::Vendor(id) => json!({"vendor": id}),
-        Scope::Domain(domain) => json!({"domain": domain}),
-        Scope::Message(id) => json!({"message": id}),
-    }
+fn scope_shown(roster: &Roster, scope: &Scope) -> Value {
+    let (about, which) = named(roster, scope);
+    json!({about: which})
 }
 
 #[cfg(test)]

@@ -29,6 +29,9 @@ impl Office {
             };
             bail!(refused(known, &tenant, said));
         }
+        self.gate
+            .check_reply_to(&address)
+            .map_err(|why| Refused::argument("ADDRESS", "address", &why.to_string()))?;
         let new = self
             .provision
             .reply_address(tenant.id, address, ReplyStatus::Unconfirmed)
@@ -97,13 +100,19 @@ impl Office {
         tenant: &str,
         address: &EmailAddress,
     ) -> anyhow::Result<Value> {
-        let (_, tenant) = self.find(tenant).await?;
+        let (snapshot, tenant) = self.find(tenant).await?;
         let now = self.provision.clock.now();
         self.database
             .directory
             .set_reply_status(tenant.id, address, ReplyStatus::Confirmed, now)
             .await?;
-        Ok(json!({"address": address, "status": ReplyStatus::Confirmed}))
+        let mut done = json!({"address": address, "status": ReplyStatus::Confirmed});
+        let was = known(&snapshot, &tenant, address).map(|known| known.status);
+        if let (Some(ReplyStatus::Refused), Value::Object(fields)) = (was, &mut done) {
+            let goes = "what waited for this goes on now; what is past its time expires";
+            fields.insert("mail".to_owned(), goes.into());
+        }
+        Ok(done)
     }
 
     pub(super) async fn remove(
@@ -111,12 +120,15 @@ impl Office {
         tenant: &str,
         address: &EmailAddress,
     ) -> anyhow::Result<Value> {
-        let (_, tenant) = self.find(tenant).await?;
+        let (snapshot, tenant) = self.find(tenant).await?;
         if tenant.reply_to == *address {
             bail!(
                 "{address} is where replies to {} go by default; it stays",
                 tenant.slug
             );
+        }
+        if let Some(no) = known(&snapshot, &tenant, address).and_then(|one| said_no(one, &tenant)) {
+            bail!("{address} stays: {no}");
         }
         self.database
             .directory
@@ -126,7 +138,17 @@ impl Office {
     }
 }
 
-fn known<'a>(
+/// The owner of an address has said no: what only an operator does about it.
+pub(super) fn said_no(known: &ReplyAddress, tenant: &Tenant) -> Option<String> {
+    let (address, slug) = (&known.address, &tenant.slug);
+    (known.status == ReplyStatus::Refused).then(|| {
+        format!(
+            "its owner has said that they do not know {slug}, and that word stands; if it was a mistake, the operator takes it back with `postrider reply confirm {slug} {address}`"
+        )
+    })
+}
+
+pub(super) fn known<'a>(
     snapshot: &'a DirectorySnapshot,
     tenant: &Tenant,
     address: &EmailAddress,

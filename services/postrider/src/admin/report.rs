@@ -9,7 +9,7 @@ use postrider_store::{DAILY_LIFE, HOURLY_LIFE, Refused, Traffic, Whose, hour};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Office, show::joined};
+use super::{Office, Refused as Unfit, Since, show::joined};
 
 /// Refusals that a report names.
 const REFUSALS: u32 = 10;
@@ -17,8 +17,7 @@ const REFUSALS: u32 = 10;
 /// What is reported.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportRequest {
-    /// How far back, in seconds.
-    pub since: u64,
+    pub since: Since,
     pub by: Option<ReportBy>,
     /// A vendor's slug or id: of its tenants' mail alone.
     #[serde(default)]
@@ -67,7 +66,9 @@ impl Office {
     async fn report_of(&self, request: ReportRequest, whose: Whose) -> anyhow::Result<Value> {
         let until = self.provision.clock.now();
         // Nothing is kept for longer, and no period is asked about that holds nothing.
-        let since = Duration::from_secs(request.since).min(DAILY_LIFE);
+        let begun = request.since.begun(until);
+        let begun = begun.map_err(|why| Unfit::argument("--since", "since", &why))?;
+        let since = until.since(begun).min(DAILY_LIFE);
         let from = until.before(since);
         let span = from..until;
         let reports = &self.database.reports;

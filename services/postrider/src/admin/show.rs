@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use postrider_model::{
-    Credential, DkimKey, Domain, KeyStatus, Limits, Ramp, ReplyAddress, Tenant, Timestamp, Vendor,
-    VendorKey,
+    Credential, DkimKey, Domain, KeyStatus, Limits, Ramp, ReplyAddress, ReplyStatus, Tenant,
+    TenantStatus, Timestamp, Vendor, VendorKey,
 };
 use postrider_store::{DirectorySnapshot, NewLimits, Quota, Usage};
 use serde_json::{Value, json};
+
+use super::{Reader, disowned};
 
 pub(super) fn vendor(vendor: &Vendor) -> Value {
     json!({
@@ -27,7 +29,8 @@ pub(super) fn vendor_key(key: &VendorKey) -> Value {
     json!({"kid": key.kid, "status": key.status, "created_at": key.created_at})
 }
 
-pub(super) fn tenant(tenant: &Tenant) -> Value {
+/// `vendor`: its slug.
+pub(super) fn tenant(tenant: &Tenant, vendor: &str) -> Value {
     json!({
         "id": tenant.id,
         "name": tenant.name,
@@ -36,14 +39,31 @@ pub(super) fn tenant(tenant: &Tenant) -> Value {
         "reply_to": tenant.reply_to,
         "next_reply_to": tenant.next_reply_to,
         "status": tenant.status,
-        "vendor": tenant.vendor,
+        "vendor": vendor,
         "licence": tenant.licence,
         "plan": tenant.plan,
         "created_at": tenant.created_at,
     })
 }
 
-pub(super) fn tenant_in_full(shown: &Tenant, snapshot: &DirectorySnapshot, usage: &Value) -> Value {
+/// A tenant's status; of an active one from which little or nothing is taken, for its default reply address,
+/// the word for that.
+pub(super) fn standing(tenant: &Tenant, default: Option<&ReplyAddress>) -> &'static str {
+    let default = default.filter(|_| tenant.status == TenantStatus::Active && !tenant.is_house);
+    match default.map(|entry| (entry.status, entry.confirmed_at)) {
+        Some((ReplyStatus::Unconfirmed, _)) => "pending",
+        Some((ReplyStatus::Refused, _)) => "refused",
+        // One that was confirmed before is named on.
+        Some((ReplyStatus::Broken, None)) => "broken",
+        Some((ReplyStatus::Confirmed | ReplyStatus::Broken, _)) | None => tenant.status.as_str(),
+    }
+}
+
+pub(super) fn tenant_in_full(
+    (shown, vendor): (&Tenant, &str),
+    snapshot: &DirectorySnapshot,
+    usage: &Value,
+) -> Value {
     let keys = snapshot
         .credentials
         .iter()
@@ -55,10 +75,17 @@ pub(super) fn tenant_in_full(shown: &Tenant, snapshot: &DirectorySnapshot, usage
         "own_domain": shown.own_domain,
         "notices": shown.notices,
         "ramp": ramp(shown.ramp),
+        "reply_to_status": default_of(shown, snapshot).map(|entry| entry.status),
         "reply_addresses": reply_addresses(shown, snapshot),
         "keys": keys.map(credential).collect::<Vec<_>>(),
     });
-    joined(tenant(shown), more)
+    let told = disowned(shown, &snapshot.reply_addresses, Reader::Command);
+    joined(joined(tenant(shown, vendor), more), told)
+}
+
+fn default_of<'a>(tenant: &Tenant, snapshot: &'a DirectorySnapshot) -> Option<&'a ReplyAddress> {
+    let mut all = snapshot.reply_addresses.iter();
+    all.find(|one| one.tenant == tenant.id && one.address.folded() == tenant.reply_to.folded())
 }
 
 /// Where a new tenant stands; `null` once it is past it.
@@ -229,6 +256,8 @@ pub(super) fn dkim_records(snapshot: &DirectorySnapshot, domain: &Domain) -> Val
 
 #[cfg(test)]
 mod tests {
+    use postrider_model::{ReplyAddressId, ReplySource};
+
     use super::*;
 
     #[test]
@@ -266,5 +295,37 @@ mod tests {
         };
         let want = json!({"per_day": null, "per_month": 9});
         assert_eq!(named_limits(named), want);
+    }
+
+    #[test]
+    fn who_stands_still_for_its_reply_address_is_seen() {
+        let tenant = crate::holds::eva();
+        let entry = |status, was_confirmed: bool| ReplyAddress {
+            id: ReplyAddressId::from_bytes([6; 16]),
+            tenant: tenant.id,
+            address: tenant.reply_to.clone(),
+            status,
+            source: ReplySource::Tenant,
+            confirmed_at: was_confirmed.then_some(tenant.created_at),
+            asked_at: None,
+            attested_by: None,
+            created_at: tenant.created_at,
+        };
+        for (status, was_confirmed, want) in [
+            (ReplyStatus::Confirmed, true, "active"),
+            (ReplyStatus::Unconfirmed, false, "pending"),
+            (ReplyStatus::Refused, true, "refused"),
+            (ReplyStatus::Broken, false, "broken"),
+            (ReplyStatus::Broken, true, "active"),
+        ] {
+            let entry = entry(status, was_confirmed);
+            assert_eq!(standing(&tenant, Some(&entry)), want);
+            let status = TenantStatus::Suspended;
+            let stopped = Tenant {
+                status,
+                ..tenant.clone()
+            };
+            assert_eq!(standing(&stopped, Some(&entry)), "suspended");
+        }
     }
 }

@@ -129,8 +129,25 @@ impl Office {
         if lifted.is_empty() {
             bail!("{address} is not suppressed for {}", tenant.slug);
         }
-        Ok(json!({"address": address, "lifted": shown(&lifted)}))
+        let done = json!({"address": address, "lifted": shown(&lifted)});
+        Ok(match their_own(&lifted) {
+            Some(note) => joined(done, json!({"note": note})),
+            None => done,
+        })
     }
+}
+
+/// What is said where somebody asked for no more mail, or called it spam, and gets mail again.
+fn their_own(lifted: &[Suppression]) -> Option<&'static str> {
+    let has = |reason| lifted.iter().any(|one| one.reason == reason);
+    if has(SuppressionReason::Complaint) {
+        return Some(
+            "they had called this mail spam: lift that only if they asked for the mail again; else `postrider suppression add` stops it again",
+        );
+    }
+    has(SuppressionReason::Unsubscribe).then_some(
+        "they had unsubscribed: lift that only if they asked for the mail again; else `postrider suppression add --stream bulk` stops it again",
+    )
 }
 
 fn shown(suppressions: &[Suppression]) -> Value {

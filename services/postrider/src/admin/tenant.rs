@@ -1,17 +1,18 @@
 //! Verbs about tenants: who they are, their limits; and mail sent in their name.
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use postrider_gate::{Door, Submission, TenantDefaults};
 use postrider_message::{Draft, compose};
 use postrider_model::{
     Authority, EmailAddress, Language, Licence, Mailbox, Plan, Ramp, ReplyStatus, Tenant, TenantId,
     TenantStatus, Vendor,
 };
-use postrider_store::{NewLimits, TenantChange};
+use postrider_store::{NewLimits, Scope, TenantChange};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Office, show};
+use super::{Office, Refused, reply, show};
+use crate::holds::named;
 
 /// Tenants that are read at a time.
 const PAGE: u32 = 1_000;
@@ -39,6 +40,9 @@ pub struct AddedTenant {
 impl Office {
     pub(super) async fn add_tenant(&self, add: AddedTenant) -> anyhow::Result<Value> {
         let vendor = self.vendor_of_new(add.vendor.as_deref()).await?;
+        self.gate
+            .check_reply_to(&add.reply_to)
+            .map_err(|why| Refused::argument("--reply-to", "reply_to", &why.to_string()))?;
         let is_known = add.vouched || self.newcomers.vouched;
         let fresh = self.defaults_for(&vendor);
         let defaults = TenantDefaults {
@@ -93,6 +97,7 @@ impl Office {
             Some(vendor) => Some(self.find_vendor(&vendor).await?.id),
             None => None,
         };
+        self.directory().await?;
         let (mut shown, mut after) = (Vec::new(), None);
         loop {
             let vendors = &self.database.vendors;
@@ -101,7 +106,13 @@ impl Office {
                 return Ok(shown.into());
             };
             after = Some(last.id);
-            shown.extend(page.iter().map(show::tenant));
+            let one = |tenant: &Tenant| {
+                let default = self.roster.reply_address(tenant.id, &tenant.reply_to);
+                let standing = show::standing(tenant, default.as_deref());
+                let shown = show::tenant(tenant, &self.vendor_slug(tenant));
+                show::joined(shown, json!({"standing": standing}))
+            };
+            shown.extend(page.iter().map(one));
         }
     }
 
@@ -110,8 +121,9 @@ impl Office {
         let usage = self.usage(&tenant).await?;
         let stands = self.database.vendors.limits_of(tenant.id).await?;
         let operators = show::named_limits(stands.operators);
+        let vendor = self.vendor_slug(&tenant);
         Ok(show::joined(
-            show::tenant_in_full(&tenant, &snapshot, &usage),
+            show::tenant_in_full((&tenant, &vendor), &snapshot, &usage),
             json!({"operators_limits": operators}),
         ))
     }
@@ -137,7 +149,13 @@ impl Office {
         let (_, tenant) = self.find(tenant).await?;
         let directory = &self.database.directory;
         directory.set_status(tenant.id, status, by).await?;
-        Ok(show::tenant(&Tenant { status, ..tenant }))
+        let vendor = self.vendor_slug(&tenant);
+        Ok(show::tenant(&Tenant { status, ..tenant }, &vendor))
+    }
+
+    /// Whose a tenant is, as commands name it.
+    fn vendor_slug(&self, tenant: &Tenant) -> String {
+        named(&self.roster, &Scope::Vendor(tenant.vendor)).1
     }
 
     pub(super) async fn limit(
@@ -168,7 +186,12 @@ impl Office {
         change: TenantChange,
         vouched: bool,
     ) -> anyhow::Result<Value> {
-        let (_, was) = self.find(tenant).await?;
+        let (snapshot, was) = self.find(tenant).await?;
+        let default = reply::known(&snapshot, &was, &was.reply_to);
+        let no = default.and_then(|one| reply::said_no(one, &was));
+        if let Some(no) = no.filter(|_| vouched) {
+            bail!("{} cannot be vouched for: {no}", was.reply_to);
+        }
         let directory = &self.database.directory;
         if change != TenantChange::default() {
             directory.change_tenant(was.id, change).await?;

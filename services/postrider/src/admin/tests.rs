@@ -1,3 +1,6 @@
+mod replies;
+
+use postrider_model::ReplyStatus;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -11,8 +14,14 @@ async fn alone() -> (TempDir, Core) {
     let folder = tempfile::tempdir().unwrap();
     let config = Config::parse("", folder.path()).unwrap();
     furnish(&config).await.unwrap();
-    let core = Core::open(&config, &Machine::real()).await.unwrap();
+    let core = opened(&folder, "").await;
     (folder, core)
+}
+
+/// A folder that was furnished, with this configuration.
+async fn opened(folder: &TempDir, text: &str) -> Core {
+    let config = Config::parse(text, folder.path()).unwrap();
+    Core::open(&config, &Machine::real()).await.unwrap()
 }
 
 impl Core {
@@ -120,44 +129,6 @@ async fn a_key_that_could_not_be_used_is_refused_with_the_remedy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_is_told_how_an_address_stands_and_has_it_asked_again() {
-    let (_folder, core) = alone().await;
-    let tenant = core.add_joe(true).await;
-    let about =
-        |verb: &str, address: &str| json!({"verb": verb, "tenant": tenant, "address": address});
-    let ask = || about("reply_to_ask", "ANN@joes.test");
-    let add = || about("reply_to_add", "Ann@joes.test");
-    let unknown = core.asked(ask()).await.unwrap_err();
-    assert!(unknown.contains("`postrider reply add"), "{unknown}");
-    core.asked(add()).await.unwrap();
-    let known = core.asked(add()).await.unwrap_err();
-    assert!(known.contains("already: it is asked as soon"), "{known}");
-    let nobody = core.asked(ask()).await.unwrap_err();
-    assert!(nobody.contains("nobody to write as"), "{nobody}");
-    core.office.ensure_house().await.unwrap();
-    let asked = core.asked(ask()).await.unwrap();
-    assert_eq!(
-        asked,
-        json!({"address": "Ann@joes.test", "status": "asked"})
-    );
-    let twice = core.asked(ask()).await.unwrap_err();
-    assert!(twice.contains("less than ten minutes"), "{twice}");
-    let known = core.asked(add()).await.unwrap_err();
-    assert!(
-        known.contains("it was asked at 2") && known.contains("`postrider reply ask"),
-        "{known}"
-    );
-    core.asked(about("reply_to_confirm", "ann@joes.test"))
-        .await
-        .unwrap();
-    for again in [ask(), add()] {
-        let refused = core.asked(again).await.unwrap_err();
-        assert!(refused.contains("it is confirmed"), "{refused}");
-    }
-    core.database.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_key_whose_reply_address_is_not_confirmed_says_so() {
     let (_folder, core) = alone().await;
     let tenant = core.add_joe(true).await;
@@ -199,6 +170,68 @@ async fn a_suppression_is_listed_until_it_is_lifted() {
     core.asked(about(&tenant, end())).await.unwrap();
     let again = core.asked(about(&tenant, end())).await.unwrap_err();
     assert!(again.contains("is not suppressed"), "{again}");
+    core.database.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replies_to_our_own_mail_go_to_the_contact_of_today() {
+    let (folder, mut core) = alone().await;
+    let mut houses = Vec::new();
+    for contact in [
+        "ann@corp.test",
+        "bob@corp.test",
+        "Bob@corp.test",
+        "ann@corp.test",
+    ] {
+        core.database.close().await;
+        core = opened(&folder, &format!("[operator]\ncontact = \"{contact}\"\n")).await;
+        core.office.ensure_house().await.unwrap();
+        core.office.follow_contact().await;
+        let house = core.roster.house().unwrap();
+        assert!(house.reply_to.to_string().eq_ignore_ascii_case(contact));
+        assert!(core.roster.is_confirmed(house.id, &house.reply_to));
+        houses.push(house.id);
+    }
+    houses.dedup();
+    assert_eq!(houses.len(), 1, "the house is one");
+    let told = core.asked(json!({"verb": "audit"})).await.unwrap();
+    let told: Vec<_> = told.as_array().unwrap().iter().collect();
+    let moved = |one: &&&Value| one["verb"] == "house_reply_to";
+    assert_eq!(told.iter().filter(moved).count(), 2, "{told:?}");
+    assert_eq!(told[0]["actor"], "operator.contact");
+    let detail = json!({"before": "bob@corp.test", "reply_to": "ann@corp.test"});
+    assert_eq!(told[0]["detail"], detail);
+    core.database.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contact_that_said_no_stops_nothing_and_a_command_moves_no_replies() {
+    let (folder, core) = alone().await;
+    core.database.close().await;
+    let text = |contact: &str| format!("[operator]\ncontact = \"{contact}\"\n");
+    let core = opened(&folder, &text("ann@corp.test")).await;
+    core.office.ensure_house().await.unwrap();
+    let about =
+        |verb: &str| json!({"verb": verb, "tenant": "postrider", "address": "bob@corp.test"});
+    core.asked(about("reply_to_add")).await.unwrap();
+    let house = core.roster.house().unwrap().id;
+    let (bob, now) = (
+        "bob@corp.test".parse().unwrap(),
+        core.office.provision.clock.now(),
+    );
+    let directory = &core.database.directory;
+    let said = directory.answer_reply_address(house, &bob, ReplyStatus::Refused, now);
+    said.await.unwrap();
+    core.database.close().await;
+    let core = opened(&folder, &text("bob@corp.test")).await;
+    let goes_to = |core: &Core| core.roster.house().unwrap().reply_to.to_string();
+    core.office.follow_contact().await;
+    assert_eq!(goes_to(&core), "ann@corp.test", "their word stands");
+    core.asked(about("reply_to_confirm")).await.unwrap();
+    core.office.ensure_house().await.unwrap();
+    assert_eq!(goes_to(&core), "ann@corp.test", "as `send --trace` asks");
+    core.office.follow_contact().await;
+    assert_eq!(goes_to(&core), "bob@corp.test");
     core.database.close().await;
 }
 

@@ -2,13 +2,13 @@
 
 use postrider_model::{
     Authority, Domain, EmailAddress, Language, MessageId, SessionCode, Stream, SuppressionId,
-    Timestamp,
 };
 use postrider_store::NewLimits;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AddedTenant, FindRequest, ImportRow, NewKey, ReportRequest, TokenAct, TraceAct, VendorAct,
+    AddedTenant, FindRequest, ImportRow, NewKey, ReportRequest, Since, TokenAct, TraceAct,
+    VendorAct,
 };
 
 /// What can be asked of a relay.
@@ -29,7 +29,7 @@ pub enum Verb {
     },
     /// What was done, newest first, a thousand entries at most.
     Audit {
-        since: Option<Timestamp>,
+        since: Option<Since>,
         vendor: Option<String>,
     },
     TenantList {

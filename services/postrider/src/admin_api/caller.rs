@@ -13,6 +13,7 @@ use postrider_model::{
 use postrider_store::Roster;
 
 use super::AdminDoor;
+use super::missing::no_such;
 
 /// Who shows a token, checked.
 pub(super) struct Caller {
@@ -102,7 +103,7 @@ impl AdminDoor {
         let found = found.or_else(|| roster.tenant_named(which));
         // Our own mail is nobody's to look after.
         let found = found.filter(|tenant| caller.sees(tenant.vendor) && !tenant.is_house);
-        found.ok_or_else(Problem::not_found)
+        found.ok_or_else(|| no_such("tenant", which))
     }
 }
 

@@ -4,6 +4,8 @@ use http::Method;
 use postrider_http::{Problem, Request};
 use postrider_model::{AdminRole, CredentialId, EmailAddress, MessageId, SessionCode};
 
+use super::missing::{no_such, nowhere};
+
 /// What can be asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Act {
@@ -131,7 +133,7 @@ impl Act {
 pub(super) fn of(request: &Request) -> Result<Act, Problem> {
     let segments: Vec<_> = request.path.segments().iter().map(String::as_str).collect();
     let ["admin", "v1", below @ ..] = segments.as_slice() else {
-        return Err(Problem::not_found());
+        return Err(nowhere());
     };
     let method = match request.method {
         Method::HEAD => &Method::GET,
@@ -142,18 +144,17 @@ pub(super) fn of(request: &Request) -> Result<Act, Problem> {
 
 /// What stands below `/admin/v1`.
 fn routes(method: &Method, below: &[&str]) -> Result<Act, Problem> {
-    let nothing = Problem::not_found;
     match below {
         ["openapi.json"] => one(method, &Method::GET, Act::Contract),
         ["audit"] => one(method, &Method::GET, Act::Audit),
         ["report"] => one(method, &Method::GET, Act::Report),
         ["messages"] => one(method, &Method::GET, Act::Messages),
         ["messages", id] => {
-            let id = id.parse().map_err(|_| nothing())?;
+            let id = id.parse().map_err(|_| no_such("message", id))?;
             one(method, &Method::GET, Act::Message(id))
         }
         ["sessions", code] => {
-            let code = SessionCode::parse(code).map_err(|_| nothing())?;
+            let code = SessionCode::parse(code).map_err(|_| no_such("session", code))?;
             one(method, &Method::GET, Act::Session(code))
         }
         ["tenants"] => match *method {
@@ -166,7 +167,7 @@ fn routes(method: &Method, below: &[&str]) -> Result<Act, Problem> {
             Ok(Act::Tenant((*which).to_owned(), act))
         }
         ["vendors", below @ ..] => of_vendors(method, below).map(Act::Vendor),
-        _ => Err(nothing()),
+        _ => Err(nowhere()),
     }
 }
 
@@ -194,7 +195,7 @@ fn of_vendors(method: &Method, below: &[&str]) -> Result<VendorAct, Problem> {
             let act = VendorAct::RevokeKey(owned(vendor), owned(kid));
             one(method, &Method::DELETE, act)
         }
-        _ => Err(Problem::not_found()),
+        _ => Err(nowhere()),
     }
 }
 
@@ -214,7 +215,7 @@ fn of_tenant(method: &Method, below: &[&str]) -> Result<TenantAct, Problem> {
             _ => Err(Problem::method_not_allowed("GET, HEAD, POST")),
         },
         ["keys", id, below @ ..] => {
-            let id = id.parse().map_err(|_| Problem::not_found())?;
+            let id = id.parse().map_err(|_| no_such("key", id))?;
             of_key(method, below).map(|act| TenantAct::Key(id, act))
         }
         ["reply-addresses"] => match *method {
@@ -235,7 +236,7 @@ fn of_tenant(method: &Method, below: &[&str]) -> Result<TenantAct, Problem> {
             let address = parsed(address)?;
             one(method, &Method::DELETE, TenantAct::Lift(address))
         }
-        _ => Err(Problem::not_found()),
+        _ => Err(nowhere()),
     }
 }
 
@@ -248,7 +249,7 @@ fn of_key(method: &Method, below: &[&str]) -> Result<KeyAct, Problem> {
         },
         ["suspend"] => one(method, &Method::POST, KeyAct::Suspend),
         ["resume"] => one(method, &Method::POST, KeyAct::Resume),
-        _ => Err(Problem::not_found()),
+        _ => Err(nowhere()),
     }
 }
 
@@ -257,12 +258,12 @@ fn of_reply(method: &Method, below: &[&str]) -> Result<ReplyAct, Problem> {
         [] => one(method, &Method::DELETE, ReplyAct::Remove),
         ["ask"] => one(method, &Method::POST, ReplyAct::Ask),
         ["confirm"] => one(method, &Method::POST, ReplyAct::Confirm),
-        _ => Err(Problem::not_found()),
+        _ => Err(nowhere()),
     }
 }
 
 fn parsed(address: &str) -> Result<EmailAddress, Problem> {
-    EmailAddress::parse(address).map_err(|_| Problem::not_found())
+    EmailAddress::parse(address).map_err(|_| no_such("address", address))
 }
 
 /// A path that answers to one method.

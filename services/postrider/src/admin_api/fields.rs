@@ -1,12 +1,15 @@
 //! A request's JSON object, taken apart field by field: all that is wrong is told at once.
 
-use postrider_http::{FieldError, Problem, Request};
+use postrider_http::{FieldError, Problem, Request, malformed};
 use postrider_store::NewLimits;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-/// Characters of a value that a complaint repeats.
+use super::values::Wanted;
+
+/// Characters of a name that a complaint repeats.
 const SHOWN: usize = 60;
+/// Complaints that one answer tells of: a wrong list has as many as items.
+const TOLD_MOST: usize = 20;
 /// Characters of a note.
 const NOTE_MOST: usize = 200;
 
@@ -51,27 +54,20 @@ impl Fields {
                 Err(Problem::new(422, "validation_error", message))
             }
             Err(error) => {
-                let message = format!("The body is not valid JSON: {error}.");
+                let message = format!("The body is not valid JSON: {}.", malformed(&error));
                 Err(Problem::new(400, "validation_error", message))
             }
         }
     }
 
     /// A field that may be missing or null.
-    pub(super) fn take<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+    pub(super) fn take<T: Wanted>(&mut self, name: &str) -> Option<T> {
         let value = self.left.remove(name).filter(|value| !value.is_null())?;
-        let shown = shown(&value);
-        match serde_json::from_value(value) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.complain(name, format!("{shown} cannot be taken: {error}."));
-                None
-            }
-        }
+        T::read(&value, name, &mut self.wrong)
     }
 
     /// A field of a change that cannot be empty: left out, it stays.
-    pub(super) fn wish<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+    pub(super) fn wish<T: Wanted>(&mut self, name: &str) -> Option<T> {
         if self.left.get(name).is_some_and(Value::is_null) {
             self.left.remove(name);
             let message = "is null, and there is always one; leave it out to keep it.";
@@ -81,7 +77,7 @@ impl Fields {
     }
 
     /// A field of a change that may be empty: left out, it stays.
-    pub(super) fn change<T: DeserializeOwned>(&mut self, name: &str) -> Change<T> {
+    pub(super) fn change<T: Wanted>(&mut self, name: &str) -> Change<T> {
         match self.left.get(name) {
             None => Change::Stays,
             Some(Value::Null) => {
@@ -104,11 +100,6 @@ impl Fields {
 
     /// Several of a tenant's in one object, each as by `limit`.
     pub(super) fn limits(&mut self, name: &str) -> Option<NewLimits> {
-        if let Some(Value::Object(limits)) = self.left.get_mut(name) {
-            for limit in limits.values_mut().filter(|limit| limit.is_null()) {
-                *limit = 0.into();
-            }
-        }
         self.wish(name)
     }
 
@@ -127,7 +118,7 @@ impl Fields {
     }
 
     /// A field that must be there.
-    pub(super) fn need<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+    pub(super) fn need<T: Wanted>(&mut self, name: &str) -> Option<T> {
         let is_there = self.left.get(name).is_some_and(|value| !value.is_null());
         if !is_there {
             self.is_missing = true;
@@ -163,10 +154,12 @@ impl Fields {
         };
         let more = match self.wrong.len() - 1 {
             0 => String::new(),
-            more => format!(" (and {more} more, see errors)"),
+            more if more < TOLD_MOST => format!(" (and {more} more, see errors)"),
+            more => format!(" (and {more} more, see errors for the first {TOLD_MOST})"),
         };
         let message = format!("{}: {}{more}", first.field, first.message);
         let mut problem = Problem::new(422, name, message);
+        self.wrong.truncate(TOLD_MOST);
         problem.errors = self.wrong;
         Err(problem)
     }
@@ -178,10 +171,26 @@ pub(super) fn given<T>(value: Option<T>) -> Result<T, Problem> {
     value.ok_or_else(Problem::internal)
 }
 
-fn shown(value: &Value) -> String {
-    let text = value.to_string();
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text,
+#[cfg(test)]
+mod tests {
+    use postrider_model::Network;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_wrong_list_is_answered_with_no_more_than_the_first_complaints() {
+        for (items, told, says) in [
+            (20, 20, "(and 19 more, see errors)"),
+            (30_000, 20, "(and 29999 more, see errors for the first 20)"),
+        ] {
+            let mut fields = Fields::default();
+            let list = vec![json!(0); items];
+            fields.left.insert("networks".to_owned(), json!(list));
+            assert_eq!(fields.take::<Vec<Network>>("networks"), None);
+            let problem = fields.done().unwrap_err();
+            assert_eq!(problem.errors.len(), told);
+            assert!(problem.message.ends_with(says), "{}", problem.message);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! `/admin/v1/tenants/{tenant}/keys`: what opens the doors for a tenant's programs.
 
-use postrider_http::{Answer, Problem};
+use postrider_http::Answer;
 use postrider_model::{Credential, CredentialId, Network, Tenant, Timestamp};
 use serde_json::{Value, json};
 
@@ -8,6 +8,7 @@ use super::caller::Caller;
 use super::endpoint::KeyAct;
 use super::fields::{Change, Fields};
 use super::lists::list;
+use super::missing::no_such;
 use super::{AdminDoor, Outcome};
 use crate::admin::{NewKey, Verb};
 
@@ -63,7 +64,7 @@ impl AdminDoor {
     ) -> Outcome {
         let keys = self.office.roster.credentials_of(tenant.id);
         let Some(key) = keys.into_iter().find(|key| key.id == id) else {
-            return Err(Problem::not_found().into());
+            return Err(no_such("key", id).into());
         };
         let (id, by) = (id.to_string(), caller.authority());
         let verb = match act {

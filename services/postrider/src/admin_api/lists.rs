@@ -6,7 +6,9 @@ use postrider_store::AuditFilter;
 use serde_json::{Value, json};
 
 use super::caller::Caller;
+use super::missing::no_such;
 use super::{AdminDoor, Outcome};
+use crate::admin::Since;
 
 const LIMIT_DEFAULT: u32 = 20;
 const LIMIT_MOST: u32 = 100;
@@ -66,6 +68,22 @@ pub(super) fn parameter<T: std::str::FromStr>(
     })
 }
 
+/// Since when, where it is said: what lies ahead is refused.
+pub(super) fn since(query: &Query, now: Timestamp) -> Result<Option<Since>, Problem> {
+    let read = query.one("since").map(|text| {
+        let since = Since::parse(text)?;
+        since.begun(now).map(|_| since)
+    });
+    read.transpose().map_err(|why| wrong("since", query, &why))
+}
+
+/// A parameter that cannot be taken as it is.
+pub(super) fn wrong(name: &'static str, query: &Query, remedy: &str) -> Problem {
+    let text: String = query.one(name).unwrap_or("").chars().take(60).collect();
+    let message = format!("{text:?} is not taken: {remedy}.");
+    Problem::field(422, "invalid_parameter", name, message)
+}
+
 /// What a page that begins behind it is asked for with.
 pub(super) fn cursor<T: std::str::FromStr>(page: &Page) -> Result<Option<T>, Problem> {
     let Some(text) = &page.after else {
@@ -96,13 +114,8 @@ impl AdminDoor {
     /// `GET /audit`, newest first.
     pub(super) async fn audit(&self, caller: &Caller, query: &Query) -> Outcome {
         let page = page(query, &["since", "vendor"])?;
-        let since = match query.one("since") {
-            None => None,
-            Some(text) => Some(Timestamp::parse(text).map_err(|_| {
-                let message = "is not a time like 2026-01-31T08:00:00Z.";
-                Problem::field(422, "invalid_parameter", "since", message)
-            })?),
-        };
+        let now = self.office.provision.clock.now();
+        let since = since(query, now)?.map(|since| since.begins(now));
         let filter = AuditFilter {
             vendor: self.wanted_vendor(caller, query)?,
             since,
@@ -130,7 +143,7 @@ impl AdminDoor {
         };
         let vendor = self.vendor(which)?;
         if !caller.sees(vendor.id) {
-            return Err(Problem::not_found());
+            return Err(no_such("vendor", which));
         }
         Ok(Some(vendor.id))
     }

@@ -1,7 +1,9 @@
 //! `/admin/v1/messages` and sessions: what became of mail, by what a person has in hand.
 
 use postrider_http::{Answer, Problem, Query};
-use postrider_model::{EmailAddress, MessageId, SessionCode, Tenant, TenantId};
+use postrider_model::{
+    Authority, EmailAddress, MessageId, RecipientState, SessionCode, Tenant, TenantId, WaitCause,
+};
 use postrider_store::{
     ListedEmail, MailFilter, MailPage, PageStart, StoredEmail, StoredEvent, StoredRecipient,
 };
@@ -9,8 +11,10 @@ use serde_json::{Value, json};
 
 use super::caller::Caller;
 use super::lists::{Page, cursor, list, page, parameter};
+use super::missing::no_such;
 use super::{AdminDoor, Fault, Outcome};
 use crate::admin::Verb;
+use crate::holds::{Hold, Holds, Mail, together};
 
 /// Messages that are looked through at a time.
 const PAGE_MOST: u8 = 100;
@@ -77,23 +81,38 @@ impl AdminDoor {
     /// `GET /messages/{id}`, with its recipients and all that happened.
     pub(super) async fn message(&self, caller: &Caller, id: MessageId) -> Outcome {
         let tenant = self.owner(caller, id).await?;
-        let tenant = tenant.ok_or_else(Problem::not_found)?;
+        let tenant = tenant.ok_or_else(|| no_such("message", id))?;
         let mail = &self.office.database.mail;
         let email = mail.email(tenant.id, id).await?;
-        let email = email.ok_or_else(Problem::not_found)?;
+        let email = email.ok_or_else(|| no_such("message", id))?;
         let events = mail.events(tenant.id, id).await?.unwrap_or_default();
-        Ok(Answer::json(200, &in_full(&tenant, &email, &events)))
+        let holds = self.office.holds().await?;
+        let answers = holds.answers(&**mail, (tenant.id, id)).await?;
+        let known = Known {
+            events: &events,
+            holds: &holds,
+            answers: &answers,
+        };
+        let asked = Asked {
+            tenant: &tenant,
+            vendors: caller.vendor.is_some(),
+            operator: self.office.contact.as_ref(),
+        };
+        Ok(Answer::json(200, &in_full(&email, &known, &asked)))
     }
 
     /// `GET /sessions/{code}`.
     pub(super) async fn session(&self, caller: &Caller, code: SessionCode) -> Outcome {
         let found = self.office.database.sessions.any_session(code).await?;
-        let found = found.ok_or_else(Problem::not_found)?;
-        // One in which nobody signed in is the operator's to see.
-        match found.tenant {
-            Some(tenant) => drop(self.tenant(caller, &tenant.to_string())?),
+        let found = found.ok_or_else(|| no_such("session", code))?;
+        // One that claimed to be nobody's is the operator's to see.
+        match found.tenant.or(found.claimed) {
+            Some(tenant) => {
+                let seen = self.tenant(caller, &tenant.to_string());
+                seen.map_err(|_| no_such("session", code))?;
+            }
             None if caller.vendor.is_none() => {}
-            None => return Err(Problem::not_found().into()),
+            None => return Err(no_such("session", code).into()),
         }
         let shown = self.execute(caller, Verb::Session { code }).await?;
         Ok(Answer::json(200, &shown))
@@ -236,11 +255,32 @@ fn of_stored(tenant: &Tenant, email: &StoredEmail) -> Value {
     head(tenant, &listed)
 }
 
-fn in_full(tenant: &Tenant, email: &StoredEmail, events: &[StoredEvent]) -> Value {
-    let mut shown = of_stored(tenant, email);
+/// What is known beside a message.
+struct Known<'a> {
+    events: &'a [StoredEvent],
+    holds: &'a Holds,
+    /// Whom answers to it go to, where that may stop it.
+    answers: &'a [EmailAddress],
+}
+
+/// Whose message is asked about, and by whom.
+struct Asked<'a> {
+    tenant: &'a Tenant,
+    /// By a vendor's token: who has it cannot type commands here.
+    vendors: bool,
+    operator: Option<&'a EmailAddress>,
+}
+
+fn in_full(email: &StoredEmail, known: &Known<'_>, asked: &Asked<'_>) -> Value {
+    let mut shown = of_stored(asked.tenant, email);
     if let Value::Object(fields) = &mut shown {
-        let recipients: Vec<_> = email.recipients.iter().map(recipient).collect();
-        let events: Vec<_> = events.iter().map(event).collect();
+        let recipients = email.recipients.iter().map(|one| {
+            let its = |event: &&StoredEvent| event.event.recipient == one.id;
+            let last = known.events.iter().rev().find(its);
+            recipient(one, &over(one, (email, last), known), asked)
+        });
+        let recipients: Vec<_> = recipients.collect();
+        let events: Vec<_> = known.events.iter().map(event).collect();
         fields.insert("key".to_owned(), json!(email.credential));
         fields.insert("recipients".to_owned(), recipients.into());
         fields.insert("events".to_owned(), events.into());
@@ -248,13 +288,67 @@ fn in_full(tenant: &Tenant, email: &StoredEmail, events: &[StoredEvent]) -> Valu
     shown
 }
 
-fn recipient(one: &StoredRecipient) -> Value {
+/// What keeps it from leaving; nothing where nothing of it waits.
+fn over(
+    one: &StoredRecipient,
+    (email, last): (&StoredEmail, Option<&StoredEvent>),
+    known: &Known<'_>,
+) -> Vec<Hold> {
+    if one.state.is_final() {
+        return Vec::new();
+    }
+    known.holds.over(&Mail {
+        tenant: email.tenant,
+        message: Some(email.id),
+        domain: Some(one.address.domain()),
+        key: email.credential,
+        answers: known.answers,
+        cause: one.cause,
+        note: last.and_then(|last| last.event.note.as_deref()),
+        // What has happened to it has a note.
+        is_due: false,
+    })
+}
+
+impl Asked<'_> {
+    /// Why it does not leave; a vendor is told whom to ask where only the operator can end it.
+    fn reason(&self, holds: &[Hold]) -> Option<String> {
+        if holds.is_empty() {
+            return None;
+        }
+        if !self.vendors {
+            return Some(format!("It does not leave, for {}.", together(holds)));
+        }
+        let sentences: Vec<_> = holds.iter().map(Hold::for_vendor).collect();
+        let mut reason = format!("It does not leave, for {}.", sentences.join(", and "));
+        let is_operators = |hold: &Hold| match hold {
+            Hold::Tenant(_) => self.tenant.stopped_by != Some(Authority::Vendor),
+            Hold::Key { .. } => false,
+            Hold::Vendor(_) | Hold::Owner { .. } | Hold::Queue { .. } | Hold::Doctor(_) => true,
+        };
+        if holds.iter().any(is_operators) {
+            let contact = self.operator.map(|contact| format!(", {contact}"));
+            let whom = contact.unwrap_or_default();
+            let ask = format!(" Ask the service's operator{whom}.");
+            reason.push_str(&ask);
+        }
+        Some(reason)
+    }
+}
+
+fn recipient(one: &StoredRecipient, holds: &[Hold], asked: &Asked<'_>) -> Value {
+    let cause = match (one.state, holds) {
+        (RecipientState::Held, _) | (_, [_, ..]) => Some(WaitCause::Held),
+        (_, []) => one.cause,
+    };
     json!({
         "address": one.address,
         "state": one.state,
         "attempts": one.attempts,
         "next_attempt_at": one.due_at,
-        "cause": one.cause,
+        "cause": cause,
+        "held_by": holds.iter().map(Hold::word).collect::<Vec<_>>(),
+        "reason": asked.reason(holds),
         "reply": one.last_reply.as_ref().map(ToString::to_string),
         "updated_at": one.updated_at,
     })
@@ -272,3 +366,6 @@ fn event(one: &StoredEvent) -> Value {
         "note": event.note,
     })
 }
+
+#[cfg(test)]
+mod tests;

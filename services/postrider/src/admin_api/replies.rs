@@ -1,15 +1,16 @@
 //! `/admin/v1/tenants/{tenant}/reply-addresses`: who may be named in Reply-To.
 
 use postrider_http::{Answer, Problem};
-use postrider_model::{EmailAddress, Tenant};
+use postrider_model::{EmailAddress, ReplyStatus, Tenant};
 use serde_json::json;
 
 use super::caller::Caller;
 use super::endpoint::ReplyAct;
 use super::fields::{Fields, given};
 use super::lists::list;
+use super::missing::no_such;
 use super::{AdminDoor, Fault, Outcome};
-use crate::admin::Verb;
+use crate::admin::{Reader, Verb};
 
 impl AdminDoor {
     /// `GET …/reply-addresses`, the default first.
@@ -30,6 +31,10 @@ impl AdminDoor {
         let attested: Option<bool> = fields.take("attested");
         fields.done()?;
         let address = given(address)?;
+        // The operator is told by the verb.
+        if caller.vendor.is_some() {
+            self.not_disowned(caller, tenant, &address)?;
+        }
         let verb = Verb::ReplyToAdd {
             tenant: tenant.id.to_string(),
             address: address.clone(),
@@ -50,10 +55,14 @@ impl AdminDoor {
         act: ReplyAct,
     ) -> Outcome {
         let known = self.office.roster.reply_address(tenant.id, &address);
-        let address = known.ok_or_else(Problem::not_found)?.address.clone();
+        let known = known.ok_or_else(|| no_such("reply address", &address))?;
+        let address = known.address.clone();
         let which = tenant.id.to_string();
         match act {
             ReplyAct::Ask => {
+                if caller.vendor.is_some() {
+                    self.not_disowned(caller, tenant, &address)?;
+                }
                 let (tenant, address) = (which, address.clone());
                 self.execute(caller, Verb::ReplyToAsk { tenant, address })
                     .await?;
@@ -87,6 +96,7 @@ impl AdminDoor {
         tenant: &Tenant,
         address: &EmailAddress,
     ) -> Result<(), Fault> {
+        self.not_disowned(caller, tenant, address)?;
         let whom = match &caller.vendor {
             Some(vendor) => format!("vendor {}", vendor.slug),
             None => "the operator".to_owned(),
@@ -102,9 +112,36 @@ impl AdminDoor {
         Ok(())
     }
 
+    /// An address whose owner has said no is nobody's to enter again: the refusal says what the caller can do.
+    pub(super) fn not_disowned(
+        &self,
+        caller: &Caller,
+        tenant: &Tenant,
+        address: &EmailAddress,
+    ) -> Result<(), Problem> {
+        let known = self.office.roster.reply_address(tenant.id, address);
+        let Some(known) = known.filter(|known| known.status == ReplyStatus::Refused) else {
+            return Ok(());
+        };
+        let (address, slug) = (&known.address, &tenant.slug);
+        let way = self.reader(caller).way(slug, address);
+        let message = format!(
+            "The owner of {address} has said that they do not know {slug}: give another reply address; if that was a mistake, {way}."
+        );
+        Err(Problem::new(409, "validation_error", message))
+    }
+
+    /// Who is told, and so what they can do.
+    pub(super) fn reader(&self, caller: &Caller) -> Reader<'_> {
+        match caller.vendor {
+            Some(_) => Reader::Vendor(self.office.contact.as_ref()),
+            None => Reader::Operator,
+        }
+    }
+
     fn reply_shown(&self, tenant: &Tenant, address: &EmailAddress, status: u16) -> Outcome {
         let known = self.office.roster.reply_address(tenant.id, address);
-        let entry = known.ok_or_else(Problem::not_found)?;
+        let entry = known.ok_or_else(|| no_such("reply address", address))?;
         let tenant = self.office.roster.tenant(tenant.id);
         let is_default = tenant.is_some_and(|tenant| tenant.reply_to.folded() == address.folded());
         Ok(Answer::json(

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use clap::ValueEnum;
-use postrider_http::{Answer, Problem, Query};
+use postrider_http::{Answer, Query};
 
 use super::caller::Caller;
-use super::lists::{limit, only};
+use super::lists::{limit, only, since, wrong};
 use super::{AdminDoor, Outcome};
-use crate::admin::{ReportBy, ReportRequest};
-use crate::cli::span;
+use crate::admin::{ReportBy, ReportRequest, Since};
 
 /// How far back, where it is not said.
 const SINCE: Duration = Duration::from_hours(24);
@@ -18,8 +17,8 @@ impl AdminDoor {
     /// `GET /report?since=&by=&limit=`: of a vendor's tenants, or of all.
     pub(super) async fn report(&self, caller: &Caller, query: &Query) -> Outcome {
         only(query, &["since", "by", "limit"])?;
-        let since = query.one("since").map(span).transpose();
-        let since = since.map_err(|why| wrong("since", query, &why))?;
+        let now = self.office.provision.clock.now();
+        let since = since(query, now)?.unwrap_or(Since::Back(SINCE));
         let by = query.one("by").map(|text| ReportBy::from_str(text, false));
         let by = by.transpose().map_err(|_| {
             let all = ReportBy::value_variants().iter();
@@ -33,7 +32,7 @@ impl AdminDoor {
             return Err(wrong("by", query, remedy).into());
         }
         let request = ReportRequest {
-            since: since.unwrap_or(SINCE).as_secs(),
+            since,
             by,
             vendor: None,
             most: limit(query)?,
@@ -42,10 +41,4 @@ impl AdminDoor {
         let report = self.office.report_for(request, vendor).await?;
         Ok(Answer::json(200, &report))
     }
-}
-
-fn wrong(name: &'static str, query: &Query, remedy: &str) -> Problem {
-    let text: String = query.one(name).unwrap_or("").chars().take(60).collect();
-    let message = format!("{text:?} is not taken: {remedy}.");
-    Problem::field(422, "invalid_parameter", name, message)
 }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::caller::Caller;
 use super::fields::{Fields, given};
 use super::lists::{cursor, list, page, parameter};
+use super::missing::no_such;
 use super::{AdminDoor, Outcome};
 use crate::admin::{SuppressionAct, Verb};
 
@@ -66,7 +67,7 @@ impl AdminDoor {
         let found = self.suppression(caller, tenant, act).await?;
         let found = found.get("suppressions").and_then(Value::as_array);
         if found.is_none_or(Vec::is_empty) {
-            return Err(postrider_http::Problem::not_found().into());
+            return Err(no_such("suppression of", address).into());
         }
         let act = SuppressionAct::Lift {
             address: address.clone(),

@@ -1,6 +1,6 @@
 //! `/admin/v1/tenants`: who may send, within which limits.
 
-use postrider_http::{Answer, Problem, Query};
+use postrider_http::{Answer, Query};
 use postrider_model::{
     Authority, EmailAddress, Language, Licence, Plan, ReplyAddress, ReplyStatus, Tenant, TenantId,
 };
@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use super::caller::Caller;
 use super::fields::{Change, Fields, given};
 use super::lists::{cursor, cut, list, page};
+use super::missing::no_such;
 use super::{AdminDoor, Fault, Outcome};
-use crate::admin::{AddedTenant, Verb};
+use crate::admin::{AddedTenant, Verb, disowned};
 
 impl AdminDoor {
     /// `GET /tenants`, oldest first.
@@ -49,7 +50,7 @@ impl AdminDoor {
             (Some(which), _) => {
                 let vendor = self.vendor(&which)?;
                 if !caller.sees(vendor.id) {
-                    return Err(Problem::not_found().into());
+                    return Err(no_such("vendor", which).into());
                 }
                 Some(vendor.id.to_string())
             }
@@ -92,6 +93,12 @@ impl AdminDoor {
         mut fields: Fields,
     ) -> Outcome {
         let wish = TenantWish::taken(caller, &mut fields);
+        if let Some(address) = &wish.reply_to
+            && address.folded() != tenant.reply_to.folded()
+            && let Err(why) = self.office.gate.check_reply_to(address)
+        {
+            fields.complain("reply_to", format!("{why}."));
+        }
         if let Some(limits) = wish.limits
             && caller.authority() == Authority::Vendor
         {
@@ -117,6 +124,9 @@ impl AdminDoor {
         let plan = wish.plan.over(None);
         if wish.name.is_some() || plan.is_some() || wish.reply_to.is_some() {
             let reply_to = wish.reply_to;
+            if let Some(address) = &reply_to {
+                self.not_disowned(caller, tenant, address)?;
+            }
             let update = TenantUpdate {
                 tenant: tenant.id,
                 name: wish.name.map(|name| name.trim().to_owned()),
@@ -194,6 +204,13 @@ impl AdminDoor {
         // As it is now: what was asked for may have changed it.
         let now = self.tenant(caller, &tenant.id.to_string())?;
         let mut all = self.tenant_shown(&now);
+        let known = self.office.roster.all_of(tenant.id).unwrap_or_default();
+        if let (Value::Object(all), Value::Object(told)) = (
+            &mut all,
+            disowned(&now, &known.reply_addresses, self.reader(caller)),
+        ) {
+            all.extend(told);
+        }
         if let (Value::Object(all), Value::Object(more)) = (&mut all, shown) {
             for (name, value) in more {
                 all.entry(name).or_insert(value);
@@ -205,6 +222,7 @@ impl AdminDoor {
     fn tenant_shown(&self, tenant: &Tenant) -> Value {
         let roster = &self.office.roster;
         let vendor = roster.vendor(tenant.vendor);
+        let default = roster.reply_address(tenant.id, &tenant.reply_to);
         json!({
             "object": "tenant",
             "id": tenant.id,
@@ -216,6 +234,7 @@ impl AdminDoor {
             "from": tenant.from,
             "reply_to": tenant.reply_to,
             "next_reply_to": tenant.next_reply_to,
+            "reply_to_status": default.map(|entry| entry.status),
             "confirmed": roster.is_confirmed(tenant.id, &tenant.reply_to),
             "status": tenant.status,
             "language": tenant.language,

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::caller::Caller;
 use super::fields::{Fields, given};
 use super::lists::list;
+use super::missing::no_such;
 use super::{AdminDoor, Outcome};
 use crate::admin::{VendorAct, VendorChange, Verb};
 
@@ -19,7 +20,7 @@ impl AdminDoor {
         let by_id = which.parse::<VendorId>().ok();
         let found = by_id.and_then(|id| roster.vendor(id));
         let found = found.or_else(|| roster.vendor_named(which));
-        found.ok_or_else(Problem::not_found)
+        found.ok_or_else(|| no_such("vendor", which))
     }
 
     /// `GET /vendors`.

@@ -9,7 +9,7 @@ use postrider_model::{
 };
 
 use super::{Place, Which};
-use crate::admin::{NewKey, Verb};
+use crate::admin::{NewKey, Verb, moment, span};
 
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
@@ -88,7 +88,7 @@ pub struct CreateArgs {
     /// Send the same message again if it comes again within 15 minutes
     #[arg(long)]
     allow_duplicates: bool,
-    /// It may send to the simulator alone
+    /// It may send to the simulator alone: delivered@, bounced@ and others at simulator. and the service's name
     #[arg(long)]
     test: bool,
     #[command(flatten)]
@@ -162,16 +162,6 @@ pub(super) fn stream_parser() -> impl TypedValueParser<Value = Stream> {
         .try_map(|word| Stream::parse(&word))
 }
 
-// A day begins at midnight, UTC.
-pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
-    let day = format!("{text}T00:00:00Z");
-    Timestamp::parse(text)
-        .or_else(|_| Timestamp::parse(&day))
-        .map_err(|_| {
-            "give a day such as 2027-01-31, or a time such as 2027-01-31T18:00:00+01:00".to_owned()
-        })
-}
-
 fn tag(text: &str) -> Result<Tag, String> {
     let is_word = |word: &str| {
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
@@ -184,21 +174,6 @@ fn tag(text: &str) -> Result<Tag, String> {
         }),
         _ => Err("give NAME=VALUE, of letters, digits, hyphens and underscores".to_owned()),
     }
-}
-
-/// A time as people write it.
-pub(crate) fn span(text: &str) -> Result<Duration, String> {
-    let wrong = || "give a time such as 30m, 4h or 2d".to_owned();
-    let unit = text.chars().next_back().ok_or_else(wrong)?;
-    let seconds = match unit {
-        'm' => 60,
-        'h' => 3_600,
-        'd' => 86_400,
-        _ => return Err(wrong()),
-    };
-    let number = text.strip_suffix(unit).unwrap_or_default().parse::<u32>();
-    let number = number.ok().filter(|number| *number > 0).ok_or_else(wrong)?;
-    Ok(Duration::from_secs(u64::from(number) * seconds))
 }
 
 #[cfg(test)]

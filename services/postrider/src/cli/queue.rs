@@ -21,9 +21,9 @@ pub enum QueueCommand {
     Resume(Target),
     /// Try at once what waits for another attempt
     RetryNow(Target),
-    /// List the suspensions that stand
+    /// Show what waits, for what, and what is stopped; of a long queue the first 100,000
     List {
-        /// Those of this vendor, its tenants and their messages
+        /// Of this vendor, its tenants and their messages
         #[arg(long)]
         vendor: Option<String>,
         #[command(flatten)]

@@ -1,19 +1,16 @@
 //! `postrider report` and `postrider find`: what became of mail.
 
-use std::time::Duration;
-
 use clap::Args;
 use postrider_model::EmailAddress;
 
 use super::Place;
-use super::key::span;
-use crate::admin::{FindRequest, ReportBy, ReportRequest, Verb};
+use crate::admin::{FindRequest, ReportBy, ReportRequest, Since, Verb};
 
 #[derive(Debug, Args)]
 pub struct ReportArgs {
-    /// How far back, in whole hours, as 24h or 7d; beyond 32 days in whole days
-    #[arg(long, value_name = "TIME", value_parser = span, default_value = "24h")]
-    pub since: Duration,
+    /// Since when, in whole hours, beyond 32 days in whole days: 24h, 7d, 2026-11-22, or a time
+    #[arg(long, value_name = "SINCE", value_parser = Since::parse, default_value = "24h")]
+    pub since: Since,
     /// One line for each
     #[arg(long)]
     pub by: Option<ReportBy>,
@@ -31,7 +28,7 @@ impl ReportArgs {
     /// Which relay, and what is asked of it.
     pub fn parts(self) -> (Place, Verb) {
         let report = ReportRequest {
-            since: self.since.as_secs(),
+            since: self.since,
             by: self.by,
             vendor: self.vendor,
             most: self.limit,

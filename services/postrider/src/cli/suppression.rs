@@ -41,7 +41,7 @@ pub enum SuppressionCommand {
         #[command(flatten)]
         which: WhichAddress,
     },
-    /// Send to an address again
+    /// Send to an address again: one that unsubscribed, or called the mail spam, only if they asked for it again
     Lift {
         #[command(flatten)]
         which: WhichAddress,

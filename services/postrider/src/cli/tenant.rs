@@ -23,7 +23,7 @@ pub enum TenantCommand {
         /// The language of what is written to it [default: its vendor's first]
         #[arg(long, value_parser = language_parser())]
         language: Option<Language>,
-        /// Known people: the address counts as confirmed, and there is no ramp
+        /// Known people: the address counts as confirmed, and there is no ramp. In a sandbox all are
         #[arg(long)]
         vouched: bool,
         /// Who vouches for it: a vendor's slug or id [default: the operator]

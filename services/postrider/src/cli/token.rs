@@ -5,8 +5,7 @@ use clap::{Args, Subcommand};
 use postrider_model::{AdminRole, AdminTokenId, Timestamp};
 
 use super::Place;
-use super::key::moment;
-use crate::admin::{TokenAct, Verb};
+use crate::admin::{Since, TokenAct, Verb, moment};
 
 #[derive(Debug, Subcommand)]
 pub enum TokenCommand {
@@ -46,9 +45,9 @@ pub enum TokenCommand {
 
 #[derive(Debug, Args)]
 pub struct AuditArgs {
-    /// From this day or time on, UTC
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = moment)]
-    since: Option<Timestamp>,
+    /// Since when: 4h, 2d, 2026-11-22, or a time
+    #[arg(long, value_name = "SINCE", value_parser = Since::parse)]
+    since: Option<Since>,
     /// What concerns this vendor
     #[arg(long)]
     vendor: Option<String>,

@@ -11,7 +11,7 @@ use anyhow::Context;
 use postrider_model::{EmailAddress, Licence};
 use serde_json::{Value, json};
 
-use columns::{Bad, Columns, columns};
+use columns::{Bad, Columns, WHOLE_LINE, columns};
 
 use super::asked::Asked;
 use super::table::{Table, field};
@@ -21,9 +21,17 @@ use crate::print;
 
 /// Some of what was asked was bad; the rest is done.
 #[derive(Debug, thiserror::Error)]
-#[error("{bad} bad lines were left out; all others are done")]
+#[error("{}", partly(*bad))]
 pub(crate) struct Partly {
     pub(crate) bad: u64,
+}
+
+fn partly(bad: u64) -> String {
+    let lines = match bad {
+        1 => "1 bad line was".to_owned(),
+        bad => format!("{bad} bad lines were"),
+    };
+    format!("{lines} left out; all others are done")
 }
 
 const KEYS_HEAD: &str = "licence,tenant,from,user,key\n";
@@ -118,7 +126,7 @@ impl Work<'_> {
             let row = match record.fields {
                 Ok(fields) => columns.row(&fields),
                 Err(why) => Err(Bad {
-                    field: "line",
+                    field: WHOLE_LINE,
                     value: String::new(),
                     remedy: why.to_owned(),
                 }),
@@ -189,11 +197,20 @@ impl Work<'_> {
     fn bad(&mut self, line: u64, field: &str, value: &str, remedy: &str) {
         self.tally.bad_count += 1;
         if !self.json {
-            say(format_args!("line {line}: {field} {value:?}: {remedy}"));
+            say(format_args!("{}", told(line, (field, value), remedy)));
         } else if self.tally.bad.len() < BAD_MOST {
             let bad = json!({"line": line, "field": field, "value": value, "remedy": remedy});
             self.tally.bad.push(bad);
         }
+    }
+}
+
+/// What people are told of a bad line.
+fn told(line: u64, (field, value): (&str, &str), remedy: &str) -> String {
+    if field == WHOLE_LINE {
+        format!("line {line}: {remedy}")
+    } else {
+        format!("line {line}: {field} {value:?}: {remedy}")
     }
 }
 
@@ -248,5 +265,30 @@ impl Keys {
             Self::File(file) => Ok(file.sync_data()?),
             Self::Screen { .. } => Ok(std::io::stdout().flush()?),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_another_encoding_is_told_how_to_save_the_file() {
+        let file = b"licence,name,reply_to\nL-1,Caf\xe9,joe@garage.example\n";
+        let (mut table, _) = Table::open(&file[..]).unwrap();
+        let record = table.next().unwrap().unwrap();
+        let why = record.fields.unwrap_err();
+        assert_eq!(
+            told(record.line, (WHOLE_LINE, ""), why),
+            "line 2: it is not UTF-8: save the file as UTF-8 (Excel: \"CSV UTF-8\")"
+        );
+        assert_eq!(
+            told(3, ("attested", "true"), "give yes or no"),
+            "line 3: attested \"true\": give yes or no"
+        );
+        assert_eq!(
+            Partly { bad: 1 }.to_string(),
+            "1 bad line was left out; all others are done"
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! `postrider init`, `zone` and `migrate`.
 
+mod mailboxes;
 mod settings;
 
 use anyhow::{Context, bail};
@@ -22,9 +23,10 @@ pub(super) async fn init(args: InitArgs) -> anyhow::Result<()> {
     {
         bail!("{} is there already; nothing was changed", path.display());
     }
-    folder::create(&args.dir)?;
     let text = settings::configuration(&args)?;
     let config = Config::parse(&text, &args.dir)?;
+    mailboxes::check(&args, &config)?;
+    folder::create(&args.dir)?;
     furnish(&config).await?;
     let zone = Zone::of(&config)?;
     let zone_path = args.dir.join("zone.txt");
@@ -48,6 +50,11 @@ fn next_steps(args: &InitArgs, zone: &Zone, config: &Config) -> Vec<String> {
     if args.host.is_none() && args.domain.is_none() {
         next.push(
             "set service.host, service.send_domain and service.bounce_domain in the configuration, before the first tenant: From addresses are for ever".to_owned(),
+        );
+    }
+    if args.contact.is_none() {
+        next.push(
+            "name a mailbox that somebody reads in operator.contact of the configuration: `serve` does not start without".to_owned(),
         );
     }
     if args.domain.is_some() && zone.addresses.is_empty() {

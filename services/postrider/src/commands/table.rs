@@ -12,7 +12,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const UNCLOSED: &str =
     "a quote is not closed: close it, or write it twice within a field in quotes";
 const TOO_LONG: &str = "it is longer than 64 KB";
-const NOT_UTF8: &str = "it is not UTF-8: save it as such";
+const NOT_UTF8: &str = "it is not UTF-8: save the file as UTF-8 (Excel: \"CSV UTF-8\")";
 
 /// Reads records.
 pub(super) struct Table<R> {

@@ -14,6 +14,7 @@ use super::check::in_range;
 #[serde(deny_unknown_fields, default)]
 pub struct OperatorConfig {
     pub contact: String,
+    pub reports: String,
 }
 
 /// Where mail for the service's own domains comes to.
@@ -42,11 +43,22 @@ impl OperatorConfig {
         EmailAddress::parse(&self.contact).ok()
     }
 
+    /// Where receivers' reports go; `None` where none are asked for.
+    pub fn reports_to(&self) -> Option<EmailAddress> {
+        EmailAddress::parse(&self.reports).ok()
+    }
+
     pub(super) fn check(&self) -> anyhow::Result<()> {
         if !self.contact.is_empty() && self.address().is_none() {
             bail!(
-                "operator.contact is {:?}: give the mail address of who answers for this relay, such as \"postmaster@relay.example\"",
+                "operator.contact is {:?}: give the mail address of who answers for this relay, such as \"you@your-company.example\"",
                 self.contact
+            );
+        }
+        if !self.reports.is_empty() && self.reports_to().is_none() {
+            bail!(
+                "operator.reports is {:?}: give the mail address that receivers' reports go to, such as \"reports@your-company.example\", or nothing for none",
+                self.reports
             );
         }
         Ok(())
@@ -56,7 +68,7 @@ impl OperatorConfig {
     pub(crate) fn required(&self) -> anyhow::Result<()> {
         if self.contact.is_empty() {
             bail!(
-                "operator.contact is empty: name the mail address of who answers for this relay, such as contact = \"postmaster@relay.example\" under [operator]"
+                "operator.contact is empty: name the mail address of who answers for this relay, such as contact = \"you@your-company.example\" under [operator]"
             );
         }
         Ok(())

@@ -81,6 +81,7 @@ fn a_key_that_is_not_known_is_refused_with_its_line() {
             "simulator.domain",
         ),
         ("[operator]\ncontact = \"me\"\n", "operator.contact"),
+        ("[operator]\nreports = \"me\"\n", "operator.reports"),
         ("[[egress]]\naddress = \"::1\"\n", "egress.address"),
         ("[[egress]]\naddress = \"relay\"\n", "line 2"),
         ("[inbound]\nenabled = true\nlisten = []\n", "inbound.listen"),

@@ -82,12 +82,25 @@ impl Finding {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Report {
     pub(crate) findings: Vec<Finding>,
+    /// No mail of it leaves this machine, whatever is found.
+    is_sandbox: bool,
 }
 
 impl Report {
     pub(crate) fn new(mut findings: Vec<Finding>) -> Self {
         findings.sort_by_key(|finding| finding.level);
-        Self { findings }
+        Self {
+            findings,
+            is_sandbox: false,
+        }
+    }
+
+    /// Of a relay that dials this machine alone.
+    pub(crate) fn of_sandbox(findings: Vec<Finding>) -> Self {
+        Self {
+            is_sandbox: true,
+            ..Self::new(findings)
+        }
     }
 
     pub(crate) fn count(&self, level: Level) -> usize {
@@ -126,6 +139,7 @@ impl Report {
 
     pub(crate) fn json(&self) -> Value {
         json!({
+            "sandbox": self.is_sandbox,
             "may_leave": self.may_leave(),
             "hard": self.count(Level::Hard),
             "soft": self.count(Level::Soft),
@@ -136,8 +150,12 @@ impl Report {
     /// For people.
     pub(crate) fn text(&self) -> String {
         let shown: Vec<_> = self.findings.iter().map(shown).collect();
-        let may = if self.may_leave() { "may" } else { "may NOT" };
-        format!("{}\nMail {may} leave: {}.", shown.concat(), self.counts())
+        let verdict = match (self.is_sandbox, self.may_leave()) {
+            (true, _) => "This is a sandbox, and no mail leaves this machine",
+            (false, true) => "Mail may leave",
+            (false, false) => "Mail may NOT leave",
+        };
+        format!("{}\n{verdict}: {}.", shown.concat(), self.counts())
     }
 
     pub(super) fn counts(&self) -> String {

@@ -185,7 +185,7 @@ pub(super) fn is_dmarc(text: &str) -> bool {
 }
 
 /// DMARC (RFC 7489 §6.3) at its name.
-pub(super) fn dmarc(texts: &[String]) -> Judgement {
+pub(super) fn dmarc(zone: &Zone, texts: &[String]) -> Judgement {
     let records: Vec<_> = texts.iter().filter(|text| is_dmarc(text)).collect();
     let record = match records.as_slice() {
         [] => {
@@ -205,21 +205,66 @@ pub(super) fn dmarc(texts: &[String]) -> Judgement {
             ));
         }
     };
-    let tag = |name: &str| {
-        let mut tags = record.split(';').filter_map(|tag| tag.split_once('='));
-        let found = tags.find(|(key, _)| key.trim().eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.trim().to_ascii_lowercase())
-    };
-    match tag("p").as_deref() {
-        Some("none" | "quarantine" | "reject") if tag("rua").is_none() => {
-            Doubtful(format!("«{record}» asks for no reports (rua)"))
+    match tag(record, "p").as_deref() {
+        Some("none" | "quarantine" | "reject") => {
+            reports(zone, record, tag(record, "rua").as_deref())
         }
-        Some("none" | "quarantine" | "reject") => Right,
         Some(other) => Wrong(format!(
             "«{record}» has the policy «{other}», which there is not"
         )),
         None => Wrong(format!("«{record}» has no policy (p)")),
     }
+}
+
+/// Whether the reports that a record asks for are wanted, and go to where somebody may read them.
+fn reports(zone: &Zone, record: &str, rua: Option<&str>) -> Judgement {
+    let Some(rua) = rua else {
+        return match zone.reports {
+            Some(_) => Doubtful(format!("«{record}» asks for no reports (rua)")),
+            None => Right,
+        };
+    };
+    unread(zone, record, rua).map_or(Right, Doubtful)
+}
+
+/// Where reports go to ourselves, that nobody reads them.
+fn unread(zone: &Zone, record: &str, rua: &str) -> Option<String> {
+    let is_ours = |uri: &&str| {
+        // A size may stand behind the address (RFC 7489 §6.2).
+        let address = uri.split('!').next().unwrap_or(uri);
+        let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
+        let mut own = zone.receiving().into_iter();
+        own.any(|own| own.as_str() == domain.trim())
+    };
+    let uri = rua.split(',').find(is_ours)?;
+    Some(format!(
+        "«{record}» has reports sent to {uri}, whose mail comes to this relay and is put off: nobody reads them"
+    ))
+}
+
+/// What is wrong with a record for TLS reports (RFC 8460 §3) where none is asked for.
+pub(super) fn tls_reports(zone: &Zone, texts: &[String]) -> Option<String> {
+    let asks = |text: &&String| {
+        text.trim_start()
+            .to_ascii_lowercase()
+            .starts_with("v=tlsrptv1")
+    };
+    let told = |text: &String| unread(zone, text, &tag(text, "rua")?);
+    texts.iter().filter(asks).find_map(told)
+}
+
+/// Whether reports about another's domain may come there: one record that says so is enough, whatever else
+/// is in it or beside it (RFC 7489 §7.1).
+pub(super) fn takes_reports(texts: &[String]) -> Judgement {
+    let is_there = texts.iter().any(|text| is_dmarc(text));
+    if is_there { Right } else { Missing }
+}
+
+/// A tag's value in a record of such, in lower case.
+fn tag(record: &str, name: &str) -> Option<String> {
+    let mut tags = record.split(';').filter_map(|tag| tag.split_once('='));
+    let found = tags.find(|(key, _)| key.trim().eq_ignore_ascii_case(name));
+    found.map(|(_, value)| value.trim().to_ascii_lowercase())
 }
 
 #[cfg(test)]

@@ -19,7 +19,22 @@ pub(super) async fn examine(resolver: &Resolver, zone: &Zone) -> Vec<Finding> {
     }
     let mut findings = vec![host(resolver, zone).await];
     findings.extend(join_all(looked).await);
+    if zone.reports.is_none() {
+        let asked = zone.receiving().into_iter();
+        let asked = asked.map(|domain| forgotten_reports(resolver, zone, domain));
+        findings.extend(join_all(asked).await.into_iter().flatten());
+    }
     findings
+}
+
+/// An earlier release had this record published with a mailbox of the relay itself in it, where TLS reports
+/// are put off day after day. No record is asked for where nobody wants reports, so none of ours names it.
+async fn forgotten_reports(resolver: &Resolver, zone: &Zone, domain: &Domain) -> Option<Finding> {
+    let name = format!("_smtp._tls.{domain}");
+    let texts = resolver.confirm_txt(&name).await.ok()?;
+    let seen = judge::tls_reports(zone, &texts)?;
+    let remedy = "remove this record; or name a mailbox that somebody reads in operator.reports, and publish what `postrider zone` prints then";
+    Some(Finding::soft(id(Purpose::TlsReports), &name, &seen).remedy(remedy))
 }
 
 /// What is asked for at each egress address: that the host is there.
@@ -98,6 +113,10 @@ async fn look(resolver: &Resolver, zone: &Zone, record: &Record) -> Finding {
     };
     if finding.level == Level::Ok {
         finding
+    } else if zone.is_elsewhere(record) && finding.certain {
+        finding
+            .remedy("have this record published by whom the reports go to, or name another mailbox in operator.reports: receivers send no reports there without (RFC 7489 §7.1)")
+            .paste(&line(record))
     } else {
         finding.paste(&line(record))
     }
@@ -134,7 +153,8 @@ fn text(zone: &Zone, record: &Record, wanted: &str, texts: &[String], level: Lev
     let judged = match record.purpose {
         Purpose::Spf => judge::spf(zone, texts),
         Purpose::Dkim => judge::dkim(wanted, texts),
-        Purpose::Dmarc => judge::dmarc(texts),
+        Purpose::Dmarc => judge::dmarc(zone, texts),
+        Purpose::DmarcReports => judge::takes_reports(texts),
         _ => exactly(wanted, texts),
     };
     match judged {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::when;
+use super::{list, when, word};
 
 /// The whole answer.
 pub(crate) fn find(answer: &Value) -> String {
@@ -88,15 +88,6 @@ fn suppression(one: &Value) -> String {
         word(one, "reason").replace('_', " "),
         word(one, "source").replace('\n', " ")
     )
-}
-
-fn word<'v>(value: &'v Value, name: &str) -> &'v str {
-    value.get(name).and_then(Value::as_str).unwrap_or("")
-}
-
-fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
-    let list = value.get(name).and_then(Value::as_array);
-    list.map_or(&[], Vec::as_slice)
 }
 
 #[cfg(test)]

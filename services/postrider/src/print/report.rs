@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::when;
+use super::{aligned, list, when};
 
 /// The whole report.
 pub(crate) fn report(report: &Value) -> String {
@@ -19,13 +19,13 @@ pub(crate) fn report(report: &Value) -> String {
     }
     let mut text = vec![
         format!(
-            "Recipients from {} to {}",
+            "Recipients from {} to {}; of deferred, attempts that were put off",
             when(word("from")),
             when(word("until"))
         ),
         String::new(),
     ];
-    text.extend(aligned(&rows));
+    text.extend(aligned(&rows, 1));
     match report.get("left_out").and_then(Value::as_u64) {
         None | Some(0) => {}
         Some(1) => text.push(format!("and 1 {} more: --limit shows it", word("by"))),
@@ -71,25 +71,6 @@ fn span(seconds: f64) -> String {
     }
 }
 
-/// The first column to the left, numbers to the right.
-fn aligned(rows: &[Vec<String>]) -> Vec<String> {
-    let columns = rows.first().map_or(0, Vec::len);
-    let width = |at: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(at));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths).enumerate();
-        let cells = cells.map(|(at, (cell, width))| match at {
-            0 => format!("{cell:<width$}"),
-            _ => format!("{cell:>width$}"),
-        });
-        cells.collect::<Vec<_>>().join("  ")
-    };
-    rows.iter().map(line).collect()
-}
-
 fn refusals(report: &Value) -> Vec<String> {
     let refusals = list(report, "refusals");
     if refusals.is_empty() {
@@ -112,11 +93,6 @@ fn refusals(report: &Value) -> Vec<String> {
     lines
 }
 
-fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
-    let list = value.get(name).and_then(Value::as_array);
-    list.map_or(&[], Vec::as_slice)
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -136,7 +112,7 @@ mod tests {
                 {"provider": "other", "text": null, "count": 2}],
         });
         let want = "\
-Recipients from 2026-11-20 14:00:00 UTC to 2026-11-21 14:23:11 UTC
+Recipients from 2026-11-20 14:00:00 UTC to 2026-11-21 14:23:11 UTC; of deferred, attempts that were put off
 
                   accepted  delivered  deferred  bounced  expired  suppressed  half in  95 % in
 all                   1200       1100        31       12        0           4   200 ms    5 min

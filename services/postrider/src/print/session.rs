@@ -18,10 +18,7 @@ pub(crate) fn session(session: &Value) -> String {
         format!("began   {}", word("started_at")),
         format!("ended   {}", or(word("ended_at"), "it lasts")),
         format!("TLS     {}", encryption(session)),
-        format!(
-            "tenant  {}",
-            or(word("tenant"), "unknown: nobody signed in")
-        ),
+        format!("tenant  {}", whose(session)),
     ];
     let emails = session.get("emails").and_then(Value::as_array);
     let emails = emails.into_iter().flatten().filter_map(Value::as_str);
@@ -30,6 +27,15 @@ pub(crate) fn session(session: &Value) -> String {
     let dialogue = session.get("dialogue").and_then(Value::as_array);
     lines.extend(dialogue.into_iter().flatten().map(said));
     lines.join("\n")
+}
+
+// Anybody may type a name.
+fn whose(session: &Value) -> String {
+    match (word(session, "tenant"), word(session, "claimed")) {
+        ("", "") => "unknown: nobody signed in".to_owned(),
+        ("", claimed) => format!("nobody signed in; a user name or key of {claimed} was given"),
+        (tenant, _) => tenant.to_owned(),
+    }
 }
 
 // The time of day, who, and what.
@@ -93,8 +99,8 @@ mod tests {
 
     #[test]
     fn a_session_is_read_from_its_verdict_down() {
-        let record = json!({
-            "code": "7F3K-Q2", "tenant": null, "peer": "192.0.2.7:50123", "port": 587,
+        let mut record = json!({
+            "code": "7F3K-Q2", "tenant": null, "claimed": null, "peer": "192.0.2.7:50123", "port": 587,
             "started_at": "2026-11-21T20:00:00Z", "ended_at": "2026-11-21T20:00:01.5Z",
             "verdict": "Your program offered TLS 1.0; TLS 1.2 or later is needed.",
             "tls": {"mode": "STARTTLS", "version": null, "cipher": null, "offered": ["TLS 1.0"],
@@ -118,5 +124,10 @@ tenant  unknown: nobody signed in
 20:00:00.15      us       220 relay.test ESMTP
 20:00:00.2       program  EHLO vm";
         assert_eq!(session(&record), want);
+        record["claimed"] = json!("joes");
+        let want = "\ntenant  nobody signed in; a user name or key of joes was given\n";
+        assert!(session(&record).contains(want));
+        record["tenant"] = json!("joes");
+        assert!(session(&record).contains("\ntenant  joes\n"));
     }
 }

@@ -184,6 +184,7 @@ fn door_config(config: &Config) -> postrider_ingest::Config {
             session: Duration::from_mins(smtp.session_minutes),
             data_bytes_per_second: smtp.bytes_per_second,
             tarpit: Duration::from_millis(smtp.wrong_password_ms),
+            api: Some(config.public_url()),
             documentation: Some(refusals_url(config)),
             ..Default::default()
         },

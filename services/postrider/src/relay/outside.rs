@@ -78,6 +78,8 @@ impl Relay {
                 Some(examined)
             }
         };
+        // A relay is started once.
+        let _again = core.office.way_out.set(delivery.way_out.clone());
         let shutdown: Shutdown = self.shutdown.clone();
         let despite = config.delivery.despite_findings;
         self.spawn("delivery", async move {

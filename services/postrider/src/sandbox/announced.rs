@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::internet::Internet;
 use super::state::State;
-use crate::cli::DevArgs;
+use crate::cli::{DevArgs, KNOWN};
 use crate::relay::Relay;
 use crate::{folder, print};
 
@@ -118,6 +118,8 @@ Send a message by HTTP, and by SMTP:
   swaks --server {smtp} -tls --auth-user sandbox --auth-password {key} --from me@garage.test --to ann@example.org
 
 A password that fits any form: postrider key create {tenant} --smtp{place}
+
+{KNOWN}
 "#,
             http = self.http,
             smtp = self.smtp,

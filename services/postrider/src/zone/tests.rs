@@ -7,6 +7,8 @@ fn zone(addresses: &[&str]) -> Zone {
         send: domain("send.relay.example"),
         bounce: domain("bounce.relay.example"),
         addresses: addresses.iter().map(|ip| ip.parse().unwrap()).collect(),
+        contact: None,
+        reports: None,
         dkim: vec![DkimRecord {
             name: "k1._domainkey.send.relay.example".to_owned(),
             value: format!("v=DKIM1; k=rsa; p={}", "A".repeat(392)),
@@ -35,6 +37,31 @@ fn no_string_of_a_text_is_longer_than_dns_can_hold_and_together_they_are_the_tex
     assert_eq!(strings.len(), 2);
     assert!(strings.iter().all(|string| string.len() <= 255));
     assert_eq!(strings.concat(), zone.dkim[0].value);
+}
+
+#[test]
+fn who_is_sent_reports_of_another_organisation_publishes_that_it_takes_them() {
+    let mut zone = zone(&["192.0.2.1"]);
+    assert!(!zone.text().contains("rua="), "nobody has asked for them");
+    zone.reports = Some("dmarc+relay!x@corp.example".parse().unwrap());
+    let text = zone.text();
+    assert_eq!(
+        text.matches("rua=mailto:dmarc+relay%21x@corp.example")
+            .count(),
+        6
+    );
+    for domain in [
+        "relay.example",
+        "send.relay.example",
+        "bounce.relay.example",
+    ] {
+        // It lies in a zone that is not here: a comment, or no name server would load this one.
+        let line = format!("\n; {domain}._report._dmarc.corp.example. IN TXT \"v=DMARC1\"\n");
+        assert!(text.contains(&line), "{line}: {text}");
+    }
+    zone.reports = Some("reports@office.relay.example".parse().unwrap());
+    let text = zone.text();
+    assert!(!text.contains("_report"), "one organisation: {text}");
 }
 
 #[test]
@@ -72,6 +99,7 @@ fn names_of_two_parents_are_two_zones_and_reports_about_the_other_are_allowed() 
     let mut zone = zone(&["192.0.2.1"]);
     zone.send = Domain::parse("send.other.example").unwrap();
     zone.dkim[0].name = "k1._domainkey.send.other.example".to_owned();
+    zone.reports = Some("reports@relay.example".parse().unwrap());
     let text = zone.text();
     let (before, after) = text
         .split_once("; ---- The zone send.other.example")
@@ -89,4 +117,12 @@ fn names_of_two_parents_are_two_zones_and_reports_about_the_other_are_allowed() 
         }
     }
     assert!(after.contains("DKIM1"), "{text}");
+}
+
+#[test]
+fn who_answers_for_the_relay_is_named_in_its_zone() {
+    let mut zone = zone(&[]);
+    zone.contact = Some("ann.b+dns@corp.example".parse().unwrap());
+    let soa = " IN SOA relay.example. ann\\.b\\+dns.corp.example. 1 ";
+    assert!(zone.text().contains(soa), "{}", zone.text());
 }

@@ -1,5 +1,5 @@
-//! A zone file (RFC 1035 §5): loads as it is into a name server, and is taken by the import forms
-//! of DNS providers, which skip what is theirs (SOA, NS).
+//! A zone file (RFC 1035 §5): taken by the import forms of DNS providers, which skip what is theirs (SOA,
+//! NS), and loaded as it is by a name server of one's own.
 
 use std::fmt::Write;
 
@@ -15,7 +15,7 @@ impl Zone {
     pub(crate) fn text(&self) -> String {
         let zones = self.zones();
         let mut text = format!(
-            "; The DNS records of {host}. Paste them at your DNS provider, or load this file.\n\
+            "; The DNS records of {host}. Paste them one by one at your DNS provider, or import this file there.\n\
              ; `postrider doctor` says which of them are seen, and what is wrong with the others.\n",
             host = self.host,
         );
@@ -32,6 +32,7 @@ impl Zone {
             }
             text.push_str(&self.zone(&origin, &domains));
         }
+        text.push_str(&self.reports_elsewhere());
         text.push_str(&self.reverse_names());
         text
     }
@@ -40,10 +41,12 @@ impl Zone {
         let mut text = format!(
             "$ORIGIN {origin}.\n\
              $TTL 3600\n\n\
-             ; Providers have these two themselves.\n\
-             @ IN SOA {host}. postmaster.{host}. 1 3600 900 1209600 300\n\
+             ; Not for a DNS provider, which has these two itself. A name server of your own needs them: put its name\n\
+             ; into both, or it says that {host} is the name server.\n\
+             @ IN SOA {host}. {rname}. 1 3600 900 1209600 300\n\
              @ IN NS {host}.\n",
             host = self.host,
+            rname = self.responsible(),
         );
         let is_here = |record: &Record| domains.iter().any(|domain| lies_in(record, domain));
         let mut last = None;
@@ -54,6 +57,45 @@ impl Zone {
                 text.push('\n');
             }
             text.push_str(&line(&record));
+            text.push('\n');
+        }
+        text
+    }
+
+    /// Whom to write to about the zone, as a name: the first label is the local part (RFC 1035 §3.3.13), in
+    /// which dots and what is special in a zone file are escaped (§5.1).
+    fn responsible(&self) -> String {
+        let Some(contact) = &self.contact else {
+            return format!("postmaster.{}", self.host);
+        };
+        let mut name = String::new();
+        for letter in contact.local_part().chars() {
+            if !letter.is_ascii_alphanumeric() && letter != '-' && letter != '_' {
+                name.push('\\');
+            }
+            name.push(letter);
+        }
+        format!("{name}.{}", contact.domain())
+    }
+
+    /// What has to stand in the zone of whom reports go to: a comment, for it is no record of ours.
+    fn reports_elsewhere(&self) -> String {
+        let records = self.records();
+        let foreign: Vec<_> = records
+            .iter()
+            .filter(|record| self.is_elsewhere(record))
+            .collect();
+        let Some(reports) = self.reports.as_ref().filter(|_| !foreign.is_empty()) else {
+            return String::new();
+        };
+        let mut text = format!(
+            "\n; Reports go to {reports}. Receivers send them once these stand in DNS where the records of\n\
+             ; {} are (RFC 7489 section 7.1):\n",
+            reports.domain()
+        );
+        for record in foreign {
+            text.push_str("; ");
+            text.push_str(&line(record));
             text.push('\n');
         }
         text
@@ -76,7 +118,7 @@ impl Zone {
     }
 }
 
-fn lies_in(record: &Record, domain: &Domain) -> bool {
+pub(super) fn lies_in(record: &Record, domain: &Domain) -> bool {
     let above = record.name.strip_suffix(domain.as_str());
     above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
 }
@@ -84,11 +126,11 @@ fn lies_in(record: &Record, domain: &Domain) -> bool {
 fn about(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Host => "Where the relay is",
-        Purpose::Exchanger => "Bounces, replies and reports come to the relay",
+        Purpose::Exchanger => "Bounces and replies come to the relay",
         Purpose::Spf => "SPF: mail leaves from these addresses only. One such record a name",
         Purpose::Dkim => "DKIM: the keys that sign. A long one is several strings, and one record",
         Purpose::Dmarc => "DMARC: what is not signed by these keys is not ours",
-        Purpose::DmarcReports => "DMARC: the relay takes the reports about domains of another zone",
+        Purpose::DmarcReports => "DMARC: reports about domains of another zone may come here",
         Purpose::MtaSts => "MTA-STS: mail to us comes by TLS. The policy is served by the relay",
         Purpose::TlsReports => "TLS-RPT: where reports about that go",
     }

@@ -108,7 +108,8 @@ impl Fleet {
     fn furnish(&mut self) {
         let data = self.place.folder.clone();
         let words = ["init", data.to_str().unwrap(), "--host", "relay.test"];
-        let made = run(words.into_iter().chain(self.database.words()));
+        let words = words.into_iter().chain(["--contact", "ann@corp.test"]);
+        let made = run(words.chain(self.database.words()));
         let fault = String::from_utf8_lossy(&made.stderr);
         assert!(made.status.success(), "{fault}");
         for record in self.place.command(&["dkim", "show"]).as_array().unwrap() {

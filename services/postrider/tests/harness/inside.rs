@@ -266,6 +266,8 @@ fn verb(command: Command) -> Verb {
         Command::Vendor(command) => command.parts().unwrap().1,
         Command::Key(command) => command.parts().1,
         Command::Audit(args) => args.parts().1,
+        Command::Reply(command) => command.parts().1,
+        Command::Find(args) => args.parts().1,
         Command::Tenant(TenantCommand::Show { which }) => Verb::TenantShow {
             tenant: which.tenant,
         },

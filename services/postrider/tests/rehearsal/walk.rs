@@ -81,6 +81,8 @@ async fn confirm(scene: &Scene, guide: &mut Guide, answer: &Value) {
     });
     let letter = letter.await;
     scene.is_trusted(&letter);
+    let contact = "Reply-To: you@your-company.example";
+    assert!(letter.lines().any(|line| line == contact), "{letter}");
     let link = link(&letter);
     let page = fetched(scene, &[&link]).unwrap();
     assert!(page.contains("name=\"answer\" value=\"yes\""), "{page}");

@@ -1,10 +1,15 @@
 //! The admin API: who may do what, whose things are there for whom, and what is written down.
 
 mod bounds;
+mod claimed;
+mod dialogue;
 mod granted;
 mod limits;
+mod nothing;
 mod report;
 mod scene;
+mod told;
+mod unknown;
 
 use postrider::admin::{TokenAct, VendorAct, VendorChange, Verb};
 use serde_json::{Value, json};
@@ -250,7 +255,10 @@ async fn bad_input_is_told_field_by_field() {
     let scene = Scene::start().await;
     let (token, _) = scene.token("admin", None).await;
     let tenant = format!("/tenants/{}", scene.acmes);
-    let keys = format!("{tenant}/keys");
+    let (keys, replies) = (
+        format!("{tenant}/keys"),
+        format!("{tenant}/reply-addresses"),
+    );
     for (method, path, body, field) in [
         ("POST", "/tenants", json!({"reply_to": "x@x.test"}), "name"),
         (
@@ -266,6 +274,24 @@ async fn bad_input_is_told_field_by_field() {
             "licence",
         ),
         (
+            "POST",
+            "/tenants",
+            json!({"name": "X", "reply_to": "x@localhost"}),
+            "reply_to",
+        ),
+        (
+            "PATCH",
+            &tenant,
+            json!({"reply_to": "x@relay.test"}),
+            "reply_to",
+        ),
+        (
+            "POST",
+            &replies,
+            json!({"address": "x@simulator.relay.test"}),
+            "address",
+        ),
+        (
             "PATCH",
             tenant.as_str(),
             json!({"name": "x@x.test"}),
@@ -275,7 +301,7 @@ async fn bad_input_is_told_field_by_field() {
             "PATCH",
             &tenant,
             json!({"limits": {"per_dya": 1}}),
-            "limits",
+            "limits.per_dya",
         ),
         ("PATCH", &tenant, json!({"per_day": 1}), "per_day"),
         (
@@ -284,7 +310,7 @@ async fn bad_input_is_told_field_by_field() {
             json!({"expires_at": "2020-01-01T00:00:00Z"}),
             "expires_at",
         ),
-        ("POST", &keys, json!({"networks": ["x"]}), "networks"),
+        ("POST", &keys, json!({"networks": ["x"]}), "networks[0]"),
         ("GET", "/tenants?limit=0", Value::Null, "limit"),
         ("GET", "/tenants?after=x", Value::Null, "after"),
         ("GET", "/audit?since=x", Value::Null, "since"),

@@ -204,6 +204,26 @@ async fn a_new_folder_is_made_once_and_never_overwritten() {
 }
 
 #[tokio::test]
+async fn a_relay_that_nobody_could_write_to_is_not_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("relay");
+    let named = ["init", data.to_str().unwrap(), "--domain", "relay.example"];
+    for (words, says) in [
+        (&[][..], "--contact is missing"),
+        (
+            &["--contact", "postmaster@relay.example"],
+            "mail to relay.example comes to this relay itself",
+        ),
+    ] {
+        let refused = run(named.iter().chain(words));
+        assert_eq!(refused.status.code(), Some(1));
+        let fault = String::from_utf8(refused.stderr).unwrap();
+        assert!(fault.contains(says), "{fault}");
+        assert!(!data.exists(), "{words:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_key_of_the_configuration_that_is_not_known_is_refused_with_its_line() {
     let sandbox = Sandbox::prepared().await;
     sandbox.configure("[service]\n", "[service]\nhots = \"x\"\n");

@@ -10,6 +10,7 @@ use crate::harness::{Answer, Place, unique, until};
 
 in_both_arrangements!(
     a_shop_that_a_vendor_brings_sends_once_its_owner_has_pressed_the_button,
+    a_shop_whose_owner_says_no_is_told_so_and_writes_to_the_simulator_alone,
     a_licence_is_told_the_same_again_and_its_secrets_once,
 );
 
@@ -55,6 +56,36 @@ async fn a_shop_that_a_vendor_brings_sends_once_its_owner_has_pressed_the_button
     })
     .await;
     let id = shop.post(&message).await.id();
+    let timeline = shop.settled(&id).await;
+    assert_eq!(timeline.end().unwrap()["type"], "delivered", "{timeline:?}");
+}
+
+async fn a_shop_whose_owner_says_no_is_told_so_and_writes_to_the_simulator_alone(place: &Place) {
+    let reply_to = format!("joe-{}@garage.test", unique());
+    let token = token(place, &unique());
+    let told = enrol(place, &token, &reply_to).await.json();
+    let word = |value: &Value| value.as_str().unwrap().to_owned();
+    let shop = place.as_tenant(&word(&told["http"]["key"]), &word(&told["tenant"]));
+    until("the letter", async || place.received(&reply_to).await.pop()).await;
+    let (_, letter) = place.received_once(&reply_to).await;
+    let letter = String::from_utf8_lossy(&letter);
+    assert!(letter.contains("with software by"), "{letter}");
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let http = &place.http;
+    let pressed = http.ask("POST", &link(&letter), &form, b"answer=no").await;
+    assert_eq!(pressed.status, 200, "{}", pressed.text());
+    until("the shop to be refused", async || {
+        let told = enrol(place, &token, &reply_to).await.json();
+        (told["status"] == "refused").then_some(())
+    })
+    .await;
+    let to = |to: &str| json!({"to": to, "subject": "x", "text": "y"}).to_string();
+    for recipient in [reply_to.as_str(), "ann@example.org"] {
+        let refused = shop.post(to(recipient)).await.json();
+        assert_eq!(refused["refusal"], "PR-606", "{refused}");
+    }
+    // Nobody reads it there, and a program can be tried out.
+    let id = shop.post(to("delivered@simulator.relay.test")).await.id();
     let timeline = shop.settled(&id).await;
     assert_eq!(timeline.end().unwrap()["type"], "delivered", "{timeline:?}");
 }

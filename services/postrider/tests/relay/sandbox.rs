@@ -1,5 +1,6 @@
 //! `postrider dev` as a person and other programs meet it.
 
+use std::path::Path;
 use std::time::Duration;
 
 use postrider_fakenet::OwnNetwork;
@@ -9,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::harness::process::run;
 use crate::harness::sandbox::start_dev;
-use crate::harness::{Database, Door, Place, Sandbox, unique, until};
+use crate::harness::{Database, Door, Place, Sandbox, one_process, unique, until};
 
 in_both_arrangements!(
     the_mailbox_is_listed_for_programs_and_shown_to_people,
@@ -121,6 +122,29 @@ async fn what_is_announced_is_whole_and_everything_in_it_answers() {
     for word in ["http", "smtp", "api_key"] {
         assert!(printed.contains(said[word].as_str().unwrap()), "{printed}");
     }
+    // It stands as it was made: there is nothing to warn of.
+    assert!(!printed.contains("WARN"), "{printed}");
+    assert!(printed.contains("count as known"), "{printed}");
+}
+
+#[tokio::test]
+async fn the_doctor_says_that_a_sandbox_is_one_and_looks_at_nothing_outside() {
+    let place = one_process().await;
+    let config = place.config();
+    let examined = run([Path::new("doctor"), "--config".as_ref(), &config]);
+    let said = String::from_utf8(examined.stdout).unwrap();
+    assert!(examined.status.success(), "{said}");
+    let verdict = "This is a sandbox, and no mail leaves this machine: hard findings: 0";
+    assert!(said.contains(verdict), "{said}");
+    let report: Value = place.command(&["doctor"]);
+    assert_eq!(
+        (&report["sandbox"], &report["hard"]),
+        (&json!(true), &json!(0))
+    );
+    let findings = report["findings"].as_array().unwrap().iter();
+    let mut ids: Vec<_> = findings.map(|one| one["id"].as_str().unwrap()).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, ["disk", "fsync", "sandbox"]);
 }
 
 #[tokio::test]
@@ -239,6 +263,7 @@ async fn a_real_relays_folder_is_no_sandbox() {
     let data = data.to_str().unwrap();
     let database = Database::fresh().await;
     let words = ["init", data, "--host", "mail.test"].into_iter();
+    let words = words.chain(["--contact", "ann@corp.test"]);
     assert!(run(words.chain(database.words())).status.success());
     let config = folder.path().join("relay/postrider.toml");
     let before = std::fs::read_to_string(&config).unwrap();

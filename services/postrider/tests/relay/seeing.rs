@@ -144,7 +144,8 @@ async fn why_it_did_not_arrive_is_told_from_the_address_alone(place: &Place) {
     assert_eq!(found["suppressions"][0]["tenant"], tenant.tenant.as_str());
 
     let other = place.another("Another").await;
-    let of_other = place.command(&["find", &to, "--tenant", &other.tenant]);
+    let of_other = place.try_command(&["find", &to, "--tenant", &other.tenant]);
+    let of_other: Value = serde_json::from_slice(&of_other.stdout).unwrap();
     assert_eq!(
         (&of_other["messages"], &of_other["suppressions"]),
         (&json!([]), &json!([]))
@@ -232,11 +233,14 @@ fn vendors_that_are_not_there_are_told(place: &Place, vendor: &str, to: &str) {
 }
 
 async fn what_nobody_sent_is_not_found(place: &Place) {
-    let found = place.command(&["find", &format!("nobody-{}@example.org", unique())]);
+    let none = place.try_command(&["find", &format!("nobody-{}@example.org", unique())]);
+    assert_eq!(none.status.code(), Some(1));
+    let found: Value = serde_json::from_slice(&none.stdout).unwrap();
     assert_eq!(
         (&found["messages"], &found["more"]),
         (&json!([]), &json!(false))
     );
+    assert!(none.stderr.is_empty(), "it is an answer, no fault");
     let unknown = place.try_command(&["find", "bob@example.org", "--tenant", "nobody-0000"]);
     let said = String::from_utf8_lossy(&unknown.stderr).into_owned();
     assert!(

@@ -48,7 +48,13 @@ async fn names_of_one_parent_are_one_zone_that_loads_and_of_two_are_two() {
     let data = data.to_str().unwrap();
     let database = Database::fresh().await;
     let domain = ["--domain", "relay.example", "--ip", "192.0.2.1"];
-    let words = ["init", data].into_iter().chain(domain);
+    let mailboxes = [
+        "--contact",
+        "ann@corp.example",
+        "--reports",
+        "dmarc@corp.example",
+    ];
+    let words = ["init", data].into_iter().chain(domain).chain(mailboxes);
     let made = run(words.chain(database.words()));
     assert!(made.status.success(), "{made:?}");
     let printed = || {

@@ -5,6 +5,7 @@ mod closing;
 mod envelope;
 mod newcomer;
 mod pace;
+mod protocol;
 mod recorded;
 mod secrets;
 mod simulator;

@@ -1,8 +1,12 @@
 //! Addresses that wait for their letter: whom mail named and nobody has asked yet.
 
+use std::time::Duration;
+
 use parking_lot::Mutex;
-use postrider_model::{EmailAddress, ReplySource, TenantId};
+use postrider_model::{EmailAddress, ReplyAddress, ReplySource, TenantId};
 use tokio::sync::mpsc;
+
+use super::AGAIN;
 
 /// How many addresses may wait for their letter. More are forgotten: the next message that names
 /// one brings it back.
@@ -14,8 +18,18 @@ pub(crate) struct Unknown {
     pub(crate) tenant: TenantId,
     pub(crate) address: EmailAddress,
     pub(crate) source: ReplySource,
+    pub(crate) patience: Patience,
+}
+
+/// How soon one letter to a mailbox may follow another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// As configured: nobody said that the last one was lost.
+    Long,
+    /// Its program enrolled once more: soon, few a day, and also where the letter came back.
+    Few,
     /// An operator wants it asked once more: soon, and also where it took no mail.
-    pub(crate) again: bool,
+    Short,
 }
 
 impl Unknown {
@@ -25,7 +39,7 @@ impl Unknown {
             tenant,
             address,
             source: ReplySource::Observed,
-            again: false,
+            patience: Patience::Long,
         }
     }
 
@@ -41,8 +55,40 @@ impl Unknown {
     pub(crate) fn again(tenant: TenantId, address: EmailAddress) -> Self {
         Self {
             source: ReplySource::Operator,
-            again: true,
+            patience: Patience::Short,
             ..Self::observed(tenant, address)
+        }
+    }
+
+    /// Its program enrolled once more.
+    pub(crate) fn enrolled_again(tenant: TenantId, address: EmailAddress) -> Self {
+        Self {
+            source: ReplySource::Tenant,
+            patience: Patience::Few,
+            ..Self::observed(tenant, address)
+        }
+    }
+
+    /// An operator asks.
+    pub(super) fn is_urgent(&self) -> bool {
+        self.patience == Patience::Short
+    }
+
+    /// Whether it is asked although it took no mail. A program asks only where it never was anybody's:
+    /// else the shop sends, and enrols at each start.
+    pub(super) fn asks_broken(&self, entry: &ReplyAddress) -> bool {
+        match self.patience {
+            Patience::Long => false,
+            Patience::Few => entry.confirmed_at.is_none(),
+            Patience::Short => true,
+        }
+    }
+
+    /// Between the last letter to that mailbox and this one.
+    pub(super) fn pause(&self, usual: Duration) -> Duration {
+        match self.patience {
+            Patience::Long => usual,
+            Patience::Few | Patience::Short => AGAIN,
         }
     }
 

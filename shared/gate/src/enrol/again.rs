@@ -1,6 +1,6 @@
 //! A licence that has its tenant already: told again, or changed by a newer token.
 
-use postrider_model::{EmailAddress, ReplyAddress, ReplyStatus, Tenant, TenantStatus};
+use postrider_model::{EmailAddress, ReplyAddress, ReplySource, ReplyStatus, Tenant, TenantStatus};
 use postrider_store::{StoreError, TenantChange, TenantUpdate, TokenStands, UsedToken};
 use serde_json::json;
 
@@ -16,7 +16,10 @@ impl Enroller {
         wish: EnrolWish,
     ) -> Result<Enrolled, EnrolError> {
         if tenant.status == TenantStatus::Suspended {
-            return Err(Denied::Suspended.into());
+            return Err(Denied::suspended(&self.ports.roster, &tenant).into());
+        }
+        if !is_its(&tenant, &wish.reply_to) {
+            self.ports.gate.check_reply_to(&wish.reply_to)?;
         }
         let (update, change) = self.difference(spoken, &tenant, &wish)?;
         let is_changed = update.is_some() || change != TenantChange::default();
@@ -26,21 +29,9 @@ impl Enroller {
             update,
             change,
         };
-        let stands = self.ports.enrolments.use_token(used).await;
-        let stands = stands.map_err(|fault| match fault {
-            StoreError::Rejected { .. } => EnrolError::Disowned {
-                address: wish.reply_to.clone(),
-            },
-            fault => fault.into(),
-        })?;
-        match stands {
-            TokenStands::Newer if is_changed => {
-                self.note_change(spoken, &tenant, (&wish, change)).await;
-            }
-            TokenStands::Older if !is_its(&tenant, &wish.reply_to) => {
-                return Err(EnrolError::Replayed);
-            }
-            TokenStands::Newer | TokenStands::Same | TokenStands::Older => {}
+        let stands = self.used(used, &tenant, &wish.reply_to).await?;
+        if stands == TokenStands::Newer && is_changed {
+            self.note_change(spoken, &tenant, (&wish, change)).await;
         }
         // One that came by an import or by hand has keys of its own, and none of enrolment's.
         let has_keys = !self.keys_of(&tenant).await?.is_empty();
@@ -50,7 +41,31 @@ impl Enroller {
             Some(self.pair(&tenant, &[]).await?)
         };
         let tenant = self.seen(tenant).await;
+        if is_its(&tenant, &wish.reply_to) {
+            let gate = &self.ports.gate;
+            gate.ask_enrolled(&tenant, &wish.reply_to).await;
+        }
         Ok(self.told(tenant, secrets))
+    }
+
+    /// The token is used; gives how it stands to the last one. An older one brings no other address.
+    async fn used(
+        &self,
+        used: UsedToken,
+        tenant: &Tenant,
+        reply_to: &EmailAddress,
+    ) -> Result<TokenStands, EnrolError> {
+        let stands = self.ports.enrolments.use_token(used).await;
+        let stands = stands.map_err(|fault| match fault {
+            StoreError::Rejected { .. } => EnrolError::Disowned {
+                address: reply_to.clone(),
+            },
+            fault => fault.into(),
+        })?;
+        if stands == TokenStands::Older && !is_its(tenant, reply_to) {
+            return Err(EnrolError::Replayed);
+        }
+        Ok(stands)
     }
 
     async fn note_change(
@@ -118,6 +133,7 @@ impl Enroller {
         let entry = provision.new_reply_address(tenant.id, address.clone(), status);
         ReplyAddress {
             attested_by,
+            source: ReplySource::Tenant,
             ..entry
         }
     }

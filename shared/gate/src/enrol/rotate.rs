@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::again::is_its;
 use super::keys::lives;
-use super::{EnrolError, Enrolled, Enroller, Spoken};
+use super::{EnrolError, Enrolled, Enroller, ShopStatus, Spoken};
 use crate::access::Denied;
 
 /// Pairs of keys that may open the doors at a time.
@@ -27,8 +27,8 @@ impl Enroller {
             return Err(Denied::SuspendedVendor { vendor }.into());
         }
         let told = self.told(tenant, None);
-        if !told.is_active {
-            return Err(Denied::Suspended.into());
+        if told.status == ShopStatus::Suspended {
+            return Err(Denied::suspended(&self.ports.roster, &told.tenant).into());
         }
         let tenant = &*told.tenant;
         self.check_rotation(&spoken, tenant).await?;
@@ -44,10 +44,7 @@ impl Enroller {
             return Err(Denied::SuspendedKey.into());
         }
         let old: Vec<_> = keys.into_iter().filter(|key| lives(key, now)).collect();
-        let of = |kind| old.iter().filter(|key| key.kind == kind).count();
-        if of(KeyKind::Smtp).max(of(KeyKind::Api)) >= PAIRS_MOST {
-            return Err(EnrolError::RotatedTooOften { most: PAIRS_MOST });
-        }
+        check_room(&old, tenant)?;
         let secrets = self.pair(tenant, &old).await?;
         // Last: whatever fails before, no door closes that has no other key.
         let ends = now.after(self.config.overlap);
@@ -65,7 +62,7 @@ impl Enroller {
     async fn check_rotation(&self, spoken: &Spoken, tenant: &Tenant) -> Result<(), EnrolError> {
         let last = self.ports.enrolments.last_token(tenant.id).await?;
         if last.is_some_and(|at| spoken.claims.issued_at < at) {
-            return Err(EnrolError::Replayed);
+            return Err(EnrolError::Outdated);
         }
         match spoken.claims.bound().find(|bound| !is_its(tenant, bound)) {
             None => Ok(()),
@@ -82,5 +79,80 @@ impl Enroller {
             ..key
         };
         self.ports.provision.directory.change_credential(key).await
+    }
+}
+
+fn check_room(live: &[Credential], tenant: &Tenant) -> Result<(), EnrolError> {
+    let too_often = |until| EnrolError::RotatedTooOften {
+        most: PAIRS_MOST,
+        until,
+        tenant: tenant.slug.clone(),
+    };
+    match Room::beside(live) {
+        Room::Now => Ok(()),
+        Room::At(until) => Err(too_often(Some(until))),
+        Room::Never => Err(too_often(None)),
+    }
+}
+
+/// Whether there may be another pair beside those that live. In the order of how long that takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Room {
+    Now,
+    /// When enough of them have ended.
+    At(Timestamp),
+    /// Not by itself: they have no end.
+    Never,
+}
+
+impl Room {
+    fn beside(live: &[Credential]) -> Self {
+        let of = |kind| {
+            let of_kind = live.iter().filter(|key| key.kind == kind);
+            let mut ends: Vec<_> = of_kind
+                .map(|key| key.expires_at.map_or(Self::Never, Self::At))
+                .collect();
+            ends.sort_unstable();
+            let over = ends.len().checked_sub(PAIRS_MOST);
+            let end = over.and_then(|over| ends.get(over).copied());
+            end.unwrap_or(Self::Now)
+        };
+        of(KeyKind::Smtp).max(of(KeyKind::Api))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use postrider_model::{CredentialId, TenantId};
+
+    use super::*;
+
+    #[test]
+    fn there_is_room_again_when_the_first_of_five_ends() {
+        let at = Timestamp::from_micros;
+        let key = |kind, end: Option<i64>| {
+            let (id, tenant) = (
+                CredentialId::from_bytes([1; 16]),
+                TenantId::from_bytes([1; 16]),
+            );
+            Credential {
+                kind,
+                expires_at: end.map(at),
+                ..Credential::api(id, tenant, String::new(), [0; 32])
+            }
+        };
+        let four = [None, Some(4), Some(2), Some(3)];
+        let five = [None, Some(4), Some(2), Some(3), Some(5)];
+        for (api, smtp, want, why) in [
+            (&four[..], &four[..], Room::Now, "room"),
+            (&five, &four, Room::At(at(2)), "the first that ends"),
+            (&five, &[Some(9); 5], Room::At(at(9)), "the later kind"),
+            (&[None; 5], &five, Room::Never, "some have no end"),
+        ] {
+            let api = api.iter().map(|end| key(KeyKind::Api, *end));
+            let smtp = smtp.iter().map(|end| key(KeyKind::Smtp, *end));
+            let live: Vec<_> = api.chain(smtp).collect();
+            assert_eq!(Room::beside(&live), want, "{why}");
+        }
     }
 }

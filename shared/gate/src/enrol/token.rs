@@ -50,8 +50,14 @@ pub enum TokenFault {
     /// Unknown and revoked ones are not told apart.
     #[error("no vendor has the key {kid:?}")]
     UnknownKey { kid: String },
-    #[error("the token's signature is not the key's")]
-    Signature,
+    /// It has no `kid`. A vendor without keys and one that is not there are not told apart.
+    #[error("no vendor with a key is called {issuer:?}")]
+    UnknownIssuer { issuer: String },
+    #[error("the token's signature is not that of the key {kid:?}")]
+    Signature { kid: String },
+    /// It has no `kid`.
+    #[error("the token's signature is not that of any key of {issuer:?}")]
+    NoKeyOf { issuer: String },
     #[error("the claim {claim} {reason}")]
     Claim { claim: &'static str, reason: String },
     #[error("the token ended at {at}")]
@@ -125,16 +131,36 @@ pub(crate) fn check<K: AsRef<VendorKey>>(
     let mut keys = find(name);
     keys.retain(|key| key.as_ref().status == KeyStatus::Active);
     if keys.is_empty() {
-        let (KeyName::Kid(name) | KeyName::Issuer(name)) = name;
-        let kid = name.to_owned();
-        return Err(TokenFault::UnknownKey { kid });
+        return Err(name.unknown());
     }
     let signed = token.get(..header.len() + 1 + payload.len());
     let signed = signed.unwrap_or_default().as_bytes();
     let mut keys = keys.into_iter();
     let key = keys.find(|key| has_signed(key.as_ref(), signed, &signature));
-    let key = key.ok_or(TokenFault::Signature)?;
+    let key = key.ok_or_else(|| name.not_signed())?;
     Ok((claims(said, now)?, key))
+}
+
+impl KeyName<'_> {
+    /// There is none of this name.
+    fn unknown(self) -> TokenFault {
+        match self {
+            Self::Kid(kid) => TokenFault::UnknownKey { kid: kid.into() },
+            Self::Issuer(issuer) => TokenFault::UnknownIssuer {
+                issuer: issuer.into(),
+            },
+        }
+    }
+
+    /// None of this name has signed it.
+    fn not_signed(self) -> TokenFault {
+        match self {
+            Self::Kid(kid) => TokenFault::Signature { kid: kid.into() },
+            Self::Issuer(issuer) => TokenFault::NoKeyOf {
+                issuer: issuer.into(),
+            },
+        }
+    }
 }
 
 fn has_signed(key: &VendorKey, signed: &[u8], signature: &[u8]) -> bool {

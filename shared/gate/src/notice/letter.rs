@@ -4,7 +4,7 @@ use postrider_message::ComposeError;
 use postrider_model::{EmailAddress, Language, Timestamp};
 
 use crate::letter::written;
-use crate::seen::SeenRecipient;
+use crate::seen::{Said, SeenRecipient};
 
 /// Recipients that are named of one message.
 const RECIPIENTS_MOST: usize = 10;
@@ -143,13 +143,25 @@ fn end(recipient: &SeenRecipient, language: Language) -> String {
     let address = &recipient.address;
     let remedy = recipient.remedy.map(|remedy| remedy.sentence(language));
     let remedy = remedy.unwrap_or_default();
-    match (&recipient.words, language) {
-        (Some(words), Language::En) => format!("{address}: the answer was \"{words}\". {remedy}"),
-        (Some(words), Language::Fr) => {
-            format!("{address}\u{a0}: la réponse était «\u{a0}{words}\u{a0}». {remedy}")
+    let said = said(recipient.said.as_ref(), language);
+    match language {
+        Language::En => format!("{address}: {said}{remedy}"),
+        Language::Fr => format!("{address}\u{a0}: {said}{remedy}"),
+    }
+}
+
+// The words of machines stay as they are; ours are the remedy, in the reader's language.
+fn said(said: Option<&Said>, language: Language) -> String {
+    match (said, language) {
+        (Some(Said::Remote(words)), Language::En) => format!("the answer was \"{words}\". "),
+        (Some(Said::Remote(words)), Language::Fr) => {
+            format!("la réponse était «\u{a0}{words}\u{a0}». ")
         }
-        (None, Language::En) => format!("{address}: {remedy}"),
-        (None, Language::Fr) => format!("{address}\u{a0}: {remedy}"),
+        (Some(Said::Noted(note)), Language::En) => format!("no answer came (\"{note}\"). "),
+        (Some(Said::Noted(note)), Language::Fr) => {
+            format!("aucune réponse n’est venue («\u{a0}{note}\u{a0}»). ")
+        }
+        (Some(Said::Own(_)) | None, _) => String::new(),
     }
 }
 
@@ -162,7 +174,7 @@ fn moment(at: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    use postrider_model::{RecipientId, RecipientState};
+    use postrider_model::{OwnVerdict, RecipientId, RecipientState};
 
     use super::*;
     use crate::remedy::Remedy;
@@ -173,7 +185,7 @@ mod tests {
             address: EmailAddress::parse(&format!("ann{number}@gone.example")).unwrap(),
             state: RecipientState::Failed,
             at: Timestamp::from_micros(0),
-            words: words.map(str::to_owned),
+            said: words.map(|words| Said::Remote(words.to_owned())),
             remedy: Some(Remedy::CheckAddress),
         }
     }
@@ -250,6 +262,43 @@ mod tests {
             assert!(html.contains("550 5.1.1 &lt;b&gt;no such"), "{html}");
             assert!(html.contains("Joe &amp; &lt;Söhne&gt;"), "{html}");
         }
+    }
+
+    #[test]
+    fn our_own_verdict_is_told_in_the_readers_language_without_a_machines_words() {
+        for (language, told) in [
+            (Language::En, "ann1@gone.example: The domain, the part"),
+            (
+                Language::Fr,
+                "ann1@gone.example\u{a0}: Le domaine, la partie",
+            ),
+        ] {
+            let verdict = OwnVerdict::NullMx;
+            let one = SeenRecipient {
+                said: Some(Said::Own(verdict)),
+                remedy: Some(Remedy::of_own(verdict)),
+                ..failed(1, None)
+            };
+            let (_, _, text, _) = composed(language, vec![undelivered("Bill", vec![one], 1)], 0);
+            let text: Vec<_> = text.split_ascii_whitespace().collect();
+            let text = text.join(" ");
+            assert!(text.contains(told), "{text}");
+            assert!(
+                !text.contains("null MX") && !text.contains("5.1.10"),
+                "{text}"
+            );
+        }
+        let silent = SeenRecipient {
+            said: Some(Said::Noted("connect: refused".to_owned())),
+            remedy: Some(Remedy::TooLate),
+            ..failed(1, None)
+        };
+        let listed = vec![undelivered("Bill", vec![silent], 1)];
+        let (_, _, text, _) = composed(Language::En, listed, 0);
+        assert!(
+            text.contains("no answer came (\"connect: refused\")."),
+            "{text}"
+        );
     }
 
     #[test]

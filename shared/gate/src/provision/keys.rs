@@ -5,7 +5,7 @@ use postrider_message::generate_key;
 use postrider_model::{
     AdminRole, AdminToken, AdminTokenId, ApiToken, Credential, CredentialId, DkimAlgorithm,
     DkimKey, DkimKeyId, KeyDefaults, KeyKind, KeyStatus, Network, Tenant, TenantId, Timestamp,
-    UnknownReplyTo, VendorId,
+    UnknownReplyTo, VendorId, user_name,
 };
 
 use super::{Provision, ProvisionError};
@@ -80,7 +80,7 @@ impl Provision {
         wishes: KeyWishes,
     ) -> Result<(Credential, SmtpPassword), ProvisionError> {
         let user = match wishes.user.clone() {
-            None => password::user_name(&tenant.slug),
+            None => user_name(&tenant.slug),
             Some(user) if password::is_user_name(&user) => user,
             Some(_) => return Err(ProvisionError::BadUser),
         };

@@ -13,6 +13,7 @@ fn tenant(ramp: Ramp, per_day: u32) -> Tenant {
         reply_to: address("joe@joesgarage.example"),
         next_reply_to: None,
         status: TenantStatus::Active,
+        stopped_by: None,
         limits: Limits {
             per_day,
             ..Limits::default()

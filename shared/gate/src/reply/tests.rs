@@ -21,6 +21,7 @@ fn tenant() -> Tenant {
         reply_to: address("joe@joesgarage.example"),
         next_reply_to: None,
         status: TenantStatus::Active,
+        stopped_by: None,
         limits: Limits::default(),
         language: Language::En,
         own_domain: false,

@@ -68,6 +68,7 @@ pub fn new_tenant() -> NewTenant {
             reply_to: reply_to.clone(),
             next_reply_to: None,
             status: TenantStatus::Active,
+            stopped_by: None,
             limits: Limits {
                 requests_per_second: 10,
                 per_minute: 600,

@@ -128,6 +128,11 @@ pub async fn what_the_operator_stopped_no_vendor_lets_go_on(ports: &Ports) {
         let found = directory.snapshot().await.expect("a snapshot");
         let mut keys = found.credentials.iter().filter(|one| one.id == key.id);
         let mut tenants = found.tenants.iter().filter(|one| one.id == tenant);
+        let stopped_by = tenants.clone().next().and_then(|one| one.stopped_by);
+        assert_eq!(stopped_by.is_some(), is_stopped, "{stops} {by}");
+        if stops && by == Operator {
+            assert_eq!(stopped_by, Some(Operator));
+        }
         let stand = (
             keys.next()
                 .map(|key| key.status == CredentialStatus::Suspended),

@@ -9,13 +9,16 @@ use super::Ports;
 use super::fixture::{DAY, add_tenant, address, at, reply_address_id};
 use crate::{AskCaps, Observed, StoreError};
 
-const WEEK: Duration = Duration::from_hours(7 * 24);
-const CAPS: AskCaps = AskCaps {
+pub(super) const WEEK: Duration = Duration::from_hours(7 * 24);
+pub(super) const CAPS: AskCaps = AskCaps {
     per_day: 5,
     pause: WEEK,
+    letters_per_day: 0,
+    letters_in_a_row: 0,
+    rest: WEEK,
 };
 
-fn seen(tenant: TenantId, text: &str, at: Timestamp) -> ReplyAddress {
+pub(super) fn seen(tenant: TenantId, text: &str, at: Timestamp) -> ReplyAddress {
     ReplyAddress {
         id: reply_address_id(),
         tenant,
@@ -29,19 +32,19 @@ fn seen(tenant: TenantId, text: &str, at: Timestamp) -> ReplyAddress {
     }
 }
 
-async fn observe(ports: &Ports, seen: ReplyAddress) -> Observed {
+pub(super) async fn observe(ports: &Ports, seen: ReplyAddress) -> Observed {
     let observed = ports.directory.observe_reply_address(seen, CAPS).await;
     observed.expect("an answer")
 }
 
-async fn known(ports: &Ports, tenant: TenantId, text: &str) -> Option<ReplyAddress> {
+pub(super) async fn known(ports: &Ports, tenant: TenantId, text: &str) -> Option<ReplyAddress> {
     let snapshot = ports.directory.snapshot().await.expect("the directory");
     let folded = address(text).folded();
     let mut addresses = snapshot.reply_addresses.into_iter();
     addresses.find(|a| a.tenant == tenant && a.address.folded() == folded)
 }
 
-async fn generation(ports: &Ports) -> u64 {
+pub(super) async fn generation(ports: &Ports) -> u64 {
     ports.directory.generation().await.expect("a generation")
 }
 
@@ -85,29 +88,6 @@ pub async fn a_mailbox_is_asked_once_over_all_tenants(ports: &Ports) {
         let address = observed.address.expect("written down");
         assert_eq!(address.asked_at, Some(at(0)), "for whichever tenant");
     }
-}
-
-pub async fn a_letter_that_did_not_come_to_be_may_be_tried_again(ports: &Ports) {
-    let (tenant, other) = (add_tenant(ports).await, add_tenant(ports).await);
-    let (text, mailbox) = ("zoe@example.org", address("ZOE@example.org"));
-    observe(ports, seen(tenant, text, at(0))).await;
-    observe(ports, seen(other, text, at(1))).await;
-    let take_back = |at| ports.directory.take_back_asking(&mailbox, at);
-    // What was noted at another time stands.
-    let before = generation(ports).await;
-    take_back(at(1)).await.expect("an answer");
-    assert_eq!(generation(ports).await, before);
-    assert!(!observe(ports, seen(tenant, text, at(2))).await.ask);
-    take_back(at(0)).await.expect("an answer");
-    assert!(generation(ports).await > before);
-    for tenant in [tenant, other] {
-        let found = known(ports, tenant, text).await.expect("the address");
-        assert_eq!(found.asked_at, None);
-    }
-    let again = observe(ports, seen(other, text, at(3))).await;
-    assert!(again.ask, "whoever is first");
-    assert_eq!(again.address.and_then(|a| a.asked_at), Some(at(3)));
-    assert!(!observe(ports, seen(tenant, text, at(4))).await.ask);
 }
 
 pub async fn a_key_brings_in_five_addresses_a_day(ports: &Ports) {
@@ -218,11 +198,21 @@ pub async fn an_owner_who_said_no_has_said_so_for_good(ports: &Ports) {
     }
     let usage = ports.mail.usage(tenant, at(0)).await;
     assert_eq!(usage.expect("an answer").complaints, 1);
+    // Nobody makes it unsaid: without its row the address could be entered and vouched for.
+    let removed = ports.directory.remove_reply_address(tenant, &mailbox).await;
+    assert!(
+        matches!(removed, Err(StoreError::Rejected { .. })),
+        "{removed:?}"
+    );
+    let found = known(ports, tenant, text).await.expect("the address");
+    assert_eq!(found.status, Refused);
     // An operator may know better.
     let confirmed = ports
         .directory
         .set_reply_status(tenant, &mailbox, Confirmed, at(70));
     confirmed.await.expect("another status");
+    let removed = ports.directory.remove_reply_address(tenant, &mailbox);
+    removed.await.expect("it is gone");
     let other = add_tenant(ports).await;
     let nobodys = ports
         .directory

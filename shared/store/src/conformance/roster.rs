@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use postrider_model::{
-    Authority, CredentialStatus, Ramp, ReplyAddress, ReplySource, ReplyStatus, TenantId,
-    TenantStatus,
+    Authority, Credential, CredentialStatus, Ramp, ReplyAddress, ReplySource, ReplyStatus,
+    TenantId, TenantStatus,
 };
 
 use super::Ports;
-use super::fixture::{add_tenant, address, at, credential, reply_address};
+use super::fixture::{add_tenant, address, at, credential, new_tenant, reply_address};
 use crate::{
     AskCaps, DirectoryChanges, NewLimits, Roster, StoreError, TenantChange, TenantImport,
     TenantUpdate,
@@ -17,6 +17,9 @@ use crate::{
 const CAPS: AskCaps = AskCaps {
     per_day: 5,
     pause: Duration::from_hours(1),
+    letters_per_day: 0,
+    letters_in_a_row: 0,
+    rest: Duration::from_hours(1),
 };
 
 /// Refreshes the roster, which must show then what a new one does. `None` where all was read.
@@ -172,6 +175,56 @@ pub async fn what_became_of_a_key_is_read_of_its_tenant_alone(ports: &Ports) {
         directory.revoke_credential(tenant, key.id),
     );
     assert_eq!(roster.suspended_keys().len(), 0);
+}
+
+pub async fn a_user_name_is_whose_slug_it_is_before_whose_key_has_it(ports: &Ports) {
+    let directory = &ports.directory;
+    let called = |slug: &str| {
+        let mut new = new_tenant();
+        slug.clone_into(&mut new.tenant.slug);
+        new
+    };
+    let joe = called("joes-garage-7k2f");
+    let long = called("a-very-long-name-of-a-company-7k2f");
+    let (joes, longs) = (joe.tenant.id, long.tenant.id);
+    directory.add_tenant(joe).await.expect("a tenant");
+    directory.add_tenant(long).await.expect("a tenant");
+    let curious = add_tenant(ports).await;
+    let keys = ["joes-garage-7k2f", "a-very-long-nam-7k2f", "desk"];
+    for (number, user) in (1_u8..).zip(keys) {
+        let key = Credential {
+            user: Some(user.to_owned()),
+            ..credential(curious, [number; 32])
+        };
+        directory.add_credential(key).await.expect("a key");
+    }
+    let roster = Roster::new();
+    followed(ports, &roster).await;
+    for (user, whose) in [
+        ("Joes-Garage-7k2f ", Some(joes)),
+        ("a-very-long-nam-7k2f", Some(longs)),
+        ("a-very-long-name-of-a-company-7k2f", Some(longs)),
+        ("DESK", Some(curious)),
+        ("nobody", None),
+    ] {
+        assert_eq!(roster.tenant_of_user(user), whose, "{user}");
+    }
+}
+
+pub async fn who_stopped_a_tenant_is_told_with_an_address(ports: &Ports) {
+    let tenant = add_tenant(ports).await;
+    let directory = &ports.directory;
+    let stopped = directory.set_status(tenant, TenantStatus::Suspended, Authority::Vendor);
+    stopped.await.expect("another status");
+    let roster = Roster::new();
+    followed(ports, &roster).await;
+    let found = roster.tenant(tenant).expect("the tenant");
+    let (_, before) = roster.stopper_of(&found);
+    assert_eq!(before, "the service's operator");
+    // Its vendor has no contact.
+    roster.name_operator(address("desk@relay.example"));
+    let (_, contact) = roster.stopper_of(&found);
+    assert_eq!(contact, "desk@relay.example");
 }
 
 pub async fn what_is_no_tenants_and_what_is_too_many_tenants_is_read_whole(ports: &Ports) {

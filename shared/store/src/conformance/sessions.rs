@@ -16,6 +16,7 @@ fn session(tenant: Option<TenantId>, started_at: Timestamp) -> Session {
         ended_at: None,
         tenant,
         credential: tenant.map(|_| credential_id()),
+        claimed: None,
         peer: "[2001:db8::7]:50123".parse().expect("a socket's address"),
         port: 587,
         verdict: "your program sent no password".to_owned(),
@@ -78,16 +79,25 @@ pub async fn a_session_comes_back_as_it_was_kept(ports: &Ports) {
 pub async fn a_tenant_sees_the_sessions_in_which_its_key_was_shown(ports: &Ports) {
     let (a, b) = (add_tenant(ports).await, add_tenant(ports).await);
     let (mine, nobodys) = (session(Some(a), at(0)), session(None, at(0)));
-    keep(ports, &[mine.clone(), nobodys.clone()]).await;
+    let claimed = Session {
+        claimed: Some(a),
+        ..session(None, at(0))
+    };
+    keep(ports, &[mine.clone(), nobodys.clone(), claimed.clone()]).await;
     for (tenant, code, want) in [
         (a, mine.code, Some(&mine)),
         (b, mine.code, None),
         (a, nobodys.code, None),
+        (a, claimed.code, None),
     ] {
         let found = ports.sessions.session(tenant, code).await;
         assert_eq!(found.expect("a look at a session").as_ref(), want);
     }
-    for (code, want) in [(mine.code, None), (nobodys.code, Some(&nobodys))] {
+    for (code, want) in [
+        (mine.code, None),
+        (nobodys.code, Some(&nobodys)),
+        (claimed.code, Some(&claimed)),
+    ] {
         let found = ports.sessions.strangers_session(code).await;
         assert_eq!(found.expect("a look at a session").as_ref(), want);
     }

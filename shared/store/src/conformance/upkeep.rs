@@ -207,6 +207,7 @@ fn session(tenant: Option<TenantId>, started_at: Timestamp) -> Session {
         ended_at: Some(started_at),
         tenant,
         credential: None,
+        claimed: None,
         peer: "192.0.2.7:50123".parse().expect("a socket's address"),
         port: 465,
         verdict: "it never sent a password".to_owned(),
@@ -261,6 +262,9 @@ async fn fill(ports: &Ports, tenant: TenantId) -> [Session; 2] {
     let caps = AskCaps {
         per_day: 5,
         pause: 7 * DAY,
+        letters_per_day: 0,
+        letters_in_a_row: 0,
+        rest: 7 * DAY,
     };
     let observed = ports.directory.observe_reply_address(seen, caps).await;
     assert!(observed.expect("an answer").ask);

@@ -3,7 +3,7 @@
 use postrider_model::{Language, Plan, ReplyAddress, ReplySource, ReplyStatus, TenantId};
 
 use super::Ports;
-use super::fixture::{add_tenant, address, at, random, reply_address_id};
+use super::fixture::{add_tenant, address, at, new_tenant, random, reply_address_id};
 use super::vendors::{added, licence, tenant_of};
 use crate::{Imported, LICENCE, StoreError, TenantImport, TenantUpdate};
 
@@ -85,6 +85,27 @@ pub async fn another_default_reply_address_waits_for_its_confirmation(ports: &Po
             matches!(refused, Err(StoreError::Rejected { .. })),
             "{refused:?}"
         );
+    }
+}
+
+pub async fn a_default_that_took_no_letter_gives_way_at_once(ports: &Ports) {
+    for (confirmed_at, want) in [
+        (None, ("right@joesgarage.example", None)),
+        // It was somebody's, and mail is sent with it: it stays until the other one is confirmed.
+        (Some(at(0)), ("typo@", Some("right@joesgarage.example"))),
+    ] {
+        let mut new = new_tenant();
+        let tenant = new.tenant.id;
+        new.reply_address.status = ReplyStatus::Broken;
+        new.reply_address.confirmed_at = confirmed_at;
+        let before = new.tenant.reply_to.to_string();
+        ports.directory.add_tenant(new).await.expect("a tenant");
+        let wish = wished(tenant, "right@joesgarage.example", None);
+        let wish = ports.directory.update_tenant(update(tenant, Some(wish)));
+        wish.await.expect("a wish");
+        let (now, next) = defaults(ports, tenant).await;
+        let now = now.replace(&before, "typo@");
+        assert_eq!((now.as_str(), next.as_deref()), want);
     }
 }
 

@@ -12,6 +12,9 @@ use crate::http::json::{self, Value, shortened};
 use crate::http::reading;
 use crate::http::unknown::Unknown;
 
+/// Bytes of a language tag: RFC 5646 §4.4.1 has applications take 35 at least.
+const TAG_MOST: usize = 35;
+
 /// A body that was not looked at yet.
 pub(super) struct Body {
     pub(super) bytes: Bytes,
@@ -37,8 +40,8 @@ impl Body {
         let name = required(members.name, "name", NAME, &mut complaints);
         let reply_to = required(members.reply_to, "reply_to", REPLY_TO, &mut complaints);
         let reply_to = reply_to.and_then(|text| address(&text, &mut complaints));
-        let language = members.language;
-        let language = language.and_then(|text| spoken(&text, &mut complaints));
+        let language = members.language.filter(|text| !text.trim().is_empty());
+        let language = language.and_then(|text| spoken(text.trim(), &mut complaints));
         complaints.into_result()?;
         match (token, name, reply_to) {
             (Some(token), Some(name), Some(reply_to)) => Ok((
@@ -138,16 +141,29 @@ fn address(text: &str, complaints: &mut Complaints) -> Option<EmailAddress> {
     }
 }
 
-// `fr-CH` is `fr` to us.
+// `fr-CH` is `fr` to us, and `de` none that we have: the vendor's first is taken then, for a shop is
+// not to be without mail for the language of its program.
 fn spoken(text: &str, complaints: &mut Complaints) -> Option<Language> {
-    let main = text.split(['-', '_']).next().unwrap_or(text);
-    let main = main.to_ascii_lowercase();
-    let found = Language::ALL.iter().find(|one| one.as_str() == main);
-    if found.is_none() {
-        let message = format!("'{}' is not spoken here; give en or fr.", shown(text));
+    let Some(main) = main_of(text) else {
+        let message = format!(
+            "'{}' is no language tag; write it as en, fr or de-CH, or leave it out.",
+            shown(text)
+        );
         complaints.invalid("language", message);
-    }
-    found.copied()
+        return None;
+    };
+    let mut known = Language::ALL.iter();
+    known.find(|one| one.as_str() == main).copied()
+}
+
+/// The language itself of a tag as RFC 5646 §2.1 has them, or of a POSIX locale (`fr_FR.UTF-8`), in
+/// lowercase; `None` where it is neither.
+fn main_of(tag: &str) -> Option<String> {
+    let is_of_one = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@');
+    let main = tag.split(['-', '_', '.', '@']).next()?;
+    let is_main = matches!(main.len(), 1..=8) && main.chars().all(|c| c.is_ascii_alphabetic());
+    let is_tag = tag.len() <= TAG_MOST && tag.chars().all(is_of_one) && is_main;
+    is_tag.then(|| main.to_ascii_lowercase())
 }
 
 fn shown(text: &str) -> String {

@@ -3,8 +3,8 @@
 
 use std::fmt::Write;
 
-use postrider_gate::{SeenMessage, SeenRecipient};
-use postrider_model::{Language, RecipientState, Timestamp};
+use postrider_gate::{Said, SeenMessage, SeenRecipient};
+use postrider_model::{Language, RecipientState};
 
 use super::html::{TAIL, head, text};
 use crate::catalogue::moment;
@@ -53,14 +53,8 @@ fn introduction(seen: &SeenMessage, language: Language) -> String {
 fn section(page: &mut String, one: &SeenRecipient, language: Language) {
     page.push_str("<section>\n");
     let _never_fails = writeln!(page, "<h3>{}</h3>", text(&one.address.to_string()));
-    paragraph(page, &state(one.state, one.at, language));
-    if let Some(words) = &one.words {
-        let label = match language {
-            Language::En => "The answer of the recipient's mail service, or why none was asked:",
-            Language::Fr => {
-                "La réponse du service de messagerie du destinataire, ou pourquoi aucun n’a été interrogé\u{a0}:"
-            }
-        };
+    paragraph(page, &state(one, language));
+    if let Some((label, words)) = one.said.as_ref().and_then(|said| words(said, language)) {
         let _never_fails = writeln!(
             page,
             "<p><small>{}</small><br>{}</p>",
@@ -75,12 +69,38 @@ fn section(page: &mut String, one: &SeenRecipient, language: Language) {
     page.push_str("</section>\n");
 }
 
-fn state(state: RecipientState, at: Timestamp, language: Language) -> String {
+/// A machine's words as they are, and what they are; ours are the remedy.
+fn words(said: &Said, language: Language) -> Option<(&'static str, &str)> {
+    match (said, language) {
+        (Said::Remote(words), Language::En) => {
+            Some(("The answer of the recipient's mail service:", words))
+        }
+        (Said::Remote(words), Language::Fr) => Some((
+            "La réponse du service de messagerie du destinataire\u{a0}:",
+            words,
+        )),
+        (Said::Noted(note), Language::En) => Some((
+            "There is no answer of the recipient's mail service; we noted:",
+            note,
+        )),
+        (Said::Noted(note), Language::Fr) => Some((
+            "Il n’y a pas de réponse du service de messagerie du destinataire\u{a0}; nous avons noté\u{a0}:",
+            note,
+        )),
+        (Said::Own(_), _) => None,
+    }
+}
+
+fn state(one: &SeenRecipient, language: Language) -> String {
     use RecipientState::{
         Cancelled, Delivered, Expired, Failed, Held, Queued, Scheduled, Suppressed,
     };
-    let words = match (language, state) {
+    // Nobody refused it where nobody was asked.
+    let is_own = matches!(one.said, Some(Said::Own(_)));
+    let words = match (language, one.state) {
         (Language::En, Delivered) => "Delivered",
+        (Language::En, Failed) if is_own => "Not delivered",
+        (Language::Fr, Failed) if is_own => "Non remis",
         (Language::En, Failed) => "Not delivered: refused for good",
         (Language::En, Expired) => "Not delivered: its time ran out",
         (Language::En, Suppressed) => "Not sent: the address is on your suppression list",
@@ -95,7 +115,7 @@ fn state(state: RecipientState, at: Timestamp, language: Language) -> String {
         (Language::Fr, Held) => "Retenu par l’exploitant de ce service",
         (Language::Fr, Queued | Scheduled) => "Encore en attente\u{a0}; dernier état",
     };
-    format!("{words}, {}", moment(at))
+    format!("{words}, {}", moment(one.at))
 }
 
 fn paragraph(page: &mut String, words: &str) {
@@ -108,7 +128,8 @@ mod tests {
 
     use postrider_gate::Remedy;
     use postrider_model::{
-        EmailAddress, Limits, Ramp, RecipientId, Tenant, TenantId, TenantStatus, Vendor,
+        EmailAddress, Limits, OwnVerdict, Ramp, RecipientId, Tenant, TenantId, TenantStatus,
+        Timestamp, Vendor,
     };
 
     use super::*;
@@ -123,6 +144,7 @@ mod tests {
             reply_to: address("joe@joesgarage.example"),
             next_reply_to: None,
             status: TenantStatus::Active,
+            stopped_by: None,
             limits: Limits::default(),
             language: Language::En,
             own_domain: false,
@@ -143,7 +165,7 @@ mod tests {
             address: EmailAddress::parse(at).unwrap(),
             state,
             at: Timestamp::parse("2026-01-31T08:00:00Z").unwrap(),
-            words: words.map(str::to_owned),
+            said: words.map(|words| Said::Remote(words.to_owned())),
             remedy: failed.then_some(Remedy::MailboxFull),
         }
     }
@@ -183,6 +205,24 @@ mod tests {
             let place = |what: &str| page.find(what).unwrap();
             assert!(place("bob@b.example") < place("ann@a.example"), "{page}");
             assert!(!page.contains("<form"), "{page}");
+        }
+    }
+
+    #[test]
+    fn our_own_verdict_is_told_in_the_readers_language_and_refused_by_nobody() {
+        let one = SeenRecipient {
+            said: Some(Said::Own(OwnVerdict::NoDomain)),
+            remedy: Some(Remedy::of_own(OwnVerdict::NoDomain)),
+            ..recipient("ann@nowhere.example", RecipientState::Failed, None)
+        };
+        let seen = seen(vec![one]);
+        for (language, told, not) in [
+            (Language::En, "does not exist", "refused"),
+            (Language::Fr, "n’existe pas", "refusé"),
+        ] {
+            let page = written(&seen, language);
+            assert!(page.contains(told), "{page}");
+            assert!(!page.contains(not) && !page.contains("NXDOMAIN"), "{page}");
         }
     }
 

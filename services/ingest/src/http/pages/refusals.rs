@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use postrider_model::Language;
+
 use super::html::{TAIL, head, text};
 use crate::catalogue::{Entry, MATTERS};
 
@@ -10,9 +12,19 @@ When mail is not taken, the program shows a line such as \u{201c}535 5.7.8 PR-20
 PR-201 is explained below; for what stands in {braces} here, the line has its own words. With the code at its \
 end the operator of this service sees what the program said.";
 
-/// The whole document. In English, as the replies are.
-pub(super) fn written() -> String {
+/// For who reads French: what this page is, and how it helps all the same.
+const IN_FRENCH: &str = "\
+Cette page est en anglais, comme la ligne que montre votre programme\u{a0}: l’assistance lit ainsi les mêmes mots que \
+vous. Cherchez ci-dessous le code de cette ligne, par exemple PR-201\u{a0}: il y est dit quelle case changer dans les \
+réglages. La traduction de votre navigateur fonctionne ici. Donnez à l’assistance le code entre parenthèses à la \
+fin de la ligne, par exemple 7F3K-Q2.";
+
+/// The whole document. In English, as the replies are; that is said in the reader's language.
+pub(super) fn written(language: Language) -> String {
     let mut page = head("en", "Why mail was not taken");
+    if language == Language::Fr {
+        let _never_fails = writeln!(page, "<p lang=\"fr\">{}</p>", text(IN_FRENCH));
+    }
     let _never_fails = writeln!(page, "<p>{}</p>", text(INTRODUCTION));
     for (start, matter) in MATTERS {
         let _never_fails = writeln!(page, "<h2>{}</h2>", text(matter));

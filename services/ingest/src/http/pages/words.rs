@@ -8,6 +8,27 @@ use super::html::{Button, Page, Weight};
 /// The pages about a reply address.
 pub(super) struct Reply;
 
+/// For which replies a confirmed address is used.
+#[derive(Clone, Copy)]
+enum Use {
+    /// All, but for mail that names another.
+    Default,
+    /// Those to mail that names it.
+    Named,
+    /// The same, where the shop's program had wished it for all and has another by now.
+    Superseded,
+}
+
+impl Use {
+    fn of(link: &ReplyLink) -> Self {
+        match (link.is_default, link.source) {
+            (true, _) => Self::Default,
+            (false, ReplySource::Tenant) => Self::Superseded,
+            (false, _) => Self::Named,
+        }
+    }
+}
+
 /// The pages about leaving bulk mail.
 pub(super) struct Unsubscribe;
 
@@ -63,28 +84,18 @@ impl Reply {
 
     /// After a button, as it stands now.
     pub(super) fn answered(link: &ReplyLink, language: Language) -> Page {
+        if link.status == ReplyStatus::Confirmed {
+            return Self::confirmed(link, language);
+        }
         let (tenant, address) = (&link.tenant.name, &link.address);
-        let is_yes = link.status == ReplyStatus::Confirmed;
-        let (title, paragraph) = match (language, is_yes) {
-            (Language::En, true) => (
-                "Thank you: the address is confirmed".to_owned(),
-                format!(
-                    "Replies to mail from {tenant} go to {address} from now on. You may close this page."
-                ),
-            ),
-            (Language::Fr, true) => (
-                "Merci\u{a0}: l’adresse est confirmée".to_owned(),
-                format!(
-                    "Les réponses aux courriels de {tenant} vont désormais à {address}. Vous pouvez fermer cette page."
-                ),
-            ),
-            (Language::En, false) => (
+        let (title, paragraph) = match language {
+            Language::En => (
                 "Thank you for telling us".to_owned(),
                 format!(
                     "{tenant} cannot use {address} for replies, and the operator of this service is told about it. You may close this page."
                 ),
             ),
-            (Language::Fr, false) => (
+            Language::Fr => (
                 "Merci de nous l’avoir dit".to_owned(),
                 format!(
                     "{tenant} ne peut pas utiliser {address} pour les réponses, et l’exploitant de ce service en est averti. Vous pouvez fermer cette page."
@@ -94,13 +105,50 @@ impl Reply {
         page(language, title, vec![paragraph], Vec::new())
     }
 
+    // Which replies come there is not always all of them.
+    fn confirmed(link: &ReplyLink, language: Language) -> Page {
+        let (tenant, address) = (&link.tenant.name, &link.address);
+        let said = match (language, Use::of(link)) {
+            (Language::En, Use::Default) => {
+                format!("Replies to mail from {tenant} go to {address} from now on.")
+            }
+            (Language::En, Use::Named) => format!(
+                "Replies to mail from {tenant} may come to {address} now: they do where a mail names it. All others go to another address of theirs, as before."
+            ),
+            (Language::En, Use::Superseded) => format!(
+                "{address} is confirmed, but {tenant} has another address for replies by now. They come to {address} only where a mail names it."
+            ),
+            (Language::Fr, Use::Default) => {
+                format!("Les réponses aux courriels de {tenant} vont désormais à {address}.")
+            }
+            (Language::Fr, Use::Named) => format!(
+                "Les réponses aux courriels de {tenant} peuvent désormais venir à {address}\u{a0}: c’est le cas quand un courriel l’indique. Toutes les autres vont, comme avant, à une autre de leurs adresses."
+            ),
+            (Language::Fr, Use::Superseded) => format!(
+                "{address} est confirmée, mais {tenant} a maintenant une autre adresse de réponse. Les réponses ne viennent à {address} que si un courriel l’indique."
+            ),
+        };
+        let (title, close) = match language {
+            Language::En => (
+                "Thank you: the address is confirmed",
+                "You may close this page.",
+            ),
+            Language::Fr => (
+                "Merci\u{a0}: l’adresse est confirmée",
+                "Vous pouvez fermer cette page.",
+            ),
+        };
+        let paragraphs = vec![said, close.to_owned()];
+        page(language, title.to_owned(), paragraphs, Vec::new())
+    }
+
     fn question(link: &ReplyLink, language: Language) -> Page {
         let (tenant, address) = (&link.tenant.name, &link.address);
         let (title, paragraphs) = match language {
             Language::En => (
                 format!("May replies to {tenant} come to {address}?"),
                 vec![
-                    format!("{tenant} sends mail through this service and gave {address} as the address for replies."),
+                    format!("{tenant} sends mail through this service and gave {address} as an address for replies."),
                     "If it is yours and you know them, press the first button. Until you do, it is not used for replies.".to_owned(),
                 ],
             ),
@@ -158,20 +206,26 @@ impl Reply {
 
     fn stands(link: &ReplyLink, language: Language) -> Page {
         let (tenant, address) = (&link.tenant.name, &link.address);
-        let (title, paragraph) = match language {
-            Language::En => (
-                "The address is confirmed".to_owned(),
-                format!(
-                    "Replies to mail from {tenant} go to {address}. If they should not, press the button."
-                ),
+        let title = either(
+            language,
+            "The address is confirmed",
+            "L’adresse est confirmée",
+        );
+        let paragraph = match (language, Use::of(link)) {
+            (Language::En, Use::Default) => format!(
+                "Replies to mail from {tenant} go to {address}. If they should not, press the button."
             ),
-            Language::Fr => (
-                "L’adresse est confirmée".to_owned(),
-                format!(
-                    "Les réponses aux courriels de {tenant} vont à {address}. Si ce n’est pas voulu, appuyez sur le bouton."
-                ),
+            (Language::En, Use::Named | Use::Superseded) => format!(
+                "Replies to mail from {tenant} come to {address} where a mail names it. If they should not, press the button."
+            ),
+            (Language::Fr, Use::Default) => format!(
+                "Les réponses aux courriels de {tenant} vont à {address}. Si ce n’est pas voulu, appuyez sur le bouton."
+            ),
+            (Language::Fr, Use::Named | Use::Superseded) => format!(
+                "Les réponses aux courriels de {tenant} viennent à {address} quand un courriel l’indique. Si ce n’est pas voulu, appuyez sur le bouton."
             ),
         };
+        let title = title.to_owned();
         page(language, title, vec![paragraph], vec![no(language)])
     }
 

@@ -93,10 +93,11 @@ fn where_a_page_explains_them_the_first_and_the_last_line_have_the_code() {
         documentation: Some("https://docs.example/refusals".to_owned()),
         ..SmtpConfig::default()
     };
-    let reply = wire(&plain(Entry::SUSPENDED), &config);
+    let values = [("by", "Acme"), ("contact", "help@acme.example")];
+    let reply = wire(&told(Entry::SUSPENDED, &values), &config);
     assert_eq!(
         reply,
-        "525-5.7.13 PR-208 This account is suspended: write to the service's operator. (7F3K-Q2)\n\
+        "525-5.7.13 PR-208 This account is suspended by Acme: write to help@acme.example. (7F3K-Q2)\n\
          525 5.7.13 See https://docs.example/refusals#pr-208 (7F3K-Q2)"
     );
 }

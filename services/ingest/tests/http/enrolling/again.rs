@@ -80,7 +80,7 @@ async fn an_older_token_or_one_of_another_address_gives_no_new_keys() {
     let other = json!({"reply_to": "ann@x.example"});
     let vouched = json!({"attested": "ann@x.example"});
     for (token, entry) in [
-        (old, "PR-710"),
+        (old, "PR-715"),
         (scene.token("L-1", &other), "PR-709"),
         (scene.token("L-1", &vouched), "PR-709"),
     ] {
@@ -186,6 +186,18 @@ async fn a_language_that_the_vendor_does_not_have_is_its_first() {
     let told = scene.enrol_with(&newer, JOE, &english).await;
     assert_eq!(told.status, 200, "{}", told.json);
     assert_eq!(tenant(&told.json).language, Language::Fr);
+    // Nor is one that we do not have, or none.
+    for (at, language) in ["de", "de-CH", "", " ", "zh_Hant_TW.UTF-8", "x-klingon"]
+        .iter()
+        .enumerate()
+    {
+        let token = scene.token(&format!("L-2{at}"), &json!({}));
+        let told = scene
+            .enrol_with(&token, JOE, &json!({"language": language}))
+            .await;
+        assert_eq!(told.status, 200, "{language}: {}", told.json);
+        assert_eq!(tenant(&told.json).language, Language::Fr, "{language}");
+    }
 }
 
 #[tokio::test]

@@ -1,11 +1,13 @@
 //! A relay, and a vendor whose program calls it.
 
+use std::sync::Arc;
+
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use postrider_gate::vendor_key;
 use postrider_model::{
-    EmailAddress, Language, Limits, ReplyStatus, Timestamp, Vendor, VendorId, VendorStatus,
+    EmailAddress, Language, Limits, ReplyStatus, Tenant, Timestamp, Vendor, VendorId, VendorStatus,
 };
 use postrider_store::Vendors as _;
 use serde_json::{Value, json};
@@ -79,6 +81,12 @@ impl Scene {
     pub(super) async fn ask(&self, method: &str, path: &str, body: String) -> Answer {
         let fields = [("content-type", "application/json")];
         self.relay.ask(method, path, &fields, body).await
+    }
+
+    /// The tenant that an answer told of.
+    pub(super) fn tenant(&self, told: &Value) -> Arc<Tenant> {
+        let slug = told["tenant"].as_str().unwrap();
+        self.relay.roster.tenant_named(slug).unwrap()
     }
 
     /// Whether a key opens the door.

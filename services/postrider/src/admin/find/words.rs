@@ -1,11 +1,17 @@
 //! Where a recipient stands, what a remote's words mean and what happens next, in sentences. Pure.
 
-use postrider_model::{EnhancedCode, RecipientState, Reply, Timestamp, WaitCause};
+use postrider_gate::Remedy;
+use postrider_model::{
+    EnhancedCode, Language, MessageId, OwnVerdict, RecipientState, Reply, Timestamp, WaitCause,
+};
 use postrider_store::Traced;
 
+use super::{Told, suppressed};
+use crate::holds::{Hold, cause, together};
+
 /// What became of it.
-pub(super) fn what(traced: &Traced, now: Timestamp) -> String {
-    let recipient = &traced.recipient;
+pub(super) fn what(traced: &Traced, told: &Told<'_>) -> String {
+    let (recipient, now) = (&traced.recipient, told.now);
     let tries = match recipient.attempts {
         0 => "not tried yet".to_owned(),
         1 => "tried once".to_owned(),
@@ -14,6 +20,9 @@ pub(super) fn what(traced: &Traced, now: Timestamp) -> String {
     let at = when(recipient.updated_at);
     match recipient.state {
         RecipientState::Delivered => format!("Delivered at {at}."),
+        RecipientState::Failed if own(traced).is_some() => {
+            format!("Not sent, and given up at {at} ({tries}).")
+        }
         RecipientState::Failed => format!("Refused for good at {at} ({tries})."),
         RecipientState::Expired => format!("Given up at {at}: its time had passed ({tries})."),
         RecipientState::Suppressed => {
@@ -22,6 +31,10 @@ pub(super) fn what(traced: &Traced, now: Timestamp) -> String {
         RecipientState::Cancelled => format!("Taken back at {at} ({tries})."),
         RecipientState::Held => format!("Held since {at} ({tries})."),
         RecipientState::Scheduled => "Scheduled for later by its sender.".to_owned(),
+        RecipientState::Queued if !told.holds.is_empty() => {
+            let holds: Vec<_> = told.holds.iter().map(Hold::briefly).collect();
+            format!("It waits ({tries}): {}.", holds.join(", and "))
+        }
         RecipientState::Queued => {
             let later = recipient.due_at.is_some_and(|due_at| due_at > now);
             // Where nothing may leave, what is due waits for that.
@@ -39,30 +52,6 @@ fn when(at: Timestamp) -> String {
     format!("{} UTC", second.replace('T', " "))
 }
 
-fn cause(cause: Option<WaitCause>) -> &'static str {
-    match cause {
-        None | Some(WaitCause::Turn) => "its turn comes",
-        Some(WaitCause::Scheduled) => "its sender asked for a later time",
-        Some(WaitCause::TenantPace) => "its tenant sends at its pace",
-        Some(WaitCause::DestinationCap) => "the recipient's server takes no more at a time",
-        Some(WaitCause::DestinationBackoff) => {
-            "the recipient's server could not be reached, or takes no mail from us for now"
-        }
-        Some(WaitCause::Greylisting) => {
-            "the recipient's server wants the same again a little later"
-        }
-        Some(WaitCause::Retry) => "the recipient's server said «later»",
-        Some(WaitCause::WarmUp) => {
-            "our address is new, and has sent this provider what it may send today"
-        }
-        Some(WaitCause::NoRoute) => {
-            "DNS does not tell where its mail goes, or nothing may leave until `postrider doctor` is content"
-        }
-        Some(WaitCause::Held) => "it was held",
-        Some(WaitCause::Attempt) => "it is being tried",
-    }
-}
-
 /// What the last words mean; `None` where nothing is known beyond them.
 pub(super) fn meaning(traced: &Traced) -> Option<&'static str> {
     let state = traced.recipient.state;
@@ -71,8 +60,16 @@ pub(super) fn meaning(traced: &Traced) -> Option<&'static str> {
             "The recipient's server took it. If it is not in the inbox, it is in the spam folder, or a rule of the recipient moved it.",
         ),
         Some(reply) => of_reply(reply),
-        None => None,
+        None => own(traced).map(|verdict| Remedy::of_own(verdict).sentence(Language::En)),
     }
+}
+
+/// Our own verdict, where no remote said one.
+fn own(traced: &Traced) -> Option<OwnVerdict> {
+    if traced.recipient.last_reply.is_some() {
+        return None;
+    }
+    OwnVerdict::of_note(traced.last.as_ref()?.note.as_deref()?)
 }
 
 // RFC 3463 §3; where there is no enhanced code, RFC 5321 §4.2.3.
@@ -122,22 +119,24 @@ fn of_reply(reply: &Reply) -> Option<&'static str> {
 }
 
 /// What happens next, and what can be done.
-pub(super) fn next(traced: &Traced, suspended: bool, now: Timestamp) -> String {
-    let recipient = &traced.recipient;
+pub(super) fn next(traced: &Traced, told: &Told<'_>) -> String {
+    let (recipient, now) = (&traced.recipient, told.now);
     let message = traced.message;
+    let stopped = stopped(told.holds, message);
     match recipient.state {
         RecipientState::Delivered => "Nothing more.".to_owned(),
         RecipientState::Failed | RecipientState::Expired | RecipientState::Cancelled => {
             "It is not tried again: its sender sends it anew, if it is still wanted.".to_owned()
         }
-        RecipientState::Suppressed => {
-            "It is not tried again; `postrider suppression lift` lets new mail through.".to_owned()
-        }
+        RecipientState::Suppressed => suppressed::next(traced.stream, told),
         RecipientState::Held => {
-            format!("It waits until `postrider queue release --message {message}`.")
+            let release = format!("It waits until `postrider queue release --message {message}`.");
+            let then = stopped.map(|stopped| format!(" Then it waits on: {stopped}"));
+            release + &then.unwrap_or_default()
         }
-        RecipientState::Scheduled | RecipientState::Queued if suspended => {
-            "Its tenant is suspended: nothing leaves until `postrider tenant resume`.".to_owned()
+        RecipientState::Scheduled | RecipientState::Queued if stopped.is_some() => {
+            let until = format!(" It is worth sending until {}.", when(traced.expires_at));
+            stopped.unwrap_or_default() + &until
         }
         RecipientState::Scheduled => match recipient.due_at {
             Some(due_at) => format!("It leaves at {}.", when(due_at)),
@@ -152,6 +151,19 @@ pub(super) fn next(traced: &Traced, suspended: bool, now: Timestamp) -> String {
             _ => format!("It is due, and tried until {}.", when(traced.expires_at)),
         },
     }
+}
+
+/// What stops it, and what lets each go.
+fn stopped(holds: &[Hold], message: MessageId) -> Option<String> {
+    if holds.is_empty() {
+        return None;
+    }
+    let remedies: Vec<_> = holds.iter().map(|hold| hold.remedy(message)).collect();
+    Some(format!(
+        "It does not leave, for {}. {}",
+        together(holds),
+        remedies.join(" ")
+    ))
 }
 
 #[cfg(test)]

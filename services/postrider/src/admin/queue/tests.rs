@@ -2,8 +2,13 @@ use postrider_gate::TenantDefaults;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use postrider_model::{Language, Limits, MessageId, NodeId, Ramp, TenantId, Timestamp};
-use postrider_store::{Control, Controls, Enacted, HeldMessage, NewNode};
+use postrider_model::{
+    Event, EventKind, Language, Limits, MessageId, NodeId, Provider, Ramp, TenantId, Timestamp,
+    WaitCause, Waits,
+};
+use postrider_store::{
+    Control, Controls, Enacted, HeldMessage, NewNode, Outcome, QueuedCount, QueuedQuery, Settlement,
+};
 use tempfile::TempDir;
 
 use super::*;
@@ -84,10 +89,12 @@ async fn a_suspension_stands_once_and_ends_once() {
     let office = &core.office;
     for _ in 0..2 {
         let answer = office.queue(QueueAct::Suspend, about(tenant)).await;
-        assert_eq!(answer.unwrap()["tenant"], json!(tenant));
-        let shown = office.suspensions(None).await.unwrap();
+        let slug = json!(core.roster.tenant(tenant).unwrap().slug);
+        assert_eq!(answer.unwrap()["tenant"], slug);
+        let shown = office.list_queue(None).await.unwrap();
+        let shown = &shown["suspensions"];
         assert_eq!(shown.as_array().unwrap().len(), 1, "{shown}");
-        assert_eq!(shown[0]["tenant"], json!(tenant));
+        assert_eq!(shown[0]["tenant"], slug);
     }
     let domain = About::Domain("example.org".parse().unwrap());
     let fault = office.queue(QueueAct::Resume, domain).await.unwrap_err();
@@ -232,6 +239,10 @@ impl Controls for Unheard {
     ) -> Result<Vec<HeldMessage>, StoreError> {
         self.0.held(scope, after, limit).await
     }
+
+    async fn queued(&self, query: &QueuedQuery) -> Result<QueuedCount, StoreError> {
+        self.0.queued(query).await
+    }
 }
 
 #[tokio::test]
@@ -245,4 +256,60 @@ async fn a_verb_whose_raising_was_not_heard_of_does_not_stand() {
         assert!(refused.is_err(), "{refused:?}");
         assert_eq!(standing(&core).await, []);
     }
+}
+
+/// As delivery does where nothing may leave: it stays due.
+async fn turned_back(core: &Core, tenant: &Value, to: &str) {
+    let letter = json!({"verb": "send", "tenant": tenant, "to": [to], "subject": "x", "text": "y"});
+    let sent = asked(core, letter).await["id"].clone();
+    let message: MessageId = sent.as_str().unwrap().parse().unwrap();
+    let sender = core.database.vendors.sender_of(message).await.unwrap();
+    let mail = &core.database.mail;
+    let email = mail.email(sender.unwrap(), message).await.unwrap().unwrap();
+    let (recipient, now) = (email.recipients[0].id, email.accepted_at);
+    let mut event = Event::new(recipient, now, EventKind::Deferred);
+    event.note = Some("4.3.5 192.0.2.1 has no PTR".to_owned());
+    let settlement = Settlement {
+        message,
+        recipient,
+        at: now,
+        outcome: Outcome::Retry {
+            due_at: now,
+            attempts: 0,
+            cause: WaitCause::NoRoute,
+        },
+        reply: None,
+        events: vec![event],
+        waits: Waits::default(),
+        lease: None,
+        suppress_until: None,
+        tell_tenant: false,
+        provider: Provider::None,
+        simulated: false,
+    };
+    core.database.queue.settle(settlement).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_command_beside_the_relay_knows_that_what_was_turned_back_does_not_leave() {
+    let (_folder, core, tenant) = alone().await;
+    turned_back(&core, &json!(tenant), "bob@example.org").await;
+    let listed = asked(&core, json!({"verb": "queue_list"})).await;
+    let lines = listed["waiting"]["lines"].as_array().unwrap();
+    assert_eq!(lines[0]["held_by"], json!(["doctor"]), "{listed}");
+    let on = json!({"verb": "queue", "act": "retry-now", "about": {"domain": "example.org"}});
+    let told = asked(&core, on).await;
+    assert_eq!(
+        told["held_by"][0]["release"],
+        json!(["postrider doctor"]),
+        "{told}"
+    );
+    let find = json!({"verb": "find", "address": "bob@example.org"});
+    let found = asked(&core, find).await;
+    let message = &found["messages"][0];
+    assert_eq!(message["held_by"], json!(["doctor"]), "{found}");
+    assert!(
+        message["next"].as_str().unwrap().contains("has no PTR"),
+        "{found}"
+    );
 }

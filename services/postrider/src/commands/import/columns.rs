@@ -13,6 +13,9 @@ const NEEDED: [&str; 3] = ["licence", "name", "reply_to"];
 const KNOWN: [&str; 6] = [
     "licence", "name", "reply_to", "language", "plan", "attested",
 ];
+/// The `field` of a line that cannot be divided into fields.
+pub(super) const WHOLE_LINE: &str = "line";
+
 /// Which column is what.
 pub(super) struct Columns {
     at: HashMap<&'static str, usize>,
@@ -60,7 +63,7 @@ impl Columns {
         // Not one of them can be told from the others then.
         if fields.len() > self.count {
             return Err(Bad {
-                field: "line",
+                field: WHOLE_LINE,
                 value: fields.last().cloned().unwrap_or_default(),
                 remedy: format!(
                     "it has {} fields, and there are {} columns: put a field with the separator in it into quotes",
@@ -100,7 +103,12 @@ impl Columns {
             attested: match value("attested").to_ascii_lowercase().as_str() {
                 "yes" => true,
                 "no" | "" => false,
-                _ => return Err(bad("attested", "give yes or no".to_owned())),
+                _ => {
+                    return Err(bad(
+                        "attested",
+                        "give yes or no, or nothing for no".to_owned(),
+                    ));
+                }
             },
         })
     }

@@ -50,14 +50,11 @@ pub(super) fn configuration(args: &InitArgs) -> anyhow::Result<String> {
     let mut text = Text(config::DEFAULT.to_owned());
     if let Some(host) = args.domain.as_ref().or(args.host.as_ref()) {
         text.0 = text.0.replace("relay.example", host.as_str());
-        let postmaster = || format!("postmaster@{host}");
-        let contact = args
-            .contact
-            .as_ref()
-            .map_or_else(postmaster, ToString::to_string);
-        text.set("contact", "\"\"", &quoted(&contact))?;
-    } else if let Some(contact) = &args.contact {
-        text.set("contact", "\"\"", &quoted(&contact.to_string()))?;
+    }
+    for (key, address) in [("contact", &args.contact), ("reports", &args.reports)] {
+        if let Some(address) = address {
+            text.set(key, "\"\"", &quoted(&address.to_string()))?;
+        }
     }
     if let Some(url) = &args.database {
         text.set("url", &quoted(&DatabaseConfig::default().url), &quoted(url))?;
@@ -198,17 +195,21 @@ mod tests {
             url,
             "--password-file",
             file,
+            "--contact",
+            "ann@corp.test",
+            "--reports",
+            "reports@corp.test",
         ]);
         assert_eq!(config.database.url, url);
         assert!(config.database.password_file.is_absolute());
         assert!(config.database.password_file.ends_with(file));
         assert_eq!(config.service.send_domain.as_str(), "send.mail.test");
-        assert_eq!(config.operator.contact, "postmaster@mail.test");
+        assert_eq!(config.operator.contact, "ann@corp.test");
+        assert_eq!(config.operator.reports, "reports@corp.test");
         let plain = made(&["--host", "mail.test"]);
         let mut usual = Config::default();
         usual.folder.clone_from(&plain.folder);
         usual.service = plain.service.clone();
-        usual.operator = plain.operator.clone();
         assert_eq!(plain, usual);
     }
 
@@ -235,9 +236,9 @@ mod tests {
     #[test]
     fn an_authority_is_asked_where_that_was_said() {
         let own = ["--domain", "mail.test", "--ip", "192.0.2.1", "--acme"];
-        let config = made(&own);
+        let config = made(&[&own[..], &["--contact", "ann@corp.test"]].concat());
         assert_eq!(config.acme.directory, config::LETS_ENCRYPT);
-        assert_eq!(config.acme_contact(), "postmaster@mail.test");
+        assert_eq!(config.acme_contact(), "ann@corp.test");
         assert_eq!(config.acme_files().len(), 2);
         assert_eq!(config.http.certificates, config.smtp.certificates);
         let other = [

@@ -12,6 +12,8 @@ fn zone() -> Zone {
             "192.0.2.1".parse().unwrap(),
             "2001:db8::25".parse().unwrap(),
         ],
+        contact: None,
+        reports: Some("reports@corp.example".parse().unwrap()),
         dkim: Vec::new(),
     }
 }
@@ -110,17 +112,53 @@ fn a_key_is_the_key_or_it_is_told_what_became_of_it() {
 
 #[test]
 fn dmarc_has_one_record_and_a_policy() {
-    let good = "v=DMARC1; p=quarantine; rua=mailto:a@relay.example";
-    assert_eq!(dmarc(&texts(&[good, "else"])), Right);
-    assert_eq!(dmarc(&texts(&["else"])), Missing);
+    let mut zone = zone();
+    let good = "v=DMARC1; p=quarantine; rua=mailto:a@corp.example";
+    assert_eq!(dmarc(&zone, &texts(&[good, "else"])), Right);
+    assert_eq!(dmarc(&zone, &texts(&["else"])), Missing);
     for (seen, says) in [
         (&[good, good][..], "there are 2"),
         (&["v=DMARC1; rua=mailto:a@relay.example"], "no policy"),
         (&["v=DMARC1; p=hard"], "which there is not"),
         (&["v=DMARC1; p=none"], "no reports"),
+        (
+            &["v=DMARC1; p=none; rua=mailto:a@corp.example,mailto:b@Relay.Example!10m"],
+            "sent to mailto:b@relay.example!10m, whose mail comes to this relay",
+        ),
         (&["p=none; v=DMARC1"], "must begin"),
     ] {
-        let judged = why(dmarc(&texts(seen)));
+        let judged = why(dmarc(&zone, &texts(seen)));
         assert!(judged.contains(says), "{seen:?}: {judged}");
     }
+    zone.reports = None;
+    assert_eq!(dmarc(&zone, &texts(&["v=DMARC1; p=none"])), Right);
+}
+
+#[test]
+fn tls_reports_that_nobody_asked_for_and_nobody_reads_are_told_of() {
+    let mut zone = zone();
+    zone.reports = None;
+    let old = "v=TLSRPTv1; rua=mailto:tls-reports@relay.example";
+    let told = tls_reports(&zone, &texts(&["else", old])).unwrap();
+    assert!(
+        told.contains("to mailto:tls-reports@relay.example, whose"),
+        "{told}"
+    );
+    for fine in [
+        "v=TLSRPTv1; rua=mailto:tls@corp.example",
+        "v=TLSRPTv1; rua=https://relay.example/reports",
+        "v=TLSRPTv1",
+        "rua=mailto:tls-reports@relay.example",
+    ] {
+        assert_eq!(tls_reports(&zone, &texts(&[fine])), None, "{fine}");
+    }
+}
+
+#[test]
+fn a_receiver_of_reports_may_say_more_than_that_it_takes_them() {
+    let more = "v=DMARC1; rua=mailto:other@corp.example";
+    for seen in [&["v=DMARC1"][..], &[more], &["v=DMARC1;", more, "else"]] {
+        assert_eq!(takes_reports(&texts(seen)), Right, "{seen:?}");
+    }
+    assert_eq!(takes_reports(&texts(&["else"])), Missing);
 }

@@ -1,14 +1,12 @@
 //! Each operation of the document is granted to who has the role that it names.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::time::Duration;
 
-use postrider_tls::{KeyKind, self_signed};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
 
+use super::dialogue::{refused, smtp_door};
 use super::scene::{ROLES, Scene, operations};
 use crate::harness::{unique, until};
 
@@ -158,37 +156,6 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// The lines of a configuration for an SMTP door with a certificate of its own, which lies there.
-fn smtp_door(folder: &std::path::Path) -> String {
-    let made = self_signed(&["relay.test".to_owned()], KeyKind::Ecdsa).unwrap();
-    let (certificate, key) = (folder.join("smtp.pem"), folder.join("smtp-key.pem"));
-    std::fs::write(&certificate, made.certificate_pem).unwrap();
-    std::fs::write(&key, made.key_pem).unwrap();
-    format!(
-        "\n[smtp]\nenabled = true\nlisten = [{{ address = \"127.0.0.1:0\", banner_after_ms = 10 }}]\ncertificates = [{{ certificate = \"{}\", key = \"{}\" }}]\n",
-        certificate.display(),
-        key.display()
-    )
-}
-
-/// The code of a session that was refused: it stands at the end of the reply.
-async fn refused_session(address: SocketAddr) -> String {
-    let mut stream = BufReader::new(TcpStream::connect(address).await.unwrap());
-    let mut said = String::new();
-    for command in ["", "EHLO shop.test\r\n", "MAIL FROM:<joe@shop.test>\r\n"] {
-        stream.write_all(command.as_bytes()).await.unwrap();
-        stream.flush().await.unwrap();
-        said.clear();
-        while said.as_bytes().get(3) != Some(&b' ') {
-            said.clear();
-            let read = stream.read_line(&mut said).await.unwrap();
-            assert_ne!(read, 0, "the door has closed the connection");
-        }
-    }
-    let (_, code) = said.rsplit_once('(').unwrap();
-    code.trim_end().trim_end_matches(')').to_owned()
-}
-
 #[tokio::test]
 async fn each_operation_is_granted_to_the_role_that_it_names() {
     let folder = tempfile::tempdir().unwrap();
@@ -200,7 +167,12 @@ async fn each_operation_is_granted_to_the_role_that_it_names() {
     operator.vendors().await;
     operator.gets("/audit").await;
     operator.gets("/report").await;
-    let code = refused_session(scene.inside.relay.smtp[0]).await;
+    let door = TcpStream::connect(scene.inside.relay.smtp[0]).await;
+    let code = refused(
+        door.unwrap(),
+        &["EHLO shop.test", "MAIL FROM:<joe@shop.test>"],
+    )
+    .await;
     operator.names("{code}", &json!(code));
     let token = operator.tokens[0].clone();
     until("the session is kept", async || {

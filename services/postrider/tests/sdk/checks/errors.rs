@@ -77,7 +77,11 @@ const ROWS: [Row; 16] = [
         "no_such_path",
         404,
         "not_found",
-        &["nothing at this address"],
+        &[
+            "nothing at this address",
+            "POST /emails",
+            "GET /openapi.json",
+        ],
     ),
     (
         "method",

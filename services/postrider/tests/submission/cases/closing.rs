@@ -28,16 +28,20 @@ async fn a_tenant_that_is_suspended_in_the_middle_of_a_session_sends_nothing_mor
         (scene.place.get("/usage").await.status == 403).then_some(())
     })
     .await;
+    let by = [
+        ("by", "the service's operator"),
+        ("contact", "postmaster@relay.test"),
+    ];
     // Its content was begun before.
     let reply = line.content(MESSAGE).await;
-    refused(&reply, &Entry::SUSPENDED, &[]);
+    refused(&reply, &Entry::SUSPENDED, &by);
     let reply = line.say("MAIL FROM:<a@b.test>").await;
-    refused(&reply, &Entry::SUSPENDED, &[]);
+    refused(&reply, &Entry::SUSPENDED, &by);
     let mut line = Line::starttls(scene.smtp, "vm").await;
     line.say("AUTH LOGIN").await;
     line.say(&crate::line::pack(&scene.user)).await;
     let reply = line.say(&crate::line::pack(&scene.password)).await;
-    refused(&reply, &Entry::SUSPENDED, &[]);
+    refused(&reply, &Entry::SUSPENDED, &by);
     scene
         .place
         .command(&["tenant", "resume", &scene.place.tenant]);

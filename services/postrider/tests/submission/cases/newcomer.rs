@@ -41,7 +41,7 @@ async fn a_new_tenant_writes_to_itself_until_it_is_confirmed_and_then_to_few_str
     refused(
         &mail(&mut line, &scene.to("early")).await,
         &Entry::UNCONFIRMED,
-        &[],
+        &[("address", OWNER)],
     );
     id_of(&mail(&mut line, OWNER).await);
 
@@ -58,7 +58,7 @@ async fn a_new_tenant_writes_to_itself_until_it_is_confirmed_and_then_to_few_str
     refused(
         &mail(&mut line, &scene.to("early")).await,
         &Entry::UNCONFIRMED,
-        &[],
+        &[("address", OWNER)],
     );
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let pressed = door.ask("POST", &path, &form, b"answer=yes").await;

@@ -78,11 +78,14 @@ fn a_token_that_somebody_else_may_have_made_is_refused() {
     let forged = with(payload(), "sub", json!("L-2"));
     let forged = signed(&header(), &forged);
     let (forged, _) = forged.rsplit_once('.').unwrap();
+    let not_of_k1 = TokenFault::Signature {
+        kid: "k1".to_owned(),
+    };
     assert_eq!(
         checked(&format!("{forged}.{signature}")),
-        Err(TokenFault::Signature)
+        Err(not_of_k1.clone())
     );
-    assert_eq!(checked(&format!("{input}.")), Err(TokenFault::Signature));
+    assert_eq!(checked(&format!("{input}.")), Err(not_of_k1));
     for alg in ["none", "HS256", "RS256", "Ed448", "eddsa", ""] {
         let token = signed(&with(header(), "alg", json!(alg)), &payload());
         let alg = alg.to_owned();
@@ -97,6 +100,24 @@ fn a_token_that_somebody_else_may_have_made_is_refused() {
         Timestamp::from_micros(0),
     );
     assert!(matches!(revoked, Err(TokenFault::UnknownKey { .. })));
+}
+
+#[test]
+fn a_token_without_a_kid_is_told_by_its_issuer() {
+    let nameless = |issuer: &str| {
+        let payload = with(payload(), "iss", json!(issuer));
+        signed(&json!({"alg": "EdDSA"}), &payload)
+    };
+    let unknown = TokenFault::UnknownIssuer {
+        issuer: "wrench".to_owned(),
+    };
+    assert_eq!(checked(&nameless("wrench")), Err(unknown));
+    let good = nameless("acme");
+    let (input, _) = good.rsplit_once('.').unwrap();
+    let foreign = TokenFault::NoKeyOf {
+        issuer: "acme".to_owned(),
+    };
+    assert_eq!(checked(&format!("{input}.")), Err(foreign));
 }
 
 #[test]
