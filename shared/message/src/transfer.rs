@@ -195,13 +195,20 @@ fn plain_run(rest: &[u8], column: usize, most: usize) -> usize {
         return 0;
     }
     let room = rest.get(..most.saturating_sub(column)).unwrap_or(rest);
-    let run = room
-        .iter()
-        .position(|&b| !is_plain(b))
-        .unwrap_or(room.len());
+    let run = plain_prefix(room);
     // White space may not end a line.
     let ends_line = run == rest.len() && rest.last().is_some_and(|b| matches!(b, b' ' | b'\t'));
     if ends_line { run - 1 } else { run }
+}
+
+// Most lines are plain from end to end. To ask that without an early end takes a few instructions for
+// each 16 bytes; to look for the first that is not, one for each.
+fn plain_prefix(text: &[u8]) -> usize {
+    if text.iter().fold(true, |all, &b| all & is_plain(b)) {
+        return text.len();
+    }
+    let end = text.iter().position(|&b| !is_plain(b));
+    end.unwrap_or(text.len())
 }
 
 fn is_plain(b: u8) -> bool {

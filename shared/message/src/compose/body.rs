@@ -198,11 +198,18 @@ fn encoded(text: Vec<u8>) -> (&'static str, Vec<u8>) {
     if is_seven_bit(&text) && lines(&text).all(good) {
         return ("7bit", text);
     }
-    let escaped = text.iter().filter(|&&b| !b.is_ascii() || b == b'=').count();
-    if escaped * 6 <= text.len().max(60) {
+    if escaped(&text) * 6 <= text.len().max(60) {
         return ("quoted-printable", encode_quoted_printable(&text));
     }
     ("base64", encode_base64(&text))
+}
+
+/// How many bytes quoted-printable writes as three. In blocks whose count fits a byte: then many are
+/// looked at at once.
+fn escaped(text: &[u8]) -> usize {
+    let one = |&b: &u8| u8::from(!b.is_ascii() | (b == b'='));
+    let block = |block: &[u8]| usize::from(block.iter().map(one).sum::<u8>());
+    text.chunks(usize::from(u8::MAX)).map(block).sum()
 }
 
 // A text file keeps its bytes, and names no charset that the client did not.
