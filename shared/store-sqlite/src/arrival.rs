@@ -95,7 +95,7 @@ pub(crate) async fn insert(
     sqlx::query(
         "INSERT INTO messages (id, tenant, accepted_at, expires_at, size, stream, smtputf8,
              selectors, sealed_until, summary, credential)
-         WITH x AS MATERIALIZED (SELECT value FROM json_each(?3))
+         WITH x AS MATERIALIZED (SELECT value FROM jsonb_each(?3))
          SELECT unhex(value ->> 'id', '-'), unhex(value ->> 'tenant', '-'),
              value ->> 'accepted_at', value ->> 'expires_at', value ->> 'size',
              value ->> 'stream', value ->> 'smtputf8', value -> 'selectors',
@@ -103,14 +103,14 @@ pub(crate) async fn insert(
          FROM x;
          INSERT INTO recipients (message, id, position, address, return_path, state, attempts,
              events, updated_at, tenant)
-         WITH x AS MATERIALIZED (SELECT value FROM json_each(?1))
+         WITH x AS MATERIALIZED (SELECT value FROM jsonb_each(?1))
          SELECT unhex(value ->> 'message', '-'), unhex(value ->> 'id', '-'), value ->> 'position',
              value ->> 'address', value ->> 'return_path', value ->> 'state', 0,
              value ->> 'events', value ->> 'updated_at', unhex(value ->> 'tenant', '-')
          FROM x;
          INSERT INTO queue (seq, recipient, message, tenant, shard, stream, domain, accepted_at,
              since, due_at, expires_at, attempts, cause)
-         WITH x AS MATERIALIZED (SELECT value FROM json_each(?1))
+         WITH x AS MATERIALIZED (SELECT value FROM jsonb_each(?1))
          SELECT value ->> 'seq', unhex(value ->> 'id', '-'), unhex(value ->> 'message', '-'),
              unhex(value ->> 'tenant', '-'), value ->> 'shard', value ->> 'stream',
              value ->> 'domain', value ->> 'updated_at', value ->> 'updated_at',

@@ -79,7 +79,7 @@ pub(crate) async fn insert(
         "INSERT INTO events (recipient, seq, epoch, at, kind, attempt, reply_code, reply_enhanced,
              reply_text, mx_host, mx_address, tls_version, tls_cipher, tls_verdict, duration,
              cause, note)
-         WITH x AS MATERIALIZED (SELECT value FROM json_each(?1))
+         WITH x AS MATERIALIZED (SELECT value FROM jsonb_each(?1))
          SELECT unhex(value ->> 'recipient', '-'), value ->> 'seq', 0, value ->> 'at',
              value ->> 'kind', value ->> 'attempt', value ->> 'reply_code',
              value ->> 'reply_enhanced', value ->> 'reply_text', value ->> 'mx_host',

@@ -109,7 +109,8 @@ pub(crate) struct ReplyCells {
 }
 
 /// Rows for `json_each(?)`. Each mention of its `value` prints the row anew, so statements that
-/// take many cells of it read it from a materialised `x`. Ids go as text with hyphens (`unhex(…, '-')`), hashes as hex.
+/// take many cells of it read it from a materialised `x`, and from `jsonb_each(?)`: a row as JSONB
+/// is not read again for each cell. Ids go as text with hyphens (`unhex(…, '-')`), hashes as hex.
 pub(crate) fn json<T: serde::Serialize + ?Sized>(rows: &T) -> Result<String, Fault> {
     serde_json::to_string(rows).map_err(|error| Fault::Rejected(error.to_string()))
 }

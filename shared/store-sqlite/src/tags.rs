@@ -29,7 +29,7 @@ pub(crate) async fn insert(
     // A message that has a tag twice has it once.
     sqlx::query(
         "INSERT INTO message_tags (tenant, name, value, stream, message)
-         WITH x AS MATERIALIZED (SELECT value FROM json_each(?1))
+         WITH x AS MATERIALIZED (SELECT value FROM jsonb_each(?1))
          SELECT unhex(value ->> 'tenant', '-'), value ->> 'name', value ->> 'value',
              value ->> 'stream', unhex(value ->> 'message', '-')
          FROM x WHERE true ON CONFLICT DO NOTHING",

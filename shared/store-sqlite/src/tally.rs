@@ -57,7 +57,7 @@ pub(crate) async fn add(connection: &mut SqliteConnection, tally: &Tally) -> Res
     sqlx::query(
         "INSERT INTO traffic (grain, axis, hour, name, part, accepted, delivered, deferred, bounced,
              expired, suppressed)
-         WITH x AS MATERIALIZED (SELECT value FROM json_each(?1))
+         WITH x AS MATERIALIZED (SELECT value FROM jsonb_each(?1))
          SELECT 'hour', value ->> 'axis', value ->> 'hour', value ->> 'name', 0,
              value ->> 'accepted', value ->> 'delivered', value ->> 'deferred',
              value ->> 'bounced', value ->> 'expired', value ->> 'suppressed'
@@ -118,7 +118,7 @@ async fn add_details(connection: &mut SqliteConnection, tally: &Tally) -> Result
     // come back.
     sqlx::query(
         "INSERT INTO delivery_times (grain, axis, hour, name, part, bound, count)
-         WITH x AS MATERIALIZED (SELECT value FROM json_each(?1))
+         WITH x AS MATERIALIZED (SELECT value FROM jsonb_each(?1))
          SELECT 'hour', value ->> 'axis', value ->> 'hour', value ->> 'name', 0,
              value ->> 'bound', value ->> 'count'
          FROM x WHERE true
@@ -130,7 +130,7 @@ async fn add_details(connection: &mut SqliteConnection, tally: &Tally) -> Result
     .await?;
     sqlx::query(
         "INSERT INTO refusals (hour, tenant, provider, text, part, count)
-         WITH x AS MATERIALIZED (SELECT value FROM json_each(?1))
+         WITH x AS MATERIALIZED (SELECT value FROM jsonb_each(?1))
          SELECT value ->> 'hour', unhex(value ->> 'tenant', '-'), value ->> 'provider',
              value ->> 'text', 0, value ->> 'count'
          FROM x WHERE EXISTS (SELECT 1 FROM tenants WHERE id = unhex(value ->> 'tenant', '-'))

@@ -223,7 +223,7 @@ async fn bring_back(connection: &mut SqliteConnection, rows: &[Returned<'_>]) ->
     sqlx::query(
         "INSERT INTO queue (seq, recipient, message, tenant, shard, stream, domain, accepted_at,
              since, due_at, expires_at, attempts, cause)
-         WITH x AS MATERIALIZED (SELECT value FROM json_each(?1))
+         WITH x AS MATERIALIZED (SELECT value FROM jsonb_each(?1))
          SELECT value ->> 'seq', unhex(value ->> 'recipient', '-'),
              unhex(value ->> 'message', '-'), unhex(value ->> 'tenant', '-'), value ->> 'shard',
              value ->> 'stream', value ->> 'domain', value ->> 'accepted_at', value ->> 'since',

@@ -61,7 +61,7 @@ pub(crate) async fn write(
     // Indexes recipients (primary key) and queue_recipient. A reply goes in whole or not at all;
     // a new seq is what shows a row to `load_changed` again.
     let changed = sqlx::query(
-        "WITH x AS MATERIALIZED (SELECT value FROM json_each(?1))
+        "WITH x AS MATERIALIZED (SELECT value FROM jsonb_each(?1))
          UPDATE recipients AS r SET state = x.value ->> 'state',
              attempts = x.value ->> 'attempts', events = x.value ->> 'events',
              reply_code = coalesce(x.value ->> 'reply_code', r.reply_code),
