@@ -1,11 +1,12 @@
 //! Listening, and stopping.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use postrider_runtime::{Rng, Shutdown};
 use postrider_tls::Acceptor;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -68,19 +69,19 @@ impl Server {
 
 async fn accept(server: &Arc<Server>, listener: TcpListener) -> JoinSet<()> {
     let mut connections = JoinSet::new();
+    // Seated only once it has a seat: whoever was to give it one may have begun to work meanwhile.
+    let mut newcomer = None;
     loop {
-        let has_seat = server.crowd.has_seat();
+        if let Some((tcp, peer)) = newcomer.take_if(|_| server.crowd.has_seat()) {
+            seat(server, &mut connections, tcp, peer);
+        }
         tokio::select! {
             biased;
             () = server.shutdown.begun() => return connections,
             Some(ended) = connections.join_next() => report(ended),
-            () = server.crowd.rested(), if !has_seat => {}
-            accepted = listener.accept(), if has_seat => match accepted {
-                Ok((tcp, peer)) => {
-                    server.count(Outcome::Accepted);
-                    let place = server.crowd.enter(peer.ip());
-                    connections.spawn(serve_connection(Arc::clone(server), tcp, peer, place));
-                }
+            () = server.crowd.rested(), if newcomer.is_some() => {}
+            accepted = listener.accept(), if newcomer.is_none() => match accepted {
+                Ok(accepted) => newcomer = Some(accepted),
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     server.count(Outcome::NotAccepted);
@@ -90,6 +91,12 @@ async fn accept(server: &Arc<Server>, listener: TcpListener) -> JoinSet<()> {
             },
         }
     }
+}
+
+fn seat(server: &Arc<Server>, connections: &mut JoinSet<()>, tcp: TcpStream, peer: SocketAddr) {
+    server.count(Outcome::Accepted);
+    let place = server.crowd.enter(peer.ip());
+    connections.spawn(serve_connection(Arc::clone(server), tcp, peer, place));
 }
 
 async fn drain(server: &Server, mut connections: JoinSet<()>) {

@@ -1,4 +1,7 @@
 //! Reply addresses, written inside a verb's transaction.
+//!
+//! Locks are taken in one order, or two would wait for each other: the tenant, when its mailbox was
+//! written to, then its entries, those of several tenants in the order of tenants.
 
 use postrider_model::{ReplyAddress, ReplySource, ReplyStatus, TenantId, Timestamp};
 use postrider_store::{AskCaps, Observed};
@@ -20,6 +23,7 @@ pub(crate) async fn observe(
 ) -> Result<Observed, Fault> {
     tenants::lock(connection, seen.tenant).await?;
     let (at, folded) = (seen.created_at, seen.address.folded());
+    lock_asked(connection, &folded).await?;
     let known = find(connection, seen.tenant, &folded).await?;
     let is_new = known.is_none();
     let mut address = match known {
@@ -53,6 +57,17 @@ pub(crate) async fn observe(
         address: Some(address),
         ask,
     })
+}
+
+/// Before the entry, as where a letter is taken back. Where nobody was asked yet there is no letter to
+/// take back.
+async fn lock_asked(connection: &mut PgConnection, folded: &str) -> Result<(), Fault> {
+    // Index asked (primary key).
+    sqlx::query("SELECT 1 FROM asked WHERE address = $1 FOR UPDATE")
+        .bind(folded)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// What a key alone can bring in: a stolen one must not have us write to strangers.
@@ -172,10 +187,11 @@ pub(crate) async fn take_back_asking(
             .execute(&mut *connection)
             .await?;
     }
-    // Index reply_addresses_folded.
+    // Indexes reply_addresses_folded and reply_addresses (primary key).
     let rows: Vec<Uuid> = sqlx::query_scalar(
         "UPDATE reply_addresses SET asked_at = (SELECT at FROM asked WHERE address = $1)
-         WHERE folded = $1 AND asked_at = $2
+         WHERE id = ANY(ARRAY(SELECT id FROM reply_addresses
+             WHERE folded = $1 AND asked_at = $2 ORDER BY tenant FOR NO KEY UPDATE))
          RETURNING tenant",
     )
     .bind(folded)
@@ -243,10 +259,12 @@ pub(crate) async fn break_all(
     connection: &mut PgConnection,
     folded: &str,
 ) -> Result<Vec<TenantId>, Fault> {
-    // Index reply_addresses_folded.
+    // Indexes reply_addresses_folded and reply_addresses (primary key).
     let tenants: Vec<Uuid> = sqlx::query_scalar(
         "UPDATE reply_addresses SET status = 'broken'
-         WHERE folded = $1 AND status IN ('confirmed', 'unconfirmed')
+         WHERE id = ANY(ARRAY(SELECT id FROM reply_addresses
+             WHERE folded = $1 AND status IN ('confirmed', 'unconfirmed')
+             ORDER BY tenant FOR NO KEY UPDATE))
          RETURNING tenant",
     )
     .bind(folded)

@@ -347,8 +347,10 @@ async fn erase(
 async fn erase_directory(connection: &mut PgConnection, tenant: TenantId) -> Result<(), Fault> {
     // Indexes usage, key_usage, newcomers, bucket_levels and told (primary keys), credentials_tenant,
     // failures_tenant, reply_addresses_tenant,
-    // tenants (primary key); all of the few controls. `names` stays.
+    // tenants (primary key); all of the few controls. `names` stays. First the tenant, as wherever it
+    // and its addresses are written.
     for statement in [
+        "SELECT 1 FROM tenants WHERE id = $1 FOR UPDATE",
         "DELETE FROM usage WHERE tenant = $1",
         "DELETE FROM key_usage WHERE tenant = $1",
         "DELETE FROM newcomers WHERE tenant = $1",

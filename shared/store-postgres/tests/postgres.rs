@@ -8,6 +8,7 @@
 )]
 
 mod postgres {
+    pub(crate) mod asking;
     pub(crate) mod changes;
     pub(crate) mod faults;
     pub(crate) mod lists;

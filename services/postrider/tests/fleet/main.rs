@@ -20,3 +20,4 @@ mod shell;
 mod database;
 mod nodes;
 mod together;
+mod way_out;

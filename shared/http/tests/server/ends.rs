@@ -144,7 +144,12 @@ async fn who_is_being_answered_is_never_shed() {
 
 #[tokio::test]
 async fn a_server_full_of_work_takes_a_newcomer_when_one_of_them_rests() {
-    let server = plain(few(1)).await;
+    let server = plain(Config {
+        // Not its time that ends it.
+        header_timeout: Duration::from_hours(1),
+        ..few(1)
+    })
+    .await;
     let mut first = server.dial().await;
     first.write_all(WAIT).await.unwrap();
     server.door.begun.notified().await;
@@ -158,7 +163,8 @@ async fn a_server_full_of_work_takes_a_newcomer_when_one_of_them_rests() {
             .starts_with("HTTP/1.1 200")
     );
     assert!(read_to_end(&mut second).await.starts_with("HTTP/1.1 200"));
-    assert!(is_closed(&mut first).await);
+    let gives_way = tokio::time::timeout(Duration::from_secs(20), is_closed(&mut first));
+    assert!(gives_way.await.unwrap());
 }
 
 #[tokio::test]

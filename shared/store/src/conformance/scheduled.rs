@@ -10,6 +10,9 @@ use super::fixture::{
 };
 use crate::{Cancelled, NewMessage, Settled};
 
+/// Messages that are raced for at the same time.
+const WAVE: usize = 20;
+
 async fn start(ports: &Ports, messages: &[MessageId], seconds: u64) -> Vec<MessageId> {
     let started = ports.queue.start_scheduled(messages, at(seconds)).await;
     let mut started = started.expect("an answer");
@@ -91,18 +94,23 @@ pub async fn of_start_and_cancel_exactly_one_wins(ports: &Ports) {
     let tenant = add_tenant(ports).await;
     let messages: Vec<_> = (0..200).map(|_| later(tenant, 60)).collect();
     commit_all(ports, &messages).await;
-    // Each in a race of its own, all at once, now one side ahead and now the other.
-    let races = messages.iter().enumerate().map(async |(at, message)| {
-        let ids = [message.id];
-        let (start, cancel) = (start(ports, &ids, 60), cancel(ports, message, 60));
-        if at % 2 == 0 {
-            join(start, cancel).await
-        } else {
-            let (cancel, start) = join(cancel, start).await;
-            (start, cancel)
-        }
-    });
-    for (message, (started, cancelled)) in messages.iter().zip(join_all(races).await) {
+    // Each in a race of its own, many at once, now one side ahead and now the other. Not all at once:
+    // a call waits for its connection for some seconds only.
+    let mut ended = Vec::new();
+    for wave in messages.chunks(WAVE) {
+        let races = wave.iter().enumerate().map(async |(at, message)| {
+            let ids = [message.id];
+            let (start, cancel) = (start(ports, &ids, 60), cancel(ports, message, 60));
+            if at % 2 == 0 {
+                join(start, cancel).await
+            } else {
+                let (cancel, start) = join(cancel, start).await;
+                (start, cancel)
+            }
+        });
+        ended.extend(join_all(races).await);
+    }
+    for (message, (started, cancelled)) in messages.iter().zip(ended) {
         let (want, state) = if started.is_empty() {
             (Cancelled::Done, RecipientState::Cancelled)
         } else {
@@ -117,14 +125,16 @@ pub async fn a_batch_of_starts_and_many_cancels_agree(ports: &Ports) {
     let tenant = add_tenant(ports).await;
     let messages: Vec<_> = (0..100).map(|_| later(tenant, 60)).collect();
     commit_all(ports, &messages).await;
-    let ids: Vec<_> = messages.iter().map(|message| message.id).collect();
-    let (first, second) = ids.split_at(50);
-    let starts = join(start(ports, first, 60), start(ports, second, 60));
-    let cancels = join_all(messages.iter().map(|message| cancel(ports, message, 60)));
-    let ((first, second), cancelled) = join(starts, cancels).await;
-    for (message, cancelled) in messages.iter().zip(cancelled) {
-        let started = first.contains(&message.id) || second.contains(&message.id);
-        assert_eq!(cancelled == Cancelled::Done, !started, "{cancelled:?}");
+    for wave in messages.chunks(WAVE) {
+        let ids: Vec<_> = wave.iter().map(|message| message.id).collect();
+        let (first, second) = ids.split_at(WAVE / 2);
+        let starts = join(start(ports, first, 60), start(ports, second, 60));
+        let cancels = join_all(wave.iter().map(|message| cancel(ports, message, 60)));
+        let ((first, second), cancelled) = join(starts, cancels).await;
+        for (message, cancelled) in wave.iter().zip(cancelled) {
+            let started = first.contains(&message.id) || second.contains(&message.id);
+            assert_eq!(cancelled == Cancelled::Done, !started, "{cancelled:?}");
+        }
     }
 }
 
