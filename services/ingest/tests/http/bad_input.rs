@@ -221,3 +221,47 @@ async fn a_chunked_body_is_as_good_as_one_with_a_length() {
         .await
         .id();
 }
+
+fn places(answer: &crate::harness::Answer) -> Vec<&str> {
+    let errors = answer.json["errors"].as_array().unwrap();
+    errors
+        .iter()
+        .map(|error| error["field"].as_str().unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn all_that_is_missing_and_all_that_mail_forbids_is_told_at_once() {
+    let relay = Relay::start().await;
+    let answer = relay.send("{}").await;
+    assert_eq!(answer.refusal(), (422, "missing_required_field"));
+    assert_eq!(places(&answer), ["subject", "to", "html"]);
+    assert_eq!(
+        answer.json["message"],
+        "subject: is missing; give the message's subject. (and 2 more, see errors)"
+    );
+
+    let forbidden = mail(
+        r#","headers":{"Subject":"x","DKIM-Signature":"y"},"cc":"=?utf-8?q?a=0Ab?= <joe@example.org>""#,
+    );
+    let answer = relay.send(&forbidden).await;
+    assert_eq!(answer.refusal(), (422, "validation_error"));
+    assert_eq!(
+        places(&answer),
+        ["cc[0]", "headers.Subject", "headers.DKIM-Signature"]
+    );
+
+    let answer = relay
+        .batch(None, format!("[{},{{}},{forbidden}]", mail("")))
+        .await;
+    assert_eq!(answer.refusal(), (422, "validation_error"));
+    let want = [
+        "[1].subject",
+        "[1].to",
+        "[1].html",
+        "[2].cc[0]",
+        "[2].headers.Subject",
+        "[2].headers.DKIM-Signature",
+    ];
+    assert_eq!(places(&answer), want);
+}
