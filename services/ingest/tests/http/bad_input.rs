@@ -265,3 +265,59 @@ async fn all_that_is_missing_and_all_that_mail_forbids_is_told_at_once() {
     ];
     assert_eq!(places(&answer), want);
 }
+
+#[tokio::test]
+async fn a_name_that_stands_twice_is_refused_wherever_a_body_is_read() {
+    let relay = Relay::start().await;
+    let id = relay
+        .send(mail(r#","scheduled_at":"in 1 hour""#))
+        .await
+        .id();
+    let bearer = format!("Bearer {}", relay.key);
+    let fields = [
+        ("content-type", "application/json"),
+        ("authorization", bearer.as_str()),
+    ];
+    for (method, path, body, name) in [
+        ("POST", "/emails", mail(r#","to":"bo@example.org""#), "to"),
+        (
+            "POST",
+            "/emails/batch",
+            format!(
+                "[{}]",
+                mail(r#","tags":[{"name":"a","name":"b","value":"c"}]"#)
+            ),
+            "name",
+        ),
+        (
+            "PATCH",
+            &format!("/emails/{id}"),
+            r#"{"scheduled_at":"in 2 hours","scheduled_at":"in 3 hours"}"#.to_owned(),
+            "scheduled_at",
+        ),
+        (
+            "POST",
+            "/enroll",
+            r#"{"token":"a","token":"b","name":"Joe","reply_to":"joe@example.org"}"#.to_owned(),
+            "token",
+        ),
+        (
+            "POST",
+            "/enroll/rotate",
+            r#"{"token":"a","token":"b"}"#.to_owned(),
+            "token",
+        ),
+        (
+            "POST",
+            "/suppressions",
+            r#"{"email":"a@example.org","email":"b@example.org"}"#.to_owned(),
+            "email",
+        ),
+    ] {
+        let answer = relay.ask(method, path, &fields, body).await;
+        assert_eq!(answer.refusal(), (422, "validation_error"), "{path}");
+        let told = answer.json["message"].as_str().unwrap();
+        let twice = format!("{name:?} stands twice");
+        assert!(told.contains(&twice), "{path}: {told}");
+    }
+}
