@@ -204,6 +204,7 @@ impl Gate {
             source: unknown.source,
             confirmed_at: None,
             asked_at: None,
+            refused_at: None,
             attested_by: None,
             created_at: now,
         };

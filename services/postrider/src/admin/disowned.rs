@@ -20,16 +20,21 @@ pub(crate) fn disowned(tenant: &Tenant, addresses: &[ReplyAddress], reader: Read
     let no = |one: &&ReplyAddress| one.tenant == tenant.id && one.status == ReplyStatus::Refused;
     let slug = &tenant.slug;
     let (mut stopped, mut held) = (Value::Null, Vec::new());
-    for address in addresses.iter().filter(no).map(|one| &one.address) {
+    for (address, at) in addresses
+        .iter()
+        .filter(no)
+        .map(|one| (&one.address, one.refused_at))
+    {
         let way = reader.way(slug, address);
+        let at = at.map_or_else(String::new, |at| format!(" at {at}"));
         if address.folded() == tenant.reply_to.folded() {
             stopped = format!(
-                "the owner of {address} has said that they do not know {slug}: nothing is accepted from it. Its program has to give another reply address; if that was a mistake, {way}"
+                "the owner of {address} has said{at} that they do not know {slug}: nothing is accepted from it. Its program has to give another reply address; if that was a mistake, {way}"
             )
             .into();
         }
         held.push(format!(
-            "mail that waits with {address} in Reply-To does not leave: its owner has said that they do not know {slug}; if that was a mistake, {way}"
+            "mail that waits with {address} in Reply-To does not leave: its owner has said{at} that they do not know {slug}; if that was a mistake, {way}"
         ));
     }
     json!({"stopped_because": stopped, "held_for_owners": held})
@@ -69,6 +74,7 @@ mod tests {
             source: ReplySource::Tenant,
             confirmed_at: None,
             asked_at: None,
+            refused_at: None,
             attested_by: None,
             created_at: Timestamp::from_micros(0),
         };
@@ -97,6 +103,13 @@ mod tests {
                 assert!(told.ends_with(want), "{told}");
             }
         }
+        let said = [ReplyAddress {
+            refused_at: Some(Timestamp::from_micros(1_800_000_000_000_000)),
+            ..refused(&tenant.reply_to)
+        }];
+        let told = disowned(&tenant, &said, Reader::Command);
+        let told = told["stopped_because"].as_str().unwrap();
+        assert!(told.contains("has said at 2027-01-15T08:00:00"), "{told}");
         let none = json!({"stopped_because": null, "held_for_owners": []});
         assert_eq!(disowned(&tenant, &[], Reader::Command), none);
     }

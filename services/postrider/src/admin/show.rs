@@ -194,6 +194,7 @@ pub(super) fn reply_address(address: &ReplyAddress) -> Value {
         "source": address.source,
         "confirmed_at": address.confirmed_at,
         "asked_at": address.asked_at,
+        "refused_at": address.refused_at,
         "attested_by": address.attested_by,
         "created_at": address.created_at,
     })
@@ -308,6 +309,7 @@ mod tests {
             source: ReplySource::Tenant,
             confirmed_at: was_confirmed.then_some(tenant.created_at),
             asked_at: None,
+            refused_at: None,
             attested_by: None,
             created_at: tenant.created_at,
         };
