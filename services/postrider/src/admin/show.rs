@@ -9,7 +9,7 @@ use postrider_model::{
 use postrider_store::{DirectorySnapshot, NewLimits, Quota, Usage};
 use serde_json::{Value, json};
 
-use super::{Reader, disowned};
+use super::{Reader, disowned, next_reply_to};
 
 pub(super) fn vendor(vendor: &Vendor) -> Value {
     json!({
@@ -79,8 +79,9 @@ pub(super) fn tenant_in_full(
         "reply_addresses": reply_addresses(shown, snapshot),
         "keys": keys.map(credential).collect::<Vec<_>>(),
     });
+    let next = next_reply_to(shown, &snapshot.reply_addresses, Reader::Command);
     let told = disowned(shown, &snapshot.reply_addresses, Reader::Command);
-    joined(joined(tenant(shown, vendor), more), told)
+    joined(joined(joined(tenant(shown, vendor), more), next), told)
 }
 
 fn default_of<'a>(tenant: &Tenant, snapshot: &'a DirectorySnapshot) -> Option<&'a ReplyAddress> {
