@@ -55,6 +55,11 @@ label!(
 );
 
 label!(
+    /// Whose word a message waits for that was set aside.
+    pub(crate) Word is "word" { Key = "key", Owner = "owner" }
+);
+
+label!(
     /// What an open connection does.
     pub(crate) Use is "state" { InUse = "in_use", Idle = "idle" }
 );
@@ -66,6 +71,8 @@ pub(crate) struct Instruments {
     pub(crate) in_flight: Gauge,
     /// Live recipients in memory.
     waiting: GaugeBy2<State, WaitCause>,
+    /// Messages in memory, as they were found when they were opened.
+    pub(crate) set_aside: GaugeBy<Word>,
     pub(crate) oldest_due: FloatGauge,
     pub(crate) attempt_seconds: Histogram,
     stage_seconds: HistogramBy<Stage>,
@@ -93,6 +100,10 @@ impl Instruments {
                 "postrider_delivery_waiting_recipients",
                 "Recipients in this node's memory, by state and cause of waiting.",
                 |state, cause| state == State::of(cause),
+            ),
+            set_aside: registry.gauge_by(
+                "postrider_delivery_set_aside_messages",
+                "Messages in this node's memory that wait for somebody's word.",
             ),
             oldest_due: registry.float_gauge(
                 "postrider_delivery_oldest_due_seconds",

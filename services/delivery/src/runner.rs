@@ -332,6 +332,7 @@ impl Runner {
             };
             instruments.waiting(*cause, count);
         }
+        self.count_set_aside();
         let unsettled = self.shared.unsettled.load(Ordering::Relaxed);
         instruments.unsettled.count(unsettled);
         instruments.owner.shards.count(self.memory.shards.count());

@@ -285,7 +285,18 @@ pub(crate) fn of_message(error: &MessageError) -> Problem {
 
 /// Why a message cannot be composed of the fields that were given.
 pub(crate) fn of_compose(error: &ComposeError) -> Problem {
-    let name = match &error.reason {
+    let (name, field) = (name_of_compose(error), error.field.clone());
+    Problem::field(422, name, field, format!("{}.", error.reason))
+}
+
+/// The contract's name for it.
+pub(crate) fn name_of_compose(error: &ComposeError) -> &'static str {
+    match error.field.as_str() {
+        "from" => return "invalid_from_address",
+        field if field.starts_with("attachments") => return "invalid_attachment",
+        _ => {}
+    }
+    match &error.reason {
         ComposeReason::NoBody => "missing_required_field",
         ComposeReason::BadContentType | ComposeReason::BadContentId | ComposeReason::NoFilename => {
             "invalid_attachment"
@@ -300,13 +311,7 @@ pub(crate) fn of_compose(error: &ComposeError) -> Problem {
         | ComposeReason::NeedsListUnsubscribe
         | ComposeReason::NotAscii
         | ComposeReason::LongWord => "validation_error",
-    };
-    let name = match error.field.as_str() {
-        "from" => "invalid_from_address",
-        field if field.starts_with("attachments") => "invalid_attachment",
-        _ => name,
-    };
-    Problem::field(422, name, error.field.clone(), format!("{}.", error.reason))
+    }
 }
 
 /// Why a caller was turned away.

@@ -39,7 +39,7 @@ use postrider_runtime::Shutdown;
 use postrider_store::{DirectorySnapshot, Roster, TenantChange};
 use serde_json::Value;
 
-pub(crate) use disowned::{Reader, disowned};
+pub(crate) use disowned::{Reader, disowned, next_reply_to};
 pub use find::FindRequest;
 pub(crate) use import::ROWS_MOST;
 pub use import::{ImportRow, RowOutcome};

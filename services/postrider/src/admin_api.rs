@@ -11,6 +11,7 @@ mod keys;
 mod lists;
 mod messages;
 mod missing;
+mod once;
 mod pace;
 mod replies;
 mod report;

@@ -13,7 +13,7 @@ use postrider_model::{
     EmailAddress, ReplyAddress, ReplyAddressId, ReplySource, ReplyStatus, Stream, Tenant, TenantId,
     Timestamp, Vendor,
 };
-use postrider_store::{AskCaps, Observed, StoreError};
+use postrider_store::{AskCaps, Letters, Observed, StoreError};
 
 pub(crate) use turns::Turns;
 pub(crate) use waiting::{Patience, Unknown, UnknownQueue};
@@ -33,6 +33,19 @@ const LETTERS_MOST: u32 = 3;
 /// The same before the usual pause has passed since the last one. Programs may enrol at each start, and
 /// a mistyped address is a stranger's, who is told to do nothing at all.
 const LETTERS_IN_A_ROW: u32 = 5;
+
+/// When a program may have one more letter sent to a mailbox that has got these; `usual` is the usual
+/// pause.
+pub(crate) fn next_letter(letters: Letters, usual: Duration) -> Timestamp {
+    let mut next = letters.last_at.after(AGAIN);
+    if letters.that_day >= LETTERS_MOST {
+        next = next.max(letters.last_at.next_day());
+    }
+    if letters.in_a_row >= LETTERS_IN_A_ROW {
+        next = next.max(letters.last_at.after(usual));
+    }
+    next
+}
 
 /// What became of the wish that an address be written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +115,11 @@ impl Gate {
                 "a reply address could not be asked again"
             ),
         }
+    }
+
+    /// The usual pause between two letters to a mailbox.
+    pub(crate) fn letters_pause(&self) -> Duration {
+        self.rules.identity.replies.pause
     }
 
     /// Writes to an address what there is to write, unless it was written to lately. One that is
@@ -204,6 +222,7 @@ impl Gate {
             source: unknown.source,
             confirmed_at: None,
             asked_at: None,
+            refused_at: None,
             attested_by: None,
             created_at: now,
         };

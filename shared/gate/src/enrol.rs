@@ -3,6 +3,7 @@
 
 mod again;
 mod keys;
+mod letter;
 mod rotate;
 mod signer;
 mod standing;
@@ -27,6 +28,7 @@ use crate::password::SmtpPassword;
 use crate::provision::{Provision, ProvisionError, TenantDefaults};
 use crate::ramp::RampConfig;
 use crate::reachable::Unreachable;
+pub use letter::ShopLetter;
 pub use signer::VendorSigner;
 pub use standing::ShopStatus;
 use token::{Claims, KeyName, TokenFault};
@@ -83,6 +85,10 @@ pub struct EnrolWish {
 pub struct Enrolled {
     pub tenant: Arc<Tenant>,
     pub status: ShopStatus,
+    /// How its next reply address stands, where it has one.
+    pub next_status: Option<ShopStatus>,
+    /// Where somebody is asked whether they know it.
+    pub letter: Option<ShopLetter>,
     /// The user name for SMTP forms.
     pub user: String,
     /// In the clear this one time.
@@ -186,7 +192,7 @@ impl Enroller {
     pub async fn status(&self, token: &str) -> Result<Enrolled, EnrolError> {
         let spoken = self.spoken(token)?;
         match self.tenant_of(&spoken).await? {
-            Some(tenant) => Ok(self.told(tenant, None)),
+            Some(tenant) => Ok(self.told(tenant, None).await),
             None => Err(EnrolError::NotEnrolled {
                 licence: spoken.claims.licence,
             }),
@@ -194,9 +200,9 @@ impl Enroller {
     }
 
     /// The same of a tenant that showed its key.
-    pub fn status_of(&self, tenant: Arc<Tenant>) -> Enrolled {
+    pub async fn status_of(&self, tenant: Arc<Tenant>) -> Enrolled {
         let tenant = self.ports.roster.tenant(tenant.id).unwrap_or(tenant);
-        self.told((*tenant).clone(), None)
+        self.told((*tenant).clone(), None).await
     }
 
     fn spoken(&self, token: &str) -> Result<Spoken, EnrolError> {
@@ -270,7 +276,7 @@ impl Enroller {
         let detail = json!({"licence": spoken.claims.licence, "reply_to": wish.reply_to});
         self.note(spoken, "enrol", &tenant, detail).await;
         let tenant = self.seen(tenant).await;
-        Ok(self.told(tenant, Some(secrets)))
+        Ok(self.told(tenant, Some(secrets)).await)
     }
 
     async fn added(
@@ -317,9 +323,12 @@ impl Enroller {
         now.map_or(tenant, |now| (*now).clone())
     }
 
-    fn told(&self, tenant: Tenant, secrets: Option<Secrets>) -> Enrolled {
+    async fn told(&self, tenant: Tenant, secrets: Option<Secrets>) -> Enrolled {
+        let status = ShopStatus::of(&self.ports.roster, &tenant);
         Enrolled {
-            status: ShopStatus::of(&self.ports.roster, &tenant),
+            status,
+            next_status: ShopStatus::of_next(&self.ports.roster, &tenant),
+            letter: self.letter(&tenant, status).await,
             user: user_name(&tenant.slug),
             tenant: Arc::new(tenant),
             secrets,

@@ -72,8 +72,8 @@ pub use budget::{Budget, BudgetBusy, Reservation};
 pub use config::{IdentityConfig, NoticeConfig, ReplyConfig};
 pub use enrol::token::TokenFault;
 pub use enrol::{
-    EnrolConfig, EnrolError, EnrolPorts, EnrolWish, Enrolled, Enroller, Secrets, ShopStatus,
-    VendorSigner,
+    EnrolConfig, EnrolError, EnrolPorts, EnrolWish, Enrolled, Enroller, Secrets, ShopLetter,
+    ShopStatus, VendorSigner,
 };
 pub use group::{AcceptedGroup, Group, GroupError};
 pub use identity::Service;

@@ -88,9 +88,16 @@ pub enum ComposeReason {
     NoBody,
 }
 
-/// Composes a message. The boundaries are made from `random`, which must be new each time.
+/// All that is wrong with a draft, but for values that cannot be folded into their header.
+pub fn faults(draft: &Draft) -> Vec<ComposeError> {
+    check::draft(draft)
+}
+
+/// Composes a message. `Err` is the first of its faults. The boundaries are made from `random`, which must be new each time.
 pub fn compose(draft: &Draft, random: [u8; 16]) -> Result<Composed, ComposeError> {
-    check::draft(draft)?;
+    if let Some(first) = check::draft(draft).into_iter().next() {
+        return Err(first);
+    }
     let mut out = String::with_capacity(2_048);
     let mut addresses = |name: &str, list: &[Mailbox]| {
         if !list.is_empty() {

@@ -27,7 +27,7 @@ mod stamp;
 mod transfer;
 mod words;
 
-pub use compose::{ComposeError, ComposeReason, Composed, Draft, DraftAttachment, compose};
+pub use compose::{ComposeError, ComposeReason, Composed, Draft, DraftAttachment, compose, faults};
 pub use dkim::{
     DkimVerdict, Generated, KeyError, SignError, SignatureCheck, SigningKey, generate_key,
     sealed_until, sign, sign_at, signature_names, unsigned, verify,

@@ -219,7 +219,9 @@ pub(crate) async fn set_status(
     // Index reply_addresses_tenant.
     let changed = sqlx::query(
         "UPDATE reply_addresses SET status = $3,
-             confirmed_at = CASE $3 WHEN 'confirmed' THEN $4 ELSE confirmed_at END
+             confirmed_at = CASE $3 WHEN 'confirmed' THEN $4 ELSE confirmed_at END,
+             refused_at = CASE WHEN $3 <> 'refused' THEN NULL
+                 WHEN status = 'refused' THEN refused_at ELSE $4 END
          WHERE tenant = $1 AND folded = $2",
     )
     .bind(tenant.uuid())
@@ -283,8 +285,8 @@ pub(crate) async fn insert(
 ) -> Result<(), Fault> {
     sqlx::query(
         "INSERT INTO reply_addresses (id, tenant, address, folded, status, source, confirmed_at,
-             asked_at, created_at, attested_by)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+             asked_at, created_at, attested_by, refused_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(address.id.uuid())
     .bind(address.tenant.uuid())
@@ -296,6 +298,7 @@ pub(crate) async fn insert(
     .bind(address.asked_at.map(Timestamp::as_micros))
     .bind(address.created_at.as_micros())
     .bind(&address.attested_by)
+    .bind(address.refused_at.map(Timestamp::as_micros))
     .execute(connection)
     .await
     .map_err(taken("reply address"))?;

@@ -1,8 +1,10 @@
 //! The port of enrolment.
 
 use async_trait::async_trait;
-use postrider_model::{TenantId, Timestamp};
-use postrider_store::{Enrolment, Enrolments, StoreError, TenantChange, TokenStands, UsedToken};
+use postrider_model::{EmailAddress, TenantId, Timestamp};
+use postrider_store::{
+    Enrolment, Enrolments, Letters, StoreError, TenantChange, TokenStands, UsedToken,
+};
 use sqlx::SqliteConnection;
 
 use crate::SqliteStore;
@@ -20,6 +22,10 @@ impl Enrolments for SqliteStore {
     async fn last_token(&self, tenant: TenantId) -> Result<Option<Timestamp>, StoreError> {
         Ok(self.read_last_token(tenant).await?)
     }
+
+    async fn letters_to(&self, address: &EmailAddress) -> Result<Option<Letters>, StoreError> {
+        Ok(self.read_letters(&address.folded()).await?)
+    }
 }
 
 impl SqliteStore {
@@ -31,6 +37,20 @@ impl SqliteStore {
                 .fetch_optional(self.readers())
                 .await?;
         Ok(at.map(Timestamp::from_micros))
+    }
+
+    async fn read_letters(&self, folded: &str) -> Result<Option<Letters>, Fault> {
+        // Index asked (primary key).
+        let row: Option<(i64, i32, i32)> =
+            sqlx::query_as("SELECT at, letters, in_a_row FROM asked WHERE address = ?1")
+                .bind(folded)
+                .fetch_optional(self.readers())
+                .await?;
+        Ok(row.map(|(at, letters, in_a_row)| Letters {
+            last_at: Timestamp::from_micros(at),
+            that_day: letters.unsigned_abs(),
+            in_a_row: in_a_row.unsigned_abs(),
+        }))
     }
 }
 

@@ -204,7 +204,9 @@ pub(crate) async fn set_status(
     // Index reply_addresses_tenant.
     let changed = sqlx::query(
         "UPDATE reply_addresses SET status = ?3,
-             confirmed_at = iif(?3 = 'confirmed', ?4, confirmed_at)
+             confirmed_at = iif(?3 = 'confirmed', ?4, confirmed_at),
+             refused_at = CASE WHEN ?3 <> 'refused' THEN NULL
+                 WHEN status = 'refused' THEN refused_at ELSE ?4 END
          WHERE tenant = ?1 AND folded = ?2",
     )
     .bind(tenant.as_bytes().as_slice())
@@ -275,8 +277,8 @@ pub(crate) async fn insert(
 ) -> Result<(), Fault> {
     sqlx::query(
         "INSERT INTO reply_addresses (id, tenant, address, folded, status, source, confirmed_at,
-             asked_at, created_at, attested_by)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+             asked_at, created_at, attested_by, refused_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
     )
     .bind(address.id.as_bytes().as_slice())
     .bind(address.tenant.as_bytes().as_slice())
@@ -288,6 +290,7 @@ pub(crate) async fn insert(
     .bind(address.asked_at.map(Timestamp::as_micros))
     .bind(address.created_at.as_micros())
     .bind(&address.attested_by)
+    .bind(address.refused_at.map(Timestamp::as_micros))
     .execute(connection)
     .await
     .map_err(taken("reply address"))?;

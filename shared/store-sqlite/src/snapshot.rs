@@ -200,6 +200,7 @@ pub(crate) struct ReplyAddressRow {
     source: String,
     confirmed_at: Option<i64>,
     asked_at: Option<i64>,
+    refused_at: Option<i64>,
     attested_by: Option<String>,
     created_at: i64,
 }
@@ -220,6 +221,7 @@ impl TryFrom<ReplyAddressRow> for ReplyAddress {
             source: place.cell("source", ReplySource::parse(&row.source))?,
             confirmed_at: row.confirmed_at.map(Timestamp::from_micros),
             asked_at: row.asked_at.map(Timestamp::from_micros),
+            refused_at: row.refused_at.map(Timestamp::from_micros),
             attested_by: row.attested_by,
             created_at: Timestamp::from_micros(row.created_at),
         })

@@ -15,6 +15,18 @@ pub trait Enrolments: Send + Sync {
 
     /// When the newest token was issued that the tenant was enrolled with.
     async fn last_token(&self, tenant: TenantId) -> Result<Option<Timestamp>, StoreError>;
+
+    /// The letters that asked a mailbox, whoever it was for; `None` where none went there.
+    async fn letters_to(&self, address: &EmailAddress) -> Result<Option<Letters>, StoreError>;
+}
+
+/// Letters that went to one mailbox, as `AskCaps` counts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Letters {
+    pub last_at: Timestamp,
+    /// On the UTC day of the last.
+    pub that_day: u32,
+    pub in_a_row: u32,
 }
 
 /// A token that a tenant is enrolled with.

@@ -42,7 +42,7 @@ pub use directory::{
     AskCaps, Directory, DirectorySnapshot, Imported, LICENCE, NewTenant, Observed, TenantChange,
     TenantImport, TenantUpdate,
 };
-pub use enrolments::{Enrolment, Enrolments, TokenStands, UsedToken};
+pub use enrolments::{Enrolment, Enrolments, Letters, TokenStands, UsedToken};
 pub use error::StoreError;
 pub use failures::{Failure, Failures, Untold};
 pub use fresh::Fresh;

@@ -9,6 +9,7 @@ use postrider_store::{Disowned, Roster};
 
 use super::Runner;
 use crate::attempt::Awaited;
+use crate::instruments::Word;
 
 /// What the loop has seen of the roster.
 pub(super) struct Known {
@@ -54,6 +55,19 @@ impl Known {
         resumed.into_values().flatten().collect()
     }
 
+    /// How many messages wait for a key, and how many for an owner, of those that still wait.
+    pub(super) fn set_aside(&self, waits: impl Fn(MessageId) -> bool) -> [(Word, usize); 2] {
+        let (mut keys, mut owners) = (0, 0);
+        for (awaited, messages) in &self.waiting {
+            let count = messages.iter().filter(|message| waits(**message)).count();
+            match awaited {
+                Awaited::Key(_) => keys += count,
+                Awaited::Owner(..) => owners += count,
+            }
+        }
+        [(Word::Key, keys), (Word::Owner, owners)]
+    }
+
     /// Keeps only messages that still wait: what was cancelled or went to another node does not come back.
     fn keep_waiting(&mut self, waits: impl Fn(MessageId) -> bool) {
         self.waiting.retain(|_, messages| {
@@ -97,6 +111,14 @@ impl Runner {
             self.memory.schedule.word_came(message, now);
         }
         self.stop_suspended(&self.known.newly_stopped(&then));
+    }
+
+    /// What of a message that was cancelled meanwhile is known here yet is not counted.
+    pub(super) fn count_set_aside(&self) {
+        let schedule = &self.memory.schedule;
+        for (word, count) in self.known.set_aside(|one| schedule.awaits_word(one)) {
+            self.shared.instruments.set_aside.count(word, count);
+        }
     }
 
     /// What the schedule goes by is never older than what attempts went by that come back to it.

@@ -19,6 +19,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 const NAME: &str = "invalid_attachment";
+const NOT_FETCHED: &str =
+    "is not supported: files are not fetched for you; send the bytes in content.";
 
 /// Reads the field `attachments`.
 pub(crate) fn list(
@@ -41,7 +43,11 @@ pub(crate) fn list(
         match item {
             Value::Object(members) => match one(&field, members, unknown) {
                 Ok(file) => files.push(file),
-                Err((part, message)) => complaints.add(NAME, format!("{field}{part}"), message),
+                Err(faults) => {
+                    for (part, message) in faults {
+                        complaints.add(NAME, format!("{field}{part}"), message);
+                    }
+                }
             },
             other => complaints.add(NAME, field, format!("is {}, not an object.", other.kind())),
         }
@@ -56,33 +62,55 @@ fn one(
     field: &str,
     members: &[(Cow<'_, str>, Value<'_>)],
     unknown: &mut Unknown,
-) -> Result<DraftAttachment, Fault> {
+) -> Result<DraftAttachment, Vec<Fault>> {
     let mut file = DraftAttachment::default();
-    let (mut filename, mut content) = (None, None);
+    let (mut faults, mut named, mut filled) = (Vec::new(), false, false);
     for (name, value) in members {
-        match (name.as_ref(), value) {
-            (_, Value::Null) => {}
-            ("filename", value) => filename = Some(text(".filename", value)?),
-            ("content", value) => content = Some(bytes(value)?),
-            ("content_type", value) => file.content_type = Some(text(".content_type", value)?),
+        let read = match (name.as_ref(), value) {
+            (_, Value::Null) => Ok(()),
+            ("filename", value) => {
+                named = true;
+                text(".filename", value).map(|name| file.filename = name)
+            }
+            ("content", value) => {
+                filled = true;
+                bytes(value).map(|content| file.content = content)
+            }
+            ("content_type", value) => {
+                text(".content_type", value).map(|kind| file.content_type = Some(kind))
+            }
             ("content_id" | "inline_content_id", value) => {
-                let id = text(".content_id", value)?;
-                let bare = id.strip_prefix('<').and_then(|id| id.strip_suffix('>'));
-                file.content_id = Some(bare.unwrap_or(&id).to_owned());
+                text(".content_id", value).map(|id| file.content_id = Some(bare(&id)))
             }
             // A request to a place of the client's choosing is not ours to make.
             ("path", _) => {
-                let message =
-                    "is not supported: files are not fetched for you; send the bytes in content.";
-                return Err((".path", message.to_owned()));
+                filled = true;
+                Err((".path", NOT_FETCHED.to_owned()))
             }
-            (name, _) => unknown.add(format!("{field}.{name}")),
-        }
+            (name, _) => {
+                unknown.add(format!("{field}.{name}"));
+                Ok(())
+            }
+        };
+        faults.extend(read.err());
     }
-    let missing = |part, what: &str| (part, format!("is missing; give {what}."));
-    file.filename = filename.ok_or_else(|| missing(".filename", "the file's name"))?;
-    file.content = content.ok_or_else(|| missing(".content", "the file's bytes as base64"))?;
-    Ok(file)
+    let mut missing = |part, what| faults.push((part, format!("is missing; give {what}.")));
+    if !named {
+        missing(".filename", "the file's name");
+    }
+    if !filled {
+        missing(".content", "the file's bytes as base64");
+    }
+    if faults.is_empty() {
+        Ok(file)
+    } else {
+        Err(faults)
+    }
+}
+
+fn bare(id: &str) -> String {
+    let bare = id.strip_prefix('<').and_then(|id| id.strip_suffix('>'));
+    bare.unwrap_or(id).to_owned()
 }
 
 fn text(part: &'static str, value: &Value<'_>) -> Result<String, Fault> {

@@ -1,5 +1,7 @@
 //! What is wrong with a request, collected: a client should hear all of it at once.
 
+use std::collections::HashSet;
+
 use postrider_http::{FieldError, Problem};
 
 /// Complaints about fields, in the order they were found.
@@ -37,6 +39,12 @@ impl Complaints {
         self.0.is_empty()
     }
 
+    /// The body's own fields that something is wrong with: `to`, where `to[1]` is.
+    pub(crate) fn fields(&self) -> HashSet<String> {
+        let fields = self.0.iter().map(|(_, error)| part_of(&error.field));
+        fields.map(str::to_owned).collect()
+    }
+
     /// The refusal that all complaints make; `Ok` where there is none.
     pub(crate) fn into_result(self) -> Result<(), Problem> {
         let Some((name, first)) = self.0.first() else {
@@ -51,4 +59,9 @@ impl Complaints {
         problem.errors = self.0.into_iter().map(|(_, error)| error).collect();
         Err(problem)
     }
+}
+
+/// The body's own field that a place in it belongs to: `headers` of `headers.X-Foo`.
+pub(crate) fn part_of(field: &str) -> &str {
+    field.split(['[', '.']).next().unwrap_or(field)
 }

@@ -3,9 +3,9 @@
 
 mod wish;
 
-use postrider_gate::{EnrolError, Enrolled, Secrets};
+use postrider_gate::{EnrolError, Enrolled, Secrets, ShopLetter, ShopStatus};
 use postrider_http::{Answer, Problem, Request, RequestId};
-use postrider_model::{EmailAddress, Limits, Tenant, TenantId};
+use postrider_model::{EmailAddress, Limits, Tenant, TenantId, Timestamp};
 use postrider_store::Quota;
 use serde::Serialize;
 
@@ -34,6 +34,9 @@ struct Shown<'a> {
     reply_to: String,
     /// What replies go to once its owner has confirmed it.
     next_reply_to: Option<String>,
+    /// `pending`, or `broken` where our letter to it came back.
+    next_reply_to_status: Option<&'static str>,
+    letter: Option<ShownLetter>,
     limits: ShownLimits,
     /// What holds besides while it is new; none where nothing does.
     ramp: Option<ShownRamp>,
@@ -75,6 +78,16 @@ struct ShownRamp {
     new_recipients_per_hour: Option<u32>,
 }
 
+/// What somebody is asked by; none where nobody is.
+#[derive(Serialize)]
+struct ShownLetter {
+    to: String,
+    /// None: the first is about to leave.
+    sent_at: Option<Timestamp>,
+    /// From when on another is sent to who enrols again.
+    next_after: Option<Timestamp>,
+}
+
 #[derive(Serialize)]
 #[expect(clippy::struct_field_names, reason = "the contract's name")]
 struct Status<'a> {
@@ -85,6 +98,9 @@ struct Status<'a> {
     reply_to: String,
     /// What replies go to once its owner has confirmed it.
     next_reply_to: Option<String>,
+    /// `pending`, or `broken` where our letter to it came back.
+    next_reply_to_status: Option<&'static str>,
+    letter: Option<ShownLetter>,
 }
 
 impl HttpDoor {
@@ -127,7 +143,7 @@ impl HttpDoor {
         let told = match token {
             Some(token) => self.ports.enroller.status(token).await,
             None => match self.identify(request) {
-                Ok(caller) => Ok(self.ports.enroller.status_of(caller.tenant)),
+                Ok(caller) => Ok(self.ports.enroller.status_of(caller.tenant).await),
                 Err(away) => return super::with_rate(away.problem.into(), away.rate),
             },
         };
@@ -143,6 +159,8 @@ impl HttpDoor {
                         from: tenant.from.to_string(),
                         reply_to: tenant.reply_to.to_string(),
                         next_reply_to: next_reply_to(tenant),
+                        next_reply_to_status: enrolled.next_status.map(ShopStatus::as_str),
+                        letter: enrolled.letter.clone().map(ShownLetter::from),
                     },
                 )
             }
@@ -186,6 +204,8 @@ impl HttpDoor {
                 from: tenant.from.to_string(),
                 reply_to: tenant.reply_to.to_string(),
                 next_reply_to: next_reply_to(tenant),
+                next_reply_to_status: enrolled.next_status.map(ShopStatus::as_str),
+                letter: enrolled.letter.clone().map(ShownLetter::from),
                 batch_per_minute: batch(tenant.limits),
                 limits: tenant.limits.into(),
                 ramp: ShownRamp::of(self.ports.gate.quota_of(tenant).quota),
@@ -211,6 +231,16 @@ fn batch(limits: Limits) -> u32 {
     match limits.per_minute {
         0 => BATCH_PER_MINUTE,
         pace => pace,
+    }
+}
+
+impl From<ShopLetter> for ShownLetter {
+    fn from(letter: ShopLetter) -> Self {
+        Self {
+            to: letter.to.to_string(),
+            sent_at: letter.sent_at,
+            next_after: letter.next_after,
+        }
     }
 }
 

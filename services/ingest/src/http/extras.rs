@@ -84,36 +84,41 @@ pub(crate) fn tags(
                 );
             }
             Ok(tag) => tags.push(tag),
-            Err((part, message)) => complaints.invalid(format!("{field}{part}"), message),
+            Err(faults) => {
+                for (part, message) in faults {
+                    complaints.invalid(format!("{field}{part}"), message);
+                }
+            }
         }
     }
     tags
 }
 
-fn tag(
-    field: &str,
-    item: &Value<'_>,
-    unknown: &mut Unknown,
-) -> Result<Tag, (&'static str, String)> {
+// The part of the field that is at fault, and why.
+type Fault = (&'static str, String);
+
+fn tag(field: &str, item: &Value<'_>, unknown: &mut Unknown) -> Result<Tag, Vec<Fault>> {
     let Value::Object(members) = item else {
-        return Err((
-            "",
-            format!("is {}, not an object with name and value.", item.kind()),
-        ));
+        let message = format!("is {}, not an object with name and value.", item.kind());
+        return Err(vec![("", message)]);
     };
     let (mut name, mut value) = (None, None);
     for (key, given) in members {
         match key.as_ref() {
-            "name" => name = Some(word(given).map_err(|message| (".name", message))?),
-            "value" => value = Some(word(given).map_err(|message| (".value", message))?),
+            "name" => name = Some(word(given)),
+            "value" => value = Some(word(given)),
             other => unknown.add(format!("{field}.{other}")),
         }
     }
-    let missing = |part| (part, "is missing; a tag has a name and a value.".to_owned());
-    Ok(Tag {
-        name: name.ok_or_else(|| missing(".name"))?,
-        value: value.ok_or_else(|| missing(".value"))?,
-    })
+    let missing = || Err("is missing; a tag has a name and a value.".to_owned());
+    match (name.unwrap_or_else(missing), value.unwrap_or_else(missing)) {
+        (Ok(name), Ok(value)) => Ok(Tag { name, value }),
+        (name, value) => {
+            let faults = [(".name", name.err()), (".value", value.err())];
+            let told = |(part, fault): (_, Option<String>)| Some((part, fault?));
+            Err(faults.into_iter().filter_map(told).collect())
+        }
+    }
 }
 
 fn word(value: &Value<'_>) -> Result<String, String> {

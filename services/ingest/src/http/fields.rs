@@ -2,13 +2,14 @@
 //! what concerns several fields is checked here; what mail itself forbids, by `message`.
 
 use postrider_http::Problem;
-use postrider_message::Draft;
+use postrider_message::{ComposeReason, Draft, faults};
 use postrider_model::{EmailAddress, Mailbox, Stream, Tag, Timestamp};
 
-use crate::http::complaints::Complaints;
+use crate::http::complaints::{self, Complaints};
 use crate::http::json::{Value, shortened};
 use crate::http::unknown::Unknown;
 use crate::http::{attachments, extras, mailboxes, times};
+use crate::refusal;
 
 /// A message as the client described it, every field checked.
 #[derive(Clone, Debug, Default)]
@@ -79,7 +80,24 @@ pub(crate) fn read(
     };
     fields.strangers(unknown);
     check(&message, limits, &mut complaints);
+    if !complaints.is_empty() {
+        forbidden(&message.draft, &mut complaints);
+    }
     complaints.into_result().map(|()| message)
+}
+
+/// What mail forbids in a draft, of those fields that nothing was said of yet: what could not be
+/// read is not in the draft, and what stands behind it has another place there.
+pub(crate) fn forbidden(draft: &Draft, complaints: &mut Complaints) {
+    let told = complaints.fields();
+    for fault in faults(draft) {
+        // Where it has no body is checked above.
+        let is_news = fault.reason != ComposeReason::NoBody;
+        if is_news && !told.contains(complaints::part_of(&fault.field)) {
+            let name = refusal::name_of_compose(&fault);
+            complaints.add(name, fault.field, format!("{}.", fault.reason));
+        }
+    }
 }
 
 struct Fields<'a> {
@@ -188,9 +206,9 @@ impl<'a> Fields<'a> {
 
 // What concerns more than one field.
 fn check(message: &Message, limits: Limits, complaints: &mut Complaints) {
-    let is_clean = complaints.is_empty();
     let draft = &message.draft;
-    if draft.to.is_empty() && is_clean {
+    let told = complaints.fields();
+    if draft.to.is_empty() && !told.contains("to") {
         let text = "is missing; give at least one recipient.";
         complaints.add("missing_required_field", "to", text);
     }
@@ -208,7 +226,8 @@ fn check(message: &Message, limits: Limits, complaints: &mut Complaints) {
             format!("has {given} addresses; {REPLY_TO_MOST} are the most."),
         );
     }
-    if draft.html.is_none() && draft.text.is_none() && is_clean {
+    let is_told = told.contains("html") || told.contains("text");
+    if draft.html.is_none() && draft.text.is_none() && !is_told {
         let text = "is missing, and so is text; give at least one of them.";
         complaints.add("missing_required_field", "html", text);
     }

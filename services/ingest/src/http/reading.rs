@@ -3,10 +3,11 @@
 use bytes::Bytes;
 use postrider_gate::{ClaimRequest, Door, Submission};
 use postrider_http::Problem;
-use postrider_message::compose;
+use postrider_message::{ComposeError, Draft, compose};
 use postrider_model::IdempotencyKey;
 use postrider_runtime::Rng;
 
+use crate::http::complaints::Complaints;
 use crate::http::fields::{self, Limits, Message};
 use crate::http::headers::Mode;
 use crate::http::json::{JsonError, Value};
@@ -92,7 +93,7 @@ impl Reading {
 
     fn composed(&self, message: Message) -> Result<Submission, Problem> {
         let composed = compose(&message.draft, self.rng.bytes());
-        let composed = composed.map_err(|error| refusal::of_compose(&error))?;
+        let composed = composed.map_err(|error| unsendable(&message.draft, &error))?;
         Ok(Submission {
             door: Door::Http,
             raw: composed.bytes,
@@ -105,6 +106,16 @@ impl Reading {
             claim: None,
             session: None,
         })
+    }
+}
+
+// All that mail forbids in it, the first of which is `error`.
+fn unsendable(draft: &Draft, error: &ComposeError) -> Problem {
+    let mut complaints = Complaints::default();
+    fields::forbidden(draft, &mut complaints);
+    match complaints.into_result() {
+        Err(problem) => problem,
+        Ok(()) => refusal::of_compose(error),
     }
 }
 

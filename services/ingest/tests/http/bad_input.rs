@@ -221,3 +221,103 @@ async fn a_chunked_body_is_as_good_as_one_with_a_length() {
         .await
         .id();
 }
+
+fn places(answer: &crate::harness::Answer) -> Vec<&str> {
+    let errors = answer.json["errors"].as_array().unwrap();
+    errors
+        .iter()
+        .map(|error| error["field"].as_str().unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn all_that_is_missing_and_all_that_mail_forbids_is_told_at_once() {
+    let relay = Relay::start().await;
+    let answer = relay.send("{}").await;
+    assert_eq!(answer.refusal(), (422, "missing_required_field"));
+    assert_eq!(places(&answer), ["subject", "to", "html"]);
+    assert_eq!(
+        answer.json["message"],
+        "subject: is missing; give the message's subject. (and 2 more, see errors)"
+    );
+
+    let forbidden = mail(
+        r#","headers":{"Subject":"x","DKIM-Signature":"y"},"cc":"=?utf-8?q?a=0Ab?= <joe@example.org>""#,
+    );
+    let answer = relay.send(&forbidden).await;
+    assert_eq!(answer.refusal(), (422, "validation_error"));
+    assert_eq!(
+        places(&answer),
+        ["cc[0]", "headers.Subject", "headers.DKIM-Signature"]
+    );
+
+    let answer = relay
+        .batch(None, format!("[{},{{}},{forbidden}]", mail("")))
+        .await;
+    assert_eq!(answer.refusal(), (422, "validation_error"));
+    let want = [
+        "[1].subject",
+        "[1].to",
+        "[1].html",
+        "[2].cc[0]",
+        "[2].headers.Subject",
+        "[2].headers.DKIM-Signature",
+    ];
+    assert_eq!(places(&answer), want);
+}
+
+#[tokio::test]
+async fn a_name_that_stands_twice_is_refused_wherever_a_body_is_read() {
+    let relay = Relay::start().await;
+    let id = relay
+        .send(mail(r#","scheduled_at":"in 1 hour""#))
+        .await
+        .id();
+    let bearer = format!("Bearer {}", relay.key);
+    let fields = [
+        ("content-type", "application/json"),
+        ("authorization", bearer.as_str()),
+    ];
+    for (method, path, body, name) in [
+        ("POST", "/emails", mail(r#","to":"bo@example.org""#), "to"),
+        (
+            "POST",
+            "/emails/batch",
+            format!(
+                "[{}]",
+                mail(r#","tags":[{"name":"a","name":"b","value":"c"}]"#)
+            ),
+            "name",
+        ),
+        (
+            "PATCH",
+            &format!("/emails/{id}"),
+            r#"{"scheduled_at":"in 2 hours","scheduled_at":"in 3 hours"}"#.to_owned(),
+            "scheduled_at",
+        ),
+        (
+            "POST",
+            "/enroll",
+            r#"{"token":"a","token":"b","name":"Joe","reply_to":"joe@example.org"}"#.to_owned(),
+            "token",
+        ),
+        (
+            "POST",
+            "/enroll/rotate",
+            r#"{"token":"a","token":"b"}"#.to_owned(),
+            "token",
+        ),
+        (
+            "POST",
+            "/suppressions",
+            r#"{"email":"a@example.org","email":"b@example.org"}"#.to_owned(),
+            "email",
+        ),
+    ] {
+        let answer = relay.ask(method, path, &fields, body).await;
+        assert_eq!(answer.refusal(), (422, "validation_error"), "{path}");
+        let told = answer.json["message"].as_str().unwrap();
+        let twice = format!("{name:?} stands twice");
+        assert!(told.contains(&twice), "{path}: {told}");
+    }
+}

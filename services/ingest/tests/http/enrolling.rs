@@ -1,6 +1,7 @@
 //! What a vendor's program meets that brings a shop.
 
 mod again;
+mod letters;
 mod owner;
 mod scene;
 

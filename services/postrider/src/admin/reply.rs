@@ -181,9 +181,13 @@ fn standing(known: &ReplyAddress, tenant: &Tenant, [ask, confirm]: &[String; 2])
         (ReplyStatus::Unconfirmed, None) => {
             "it is asked as soon as the relay serves, and counts once it says yes".to_owned()
         }
-        (ReplyStatus::Refused, _) => format!(
-            "its owner has said that they do not know {slug}; if that was a mistake, {confirm}"
-        ),
+        (ReplyStatus::Refused, _) => {
+            let at = known.refused_at;
+            let at = at.map_or_else(String::new, |at| format!(" at {at}"));
+            format!(
+                "its owner has said{at} that they do not know {slug}; if that was a mistake, {confirm}"
+            )
+        }
         (ReplyStatus::Broken, _) if known.confirmed_at.is_none() => format!(
             "the mail that asks it came back: look at its spelling; if it is right and takes mail by now, {ask}"
         ),

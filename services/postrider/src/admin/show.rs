@@ -9,7 +9,7 @@ use postrider_model::{
 use postrider_store::{DirectorySnapshot, NewLimits, Quota, Usage};
 use serde_json::{Value, json};
 
-use super::{Reader, disowned};
+use super::{Reader, disowned, next_reply_to};
 
 pub(super) fn vendor(vendor: &Vendor) -> Value {
     json!({
@@ -79,8 +79,9 @@ pub(super) fn tenant_in_full(
         "reply_addresses": reply_addresses(shown, snapshot),
         "keys": keys.map(credential).collect::<Vec<_>>(),
     });
+    let next = next_reply_to(shown, &snapshot.reply_addresses, Reader::Command);
     let told = disowned(shown, &snapshot.reply_addresses, Reader::Command);
-    joined(joined(tenant(shown, vendor), more), told)
+    joined(joined(joined(tenant(shown, vendor), more), next), told)
 }
 
 fn default_of<'a>(tenant: &Tenant, snapshot: &'a DirectorySnapshot) -> Option<&'a ReplyAddress> {
@@ -194,6 +195,7 @@ pub(super) fn reply_address(address: &ReplyAddress) -> Value {
         "source": address.source,
         "confirmed_at": address.confirmed_at,
         "asked_at": address.asked_at,
+        "refused_at": address.refused_at,
         "attested_by": address.attested_by,
         "created_at": address.created_at,
     })
@@ -308,6 +310,7 @@ mod tests {
             source: ReplySource::Tenant,
             confirmed_at: was_confirmed.then_some(tenant.created_at),
             asked_at: None,
+            refused_at: None,
             attested_by: None,
             created_at: tenant.created_at,
         };

@@ -1,9 +1,10 @@
 //! A request's JSON object, taken apart field by field: all that is wrong is told at once.
 
-use postrider_http::{FieldError, Problem, Request, malformed};
+use postrider_http::{FieldError, Problem, Request};
 use postrider_store::NewLimits;
 use serde_json::{Map, Value};
 
+use super::once::{self, JsonError};
 use super::values::Wanted;
 
 /// Characters of a name that a complaint repeats.
@@ -44,7 +45,7 @@ impl<T> Change<T> {
 impl Fields {
     pub(super) async fn read(request: &mut Request, most: u64) -> Result<Self, Problem> {
         let bytes = request.body.read(most).await?;
-        match serde_json::from_slice(&bytes) {
+        match once::read(&bytes) {
             Ok(Value::Object(left)) => Ok(Self {
                 left,
                 ..Self::default()
@@ -54,8 +55,11 @@ impl Fields {
                 Err(Problem::new(422, "validation_error", message))
             }
             Err(error) => {
-                let message = format!("The body is not valid JSON: {}.", malformed(&error));
-                Err(Problem::new(400, "validation_error", message))
+                let status = match error {
+                    JsonError::Malformed(_) => 400,
+                    JsonError::Twice(_) => 422,
+                };
+                Err(Problem::new(status, "validation_error", error.to_string()))
             }
         }
     }

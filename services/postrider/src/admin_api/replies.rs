@@ -152,6 +152,7 @@ impl AdminDoor {
                 "source": entry.source,
                 "confirmed_at": entry.confirmed_at,
                 "asked_at": entry.asked_at,
+                "refused_at": entry.refused_at,
                 "attested_by": entry.attested_by,
                 "created_at": entry.created_at,
                 "default": is_default,

@@ -12,7 +12,7 @@ use super::fields::{Change, Fields, given};
 use super::lists::{cursor, cut, list, page};
 use super::missing::no_such;
 use super::{AdminDoor, Fault, Outcome};
-use crate::admin::{AddedTenant, Verb, disowned};
+use crate::admin::{AddedTenant, Verb, disowned, next_reply_to};
 
 impl AdminDoor {
     /// `GET /tenants`, oldest first.
@@ -205,11 +205,14 @@ impl AdminDoor {
         let now = self.tenant(caller, &tenant.id.to_string())?;
         let mut all = self.tenant_shown(&now);
         let known = self.office.roster.all_of(tenant.id).unwrap_or_default();
-        if let (Value::Object(all), Value::Object(told)) = (
-            &mut all,
-            disowned(&now, &known.reply_addresses, self.reader(caller)),
-        ) {
-            all.extend(told);
+        let (addresses, reader) = (&known.reply_addresses, self.reader(caller));
+        for told in [
+            next_reply_to(&now, addresses, reader),
+            disowned(&now, addresses, reader),
+        ] {
+            if let (Value::Object(all), Value::Object(told)) = (&mut all, told) {
+                all.extend(told);
+            }
         }
         if let (Value::Object(all), Value::Object(more)) = (&mut all, shown) {
             for (name, value) in more {
@@ -223,6 +226,8 @@ impl AdminDoor {
         let roster = &self.office.roster;
         let vendor = roster.vendor(tenant.vendor);
         let default = roster.reply_address(tenant.id, &tenant.reply_to);
+        let next = tenant.next_reply_to.as_ref();
+        let next = next.and_then(|next| roster.reply_address(tenant.id, next));
         json!({
             "object": "tenant",
             "id": tenant.id,
@@ -234,6 +239,7 @@ impl AdminDoor {
             "from": tenant.from,
             "reply_to": tenant.reply_to,
             "next_reply_to": tenant.next_reply_to,
+            "next_reply_to_status": next.map(|entry| entry.status),
             "reply_to_status": default.map(|entry| entry.status),
             "confirmed": roster.is_confirmed(tenant.id, &tenant.reply_to),
             "status": tenant.status,

@@ -6,7 +6,7 @@ use postrider_fakenet::{Phase, Script};
 use serde_json::{Value, json};
 
 use crate::harness::mail::header;
-use crate::harness::{Inside, Place, Timeline, until};
+use crate::harness::{Inside, Page, Place, Timeline, until};
 
 pub(crate) const ANN: &str = "ann@colleagues.test";
 /// Longer than any wait between two of the first attempts.
@@ -79,6 +79,19 @@ fn entry<'a>(audit: &'a Value, verb: &str) -> Option<&'a Value> {
     entries.find(|entry| entry["verb"] == verb)
 }
 
+/// So many messages wait for an owner, as the metrics page has it.
+async fn set_aside(place: &Place, messages: u64) {
+    until("messages that are set aside", async || {
+        let page = Page::of(place).await;
+        let count = page.count(
+            "postrider_delivery_set_aside_messages",
+            &[("word", "owner")],
+        );
+        (count == messages).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn mail_that_names_somebody_who_says_no_waits_and_all_other_mail_goes_on() {
     let relay = Inside::start().await;
@@ -95,6 +108,7 @@ async fn mail_that_names_somebody_who_says_no_waits_and_all_other_mail_goes_on()
     assert_eq!(timeline.outcomes(), ["accepted", "deferred", "delivered"]);
     relay.others_go_on().await;
     assert_eq!(relay.came("cy@first.test"), 0);
+    set_aside(&place, 1).await;
     let found = relay.command(&["find", "cy@first.test"]).await;
     let message = &found["messages"][0];
     assert_eq!(message["held_by"], json!(["owner"]), "{message}");
@@ -143,6 +157,7 @@ async fn mail_that_names_somebody_goes_when_their_no_is_taken_back() {
         .await;
     let timeline = place.settled(&held).await;
     assert_eq!(timeline.outcomes(), ["accepted", "deferred", "delivered"]);
+    set_aside(&place, 0).await;
     let messages = relay.net.mailbox().messages();
     let sent = messages.iter().find(|one| one.rcpt_to == ["cy@first.test"]);
     assert_eq!(header(&sent.unwrap().raw, "Reply-To"), ANN);

@@ -45,7 +45,7 @@ impl Enroller {
             let gate = &self.ports.gate;
             gate.ask_enrolled(&tenant, &wish.reply_to).await;
         }
-        Ok(self.told(tenant, secrets))
+        Ok(self.told(tenant, secrets).await)
     }
 
     /// The token is used; gives how it stands to the last one. An older one brings no other address.

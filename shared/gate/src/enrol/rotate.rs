@@ -26,7 +26,7 @@ impl Enroller {
             let vendor = spoken.vendor;
             return Err(Denied::SuspendedVendor { vendor }.into());
         }
-        let told = self.told(tenant, None);
+        let told = self.told(tenant, None).await;
         if told.status == ShopStatus::Suspended {
             return Err(Denied::suspended(&self.ports.roster, &told.tenant).into());
         }
@@ -54,7 +54,7 @@ impl Enroller {
         let detail = json!({"old_keys_until": ends});
         self.note(&spoken, "enrol_rotate", tenant, detail).await;
         let tenant = self.seen(tenant.clone()).await;
-        Ok(self.told(tenant, Some(secrets)))
+        Ok(self.told(tenant, Some(secrets)).await)
     }
 
     /// A token that is older than one used since, or is bound to another reply address, gives no

@@ -1,6 +1,6 @@
 //! How a shop stands, as its program is told.
 
-use postrider_model::{Tenant, TenantStatus};
+use postrider_model::{ReplyStatus, Tenant, TenantStatus};
 use postrider_store::Roster;
 
 use crate::reply::{Book, Trust};
@@ -42,6 +42,17 @@ impl ShopStatus {
         } else {
             Self::Pending
         }
+    }
+
+    /// How the address stands that is to be the shop's next: it waits, or its letter came back.
+    pub(super) fn of_next(roster: &Roster, tenant: &Tenant) -> Option<Self> {
+        let next = tenant.next_reply_to.as_ref()?;
+        let known = roster.reply_address(tenant.id, next);
+        let status = known.map(|known| known.status);
+        Some(match status {
+            Some(ReplyStatus::Broken) => Self::Broken,
+            _ => Self::Pending,
+        })
     }
 
     pub fn as_str(self) -> &'static str {

@@ -17,12 +17,14 @@ const HEADERS_MOST: usize = 16 * 1024;
 /// Longest file name, in bytes.
 const FILENAME_MOST: usize = 1_000;
 
-pub(super) fn draft(draft: &Draft) -> Result<(), ComposeError> {
+/// All of it, in the order of the message's fields.
+pub(super) fn draft(draft: &Draft) -> Vec<ComposeError> {
+    let mut faults = Faults::default();
     if draft.text.is_none() && draft.html.is_none() {
-        return fail("text".to_owned(), ComposeReason::NoBody);
+        faults.add("text", ComposeReason::NoBody);
     }
     if let Some(from) = &draft.from {
-        name("from", from)?;
+        faults.find("from", name(from));
     }
     for (field, list) in [
         ("to", &draft.to),
@@ -30,101 +32,110 @@ pub(super) fn draft(draft: &Draft) -> Result<(), ComposeError> {
         ("reply_to", &draft.reply_to),
     ] {
         for (index, mailbox) in list.iter().enumerate() {
-            name(&format!("{field}[{index}]"), mailbox)?;
+            if let Err(reason) = name(mailbox) {
+                faults.add(format!("{field}[{index}]"), reason);
+            }
         }
     }
-    one_line("subject", &draft.subject)?;
-    let length = draft.subject.chars().count();
-    if length > SUBJECT_MOST {
-        let reason = ComposeReason::TooLong {
-            length,
-            most: SUBJECT_MOST,
-        };
-        return fail("subject".to_owned(), reason);
-    }
-    headers(draft)?;
+    faults.find("subject", subject(&draft.subject));
+    headers(draft, &mut faults);
     for (index, file) in draft.attachments.iter().enumerate() {
-        attachment(&format!("attachments[{index}]"), file)?;
+        attachment(&format!("attachments[{index}]"), file, &mut faults);
     }
-    Ok(())
+    faults.0
 }
 
-fn fail(field: String, reason: ComposeReason) -> Result<(), ComposeError> {
-    Err(ComposeError { field, reason })
+#[derive(Default)]
+struct Faults(Vec<ComposeError>);
+
+impl Faults {
+    fn add(&mut self, field: impl Into<String>, reason: ComposeReason) {
+        let field = field.into();
+        self.0.push(ComposeError { field, reason });
+    }
+
+    fn find(&mut self, field: &str, checked: Checked) {
+        if let Err(reason) = checked {
+            self.add(field, reason);
+        }
+    }
 }
+
+type Checked = Result<(), ComposeReason>;
 
 // CR, LF and NUL, and the Unicode line ends that some software turns into them; also after
 // decoding, since the reader's program decodes.
-fn one_line(field: &str, value: &str) -> Result<(), ComposeError> {
+fn one_line(value: &str) -> Checked {
     let breaks = |text: &str| {
         text.contains([
             '\r', '\n', '\0', '\u{b}', '\u{c}', '\u{85}', '\u{2028}', '\u{2029}',
         ])
     };
     if breaks(value) || value.contains("=?") && breaks(&decode(value)) {
-        return fail(field.to_owned(), ComposeReason::LineEnd);
+        return Err(ComposeReason::LineEnd);
     }
     Ok(())
 }
 
-fn name(field: &str, mailbox: &Mailbox) -> Result<(), ComposeError> {
+fn subject(text: &str) -> Checked {
+    one_line(text)?;
+    at_most(text.chars().count(), SUBJECT_MOST)
+}
+
+fn at_most(length: usize, most: usize) -> Checked {
+    if length > most {
+        return Err(ComposeReason::TooLong { length, most });
+    }
+    Ok(())
+}
+
+fn name(mailbox: &Mailbox) -> Checked {
     let Some(name) = &mailbox.name else {
         return Ok(());
     };
-    one_line(field, name)?;
+    one_line(name)?;
     // What decodes to an encoded word is decoded again by somebody.
-    one_line(field, &decode(name))?;
-    let length = name.chars().count();
-    if length > SUBJECT_MOST {
-        return fail(
-            field.to_owned(),
-            ComposeReason::TooLong {
-                length,
-                most: SUBJECT_MOST,
-            },
-        );
-    }
-    Ok(())
+    one_line(&decode(name))?;
+    at_most(name.chars().count(), SUBJECT_MOST)
 }
 
-fn headers(draft: &Draft) -> Result<(), ComposeError> {
-    let mut seen = HashSet::new();
-    let mut length = 0;
+fn headers(draft: &Draft, faults: &mut Faults) {
+    let (mut seen, mut length) = (HashSet::new(), 0);
     for (name, value) in &draft.headers {
         let shown: String = name.chars().filter(|c| !c.is_control()).take(80).collect();
         let field = format!("headers.{shown}");
-        if !is_name(name.as_bytes()) || name.len() > 76 {
-            return fail(field, ComposeReason::BadName);
-        }
         let lower = name.to_ascii_lowercase();
-        if let Some(reason) = taken(&lower) {
-            return fail(field, reason);
-        }
-        one_line(&field, value)?;
-        if is_single(&lower) && !seen.insert(lower.clone()) {
-            return fail(field, ComposeReason::Twice);
-        }
+        let checked = header(&lower, value).and_then(|()| {
+            if is_single(&lower) && !seen.insert(lower.clone()) {
+                return Err(ComposeReason::Twice);
+            }
+            Ok(())
+        });
+        faults.find(&field, checked);
         length += name.len() + value.len() + 4;
         if length > HEADERS_MOST {
-            return fail(
-                field,
-                ComposeReason::HeadersTooLarge {
-                    length,
-                    most: HEADERS_MOST,
-                },
-            );
+            let most = HEADERS_MOST;
+            faults.add(field, ComposeReason::HeadersTooLarge { length, most });
+            return;
         }
         let has = |wanted: &str| {
-            draft
-                .headers
-                .iter()
-                .any(|(n, _)| n.eq_ignore_ascii_case(wanted))
+            let mut names = draft.headers.iter().map(|(name, _)| name);
+            names.any(|name| name.eq_ignore_ascii_case(wanted))
         };
         if lower == "list-unsubscribe-post" && !has("List-Unsubscribe") {
-            return fail(field, ComposeReason::NeedsListUnsubscribe);
+            faults.add(field, ComposeReason::NeedsListUnsubscribe);
         }
     }
-    Ok(())
+}
+
+fn header(lower: &str, value: &str) -> Checked {
+    if !is_name(lower.as_bytes()) || lower.len() > 76 {
+        return Err(ComposeReason::BadName);
+    }
+    match taken(lower) {
+        Some(reason) => Err(reason),
+        None => one_line(value),
+    }
 }
 
 fn taken(lower: &str) -> Option<ComposeReason> {
@@ -178,35 +189,32 @@ pub(super) fn is_tokens(name: &str) -> bool {
         )
 }
 
-fn attachment(field: &str, file: &DraftAttachment) -> Result<(), ComposeError> {
-    let filename = format!("{field}.filename");
-    one_line(&filename, &file.filename)?;
-    let length = file.filename.len();
-    if length == 0 {
-        return fail(filename, ComposeReason::NoFilename);
-    }
-    if length > FILENAME_MOST {
-        return fail(
-            filename,
-            ComposeReason::TooLong {
-                length,
-                most: FILENAME_MOST,
-            },
-        );
-    }
+fn attachment(field: &str, file: &DraftAttachment, faults: &mut Faults) {
+    faults.find(&format!("{field}.filename"), filename(&file.filename));
     if let Some(given) = &file.content_type {
-        let content_type = format!("{field}.content_type");
-        one_line(&content_type, given)?;
-        if given.len() > FILENAME_MOST || !is_media_type(given) {
-            return fail(content_type, ComposeReason::BadContentType);
-        }
+        faults.find(&format!("{field}.content_type"), content_type(given));
     }
     let Some(id) = &file.content_id else {
-        return Ok(());
+        return;
     };
     let legal = |b: u8| b.is_ascii_graphic() && !b"<>()\\,;\"".contains(&b);
     if id.is_empty() || id.len() > 200 || !id.bytes().all(legal) {
-        return fail(format!("{field}.content_id"), ComposeReason::BadContentId);
+        faults.add(format!("{field}.content_id"), ComposeReason::BadContentId);
+    }
+}
+
+fn filename(name: &str) -> Checked {
+    one_line(name)?;
+    if name.is_empty() {
+        return Err(ComposeReason::NoFilename);
+    }
+    at_most(name.len(), FILENAME_MOST)
+}
+
+fn content_type(given: &str) -> Checked {
+    one_line(given)?;
+    if given.len() > FILENAME_MOST || !is_media_type(given) {
+        return Err(ComposeReason::BadContentType);
     }
     Ok(())
 }

@@ -92,6 +92,7 @@ pub fn new_tenant() -> NewTenant {
             source: ReplySource::Operator,
             confirmed_at: Some(at(0)),
             asked_at: None,
+            refused_at: None,
             attested_by: None,
             created_at: at(0),
         },
@@ -368,6 +369,7 @@ pub fn reply_address(tenant: TenantId, text: &str) -> ReplyAddress {
         source: ReplySource::Tenant,
         confirmed_at: None,
         asked_at: None,
+        refused_at: None,
         attested_by: None,
         created_at: at(0),
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Ports;
 use super::fixture::{DAY, add_tenant, address, at};
 use super::replies::{CAPS, WEEK, generation, known, observe, seen};
-use crate::AskCaps;
+use crate::{AskCaps, Letters};
 
 pub async fn so_many_letters_a_day_go_to_one_mailbox(ports: &Ports) {
     let (tenant, other) = (add_tenant(ports).await, add_tenant(ports).await);
@@ -60,6 +60,16 @@ pub async fn who_does_not_answer_is_left_in_peace_after_some_letters(ports: &Por
             asked.push(count);
         }
     }
+    let (joe, zoe) = (address("JOE@example.org"), address("zoe@example.org"));
+    let found = ports.enrolments.letters_to(&joe);
+    let want = Letters {
+        last_at: day(4),
+        that_day: 1,
+        in_a_row: 5,
+    };
+    assert_eq!(found.await.expect("an answer"), Some(want));
+    let nobody = ports.enrolments.letters_to(&zoe);
+    assert_eq!(nobody.await.expect("an answer"), None);
     // The sixth would have come on the day behind the fifth, which was that of 4.
     assert_eq!(asked, [0, 1, 2, 3, 4]);
     let rested = seen(tenant, "joe@example.org", day(4).after(WEEK));
@@ -92,6 +102,13 @@ pub async fn a_letter_that_did_not_come_to_be_leaves_those_before_it_counted(por
     assert!(!ask(19).await, "ten minutes after that one");
     assert!(ask(21).await, "it may be tried again");
     assert!(!ask(60).await, "and is the third");
+    let found = ports.enrolments.letters_to(&mailbox).await;
+    let want = Letters {
+        last_at: minutes(21),
+        that_day: 3,
+        in_a_row: 3,
+    };
+    assert_eq!(found.expect("an answer"), Some(want));
 }
 
 pub async fn a_letter_that_did_not_come_to_be_may_be_tried_again(ports: &Ports) {

@@ -27,6 +27,7 @@ pub(super) fn seen(tenant: TenantId, text: &str, at: Timestamp) -> ReplyAddress 
         source: ReplySource::Observed,
         confirmed_at: None,
         asked_at: None,
+        refused_at: None,
         attested_by: None,
         created_at: at,
     }
@@ -194,8 +195,17 @@ pub async fn an_owner_who_said_no_has_said_so_for_good(ports: &Ports) {
         assert_eq!(stands.await.expect("an answer"), want);
         let found = known(ports, tenant, text).await.expect("the address");
         assert_eq!((found.status, found.confirmed_at), (want, Some(at(60))));
+        let refused_at = (want == Refused).then(|| at(60));
+        assert_eq!(found.refused_at, refused_at, "{answer:?}");
         assert_eq!(generation(ports).await > before, changes, "{answer:?}");
     }
+    // Said again, it is what was said then.
+    let again = ports
+        .directory
+        .set_reply_status(tenant, &mailbox, Refused, at(65));
+    again.await.expect("the same status");
+    let found = known(ports, tenant, text).await.expect("the address");
+    assert_eq!(found.refused_at, Some(at(60)));
     let usage = ports.mail.usage(tenant, at(0)).await;
     assert_eq!(usage.expect("an answer").complaints, 1);
     // Nobody makes it unsaid: without its row the address could be entered and vouched for.
@@ -211,6 +221,8 @@ pub async fn an_owner_who_said_no_has_said_so_for_good(ports: &Ports) {
         .directory
         .set_reply_status(tenant, &mailbox, Confirmed, at(70));
     confirmed.await.expect("another status");
+    let found = known(ports, tenant, text).await.expect("the address");
+    assert_eq!((found.status, found.refused_at), (Confirmed, None));
     let removed = ports.directory.remove_reply_address(tenant, &mailbox);
     removed.await.expect("it is gone");
     let other = add_tenant(ports).await;

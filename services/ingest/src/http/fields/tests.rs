@@ -219,13 +219,33 @@ fn fifty_recipients_are_counted_without_doubles() {
     );
 }
 
+/// A body, and the fields that its one refusal names.
+#[rustfmt::skip]
+const AT_ONCE: &[(&str, &[&str])] = &[
+    ("{}", &["subject", "to", "html"]),
+    (r#"{"to":["a","b"],"subject":"s","text":"t","stream":"x"}"#, &["to[0]", "to[1]", "stream"]),
+    // What is wrong is not missing as well.
+    (r#"{"to":7,"html":7}"#, &["to", "subject", "html"]),
+    (r#"{"subject":"s","text":7}"#, &["text", "to"]),
+    (with!(r#""tags":[{},{"name":"a b","value":"c d"}]"#), &["tags[0].name", "tags[0].value", "tags[1].name", "tags[1].value"]),
+    (with!(r#""attachments":[{},{"content":"*","content_type":7}]"#), &[
+        "attachments[0].filename", "attachments[0].content",
+        "attachments[1].content", "attachments[1].content_type", "attachments[1].filename",
+    ]),
+    // What mail forbids is told beside it, but of a list only by its first reader.
+    (r#"{"to":"a@x.example","headers":{"Subject":"x","X A":"y"}}"#, &["subject", "html", "headers.Subject", "headers.X A"]),
+    (r#"{"to":["bob@","a\nb <a@x.example>"],"subject":"a\nb"}"#, &["to[0]", "to[1]", "html", "subject"]),
+];
+
 #[test]
 fn all_that_is_wrong_is_told_at_once() {
-    let problem = message(r#"{"to":["a","b"],"subject":"s","text":"t","stream":"x"}"#).unwrap_err();
-    let fields: Vec<_> = problem
-        .errors
-        .iter()
-        .map(|error| error.field.as_str())
-        .collect();
-    assert_eq!(fields, ["to[0]", "to[1]", "stream"]);
+    for &(given, want) in AT_ONCE {
+        let problem = message(given).unwrap_err();
+        let fields: Vec<_> = problem
+            .errors
+            .iter()
+            .map(|error| error.field.as_str())
+            .collect();
+        assert_eq!(fields, want, "{given}");
+    }
 }

@@ -11,7 +11,7 @@ use super::scene::{JOE, Scene};
 use crate::harness::mail;
 use crate::pages::link;
 
-const ANN: &str = "ann@joesgarage.example";
+pub(super) const ANN: &str = "ann@joesgarage.example";
 
 async fn says_no(scene: &Scene, told: &Value, address: &str) {
     let tenant = scene.tenant(told);
@@ -22,7 +22,7 @@ async fn says_no(scene: &Scene, told: &Value, address: &str) {
     scene.refresh().await;
 }
 
-async fn comes_back(scene: &Scene, address: &str) {
+pub(super) async fn comes_back(scene: &Scene, address: &str) {
     let (directory, address) = (&scene.relay.provision.directory, address.parse().unwrap());
     let broken = directory.break_reply_address(&address);
     assert!(!broken.await.unwrap().is_empty());
@@ -196,7 +196,7 @@ async fn letters(scene: &Scene) -> usize {
 }
 
 /// A shop that enrolled and was asked once.
-async fn asked_once(scene: &Scene) -> Value {
+pub(super) async fn asked_once(scene: &Scene) -> Value {
     let contact = "postmaster@relay.example".parse().unwrap();
     let provision = &scene.relay.provision;
     provision.house("Postrider", contact).await.unwrap();

@@ -104,17 +104,29 @@ impl Scene {
     }
 
     pub(super) async fn ask(&self, token: &str, method: &str, path: &str, body: &Value) -> Answer {
+        let text = match body {
+            Value::Null => String::new(),
+            body => body.to_string(),
+        };
+        self.ask_text(token, method, path, &text).await
+    }
+
+    /// With a body that may be no JSON.
+    pub(super) async fn ask_text(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        text: &str,
+    ) -> Answer {
         let bearer = format!("Bearer {token}");
         let mut fields = vec![("authorization", bearer.as_str())];
-        let body = match body {
-            Value::Null => Vec::new(),
-            body => {
-                fields.push(("content-type", "application/json"));
-                body.to_string().into_bytes()
-            }
-        };
+        if !text.is_empty() {
+            fields.push(("content-type", "application/json"));
+        }
+        let body = text.as_bytes();
         let path = format!("/admin/v1{path}");
-        let said = request(method, &path, &fields, &body);
+        let said = request(method, &path, &fields, body);
         let answer = self.door.say(&said).await.unwrap();
         let heard = [answer.head.as_bytes(), b"\r\n\r\n", &answer.body].concat();
         let exchange = Exchange::of_text(&said, &heard).unwrap();

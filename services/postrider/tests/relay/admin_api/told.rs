@@ -64,6 +64,29 @@ async fn what_is_not_taken_is_named_by_its_path_with_its_value_and_what_is_taken
 }
 
 #[tokio::test]
+async fn a_name_that_stands_twice_in_a_body_is_refused_and_nothing_is_changed() {
+    let scene = Scene::start().await;
+    let (token, _) = scene.token("admin", None).await;
+    let tenant = format!("/tenants/{}", scene.acmes);
+    let was = scene.done(&token, "GET", &tenant, &Value::Null).await;
+    for (body, name) in [
+        (r#"{"name": "Ann's", "name": "Bob's"}"#, "name"),
+        (r#"{"limits": {"per_day": 1, "per_day": 2}}"#, "per_day"),
+    ] {
+        let refused = scene.ask_text(&token, "PATCH", &tenant, body).await;
+        assert_eq!(refused.status, 422, "{body}: {}", refused.text());
+        let message = refused.json()["message"].clone();
+        let says = format!("the name {name:?} twice");
+        assert!(message.as_str().unwrap().contains(&says), "{message}");
+    }
+    let now = scene.done(&token, "GET", &tenant, &Value::Null).await;
+    assert_eq!(
+        (&now["name"], &now["limits"]),
+        (&was["name"], &was["limits"])
+    );
+}
+
+#[tokio::test]
 async fn since_is_a_span_a_day_or_a_time_wherever_it_is_asked() {
     let scene = Scene::start().await;
     let (token, _) = scene.token("read", None).await;
