@@ -10,7 +10,7 @@ use crate::asking;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShopLetter {
     pub to: EmailAddress,
-    /// When the last one went; `None`: the first is about to.
+    /// When the last one went for this shop; `None`: the first is about to.
     pub sent_at: Option<Timestamp>,
     /// From when on the program can have another sent, by enrolling once more.
     pub next_after: Option<Timestamp>,
@@ -29,7 +29,8 @@ impl Enroller {
         let usual = self.ports.gate.letters_pause();
         Some(ShopLetter {
             to: known.address.clone(),
-            sent_at: letters.map(|letters| letters.last_at),
+            // What this shop was told, not what went there for another.
+            sent_at: known.asked_at,
             next_after: letters.map(|letters| asking::next_letter(letters, usual)),
         })
     }

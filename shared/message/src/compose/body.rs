@@ -207,7 +207,7 @@ fn encoded(text: Vec<u8>) -> (&'static str, Vec<u8>) {
 /// How many bytes quoted-printable writes as three. In blocks whose count fits a byte: then many are
 /// looked at at once.
 fn escaped(text: &[u8]) -> usize {
-    let one = |&b: &u8| u8::from(!b.is_ascii() | (b == b'='));
+    let one = |&b: &u8| u8::from(!b.is_ascii() || b == b'=');
     let block = |block: &[u8]| usize::from(block.iter().map(one).sum::<u8>());
     text.chunks(usize::from(u8::MAX)).map(block).sum()
 }

@@ -21,6 +21,7 @@ async fn name(relay: &Relay, tenant: TenantId, seconds: u64) -> Result<Observed,
         source: ReplySource::Observed,
         confirmed_at: None,
         asked_at: None,
+        refused_at: None,
         attested_by: None,
         created_at: at(seconds),
     };
