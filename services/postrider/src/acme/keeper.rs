@@ -72,8 +72,7 @@ pub(crate) struct Keeper {
     pub(crate) account: PathBuf,
     pub(crate) attempts: PathBuf,
     pub(crate) answers: Answers,
-    /// Of these addresses, where an authority would find nobody.
-    pub(crate) listen: usize,
+    /// Where an authority would find nobody.
     pub(crate) shut: watch::Receiver<Vec<Shut>>,
     pub(crate) early: Early,
     pub(crate) clock: Clock,
@@ -120,9 +119,8 @@ impl Keeper {
             Ok(due) if due.is_empty() => return self.settle(notes).await,
             due => due,
         };
-        // Authorities count what they could not prove: none is asked while it would find nobody. Which of
-        // several addresses it comes to is known to it alone: one that is open may be that.
-        if self.shut.borrow().len() >= self.listen {
+        // Authorities count what they could not prove: none is asked while it would find nobody.
+        if !self.shut.borrow().is_empty() {
             return;
         }
         let read = notes.look().await;

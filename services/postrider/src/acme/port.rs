@@ -253,7 +253,7 @@ fn told(address: SocketAddr, since: Timestamp, fault: &io::Error) -> Shut {
         %address,
         remedy = shut.remedy,
         error = fault as &dyn std::error::Error,
-        "acme.listen: cannot listen there; it is tried again, and certificates are asked for while another address is open"
+        "acme.listen: cannot listen there; it is tried again, and no certificate is asked for meanwhile"
     );
     shut
 }

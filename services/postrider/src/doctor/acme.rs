@@ -13,31 +13,24 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
         return Vec::new();
     }
     let mut findings = shut(config);
-    let is_shut = findings.len() >= config.acme.listen.len();
-    let asked = asked(config, is_shut);
+    let asked = asked(config, &findings);
     findings.push(asked);
     findings
 }
 
-/// The addresses at which the relay that runs cannot listen.
+/// The addresses at which the relay cannot listen, or could not when it was killed.
 fn shut(config: &Config) -> Vec<Finding> {
     match Shut::read(&Shut::path(config)) {
-        Ok(shut) => {
-            let all = shut.len() >= config.acme.listen.len();
-            let then = if all {
-                "asks for no certificate"
-            } else {
-                "asks for certificates all the same, for it listens elsewhere: they come where the authority does not need this one"
-            };
-            shut.iter().map(|shut| one_shut(shut, then)).collect()
-        }
+        Ok(shut) => shut.iter().map(one_shut).collect(),
         Err(fault) => vec![unread("port-80", "acme.listen", &fault)],
     }
 }
 
-fn one_shut(shut: &Shut, then: &str) -> Finding {
-    let (since, said) = (shut.since, &shut.said);
-    let seen = format!("since {since} the relay cannot listen there ({said}), and {then}");
+fn one_shut(shut: &Shut) -> Finding {
+    let seen = format!(
+        "since {} the relay cannot listen there, and asks for no certificate: {}",
+        shut.since, shut.said
+    );
     Finding::soft("port-80", &shut.address.to_string(), &seen).remedy(&format!(
         "{}; a relay that runs tries it again every few seconds",
         shut.remedy
@@ -49,16 +42,17 @@ fn unread(id: &'static str, about: &str, fault: &anyhow::Error) -> Finding {
         .remedy("run the doctor as the user that the relay runs as")
 }
 
-/// What there is to do first where all addresses are shut.
+/// What there is to do first where an address is shut.
 const OPEN_FIRST: &str = "see the finding port-80: it is asked when that is mended";
 
-/// What came of the last attempt; nobody is asked while all addresses are shut.
-fn asked(config: &Config, is_shut: bool) -> Finding {
+/// What came of the last attempt, with these addresses shut.
+fn asked(config: &Config, shut: &[Finding]) -> Finding {
     let about = &config.acme.directory;
     let attempts = match Attempts::read(&Attempts::path(config)) {
         Ok(attempts) => attempts.unwrap_or_default(),
         Err(fault) => return unread("acme", about, &fault),
     };
+    let is_shut = !shut.is_empty();
     match (attempts.failure, attempts.succeeded_at) {
         (Some(failure), _) => failed(config, &failure, is_shut),
         (None, Some(at)) => {
@@ -120,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn while_all_addresses_are_shut_that_is_what_there_is_to_mend() {
+    fn while_an_address_is_shut_it_is_what_there_is_to_mend() {
         let folder = tempfile::TempDir::new().unwrap();
         let config = config(folder.path());
         let at = "2026-01-31T08:00:00Z";
@@ -130,6 +124,7 @@ mod tests {
                 "about": about, "said": "no", "remedy": "mend it",
             } })
         };
+        let shut = [Finding::soft("port-80", "[::]:80", "in use")];
         for (attempts, opened, while_shut) in [
             (
                 json!({}),
@@ -148,9 +143,9 @@ mod tests {
             ),
         ] {
             std::fs::write(Attempts::path(&config), attempts.to_string()).unwrap();
-            let remedy = |is_shut| asked(&config, is_shut).remedy;
-            assert!(remedy(false).contains(opened), "{}", remedy(false));
-            let said = remedy(true);
+            let remedy = |shut: &[Finding]| asked(&config, shut).remedy;
+            assert!(remedy(&[]).contains(opened), "{}", remedy(&[]));
+            let said = remedy(&shut);
             assert!(said.starts_with("see the finding port-80"), "{said}");
             assert!(
                 said.contains(while_shut) && !said.contains(opened),

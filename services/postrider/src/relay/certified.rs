@@ -51,7 +51,6 @@ impl Relay {
             account: config.acme_folder().join("account.json"),
             attempts: Attempts::path(config),
             answers,
-            listen: config.acme.listen.len(),
             shut,
             early: Early::drawn(&machine.rng),
             clock: machine.clock.clone(),

@@ -9,8 +9,7 @@ use postrider_tls::trusting;
 
 use self::authority::{Authority, Habits, LOOKS_AT};
 use self::scene::{
-    Scene, attempts, brought, finding, found, given, https, logged, read, refused, remove,
-    smtp_shows_rsa,
+    Scene, attempts, brought, found, given, https, logged, read, refused, remove, smtp_shows_rsa,
 };
 use crate::harness::{Door, Page, Sandbox, until};
 
@@ -188,32 +187,4 @@ async fn an_address_that_another_program_has_holds_up_certificates_alone() {
     given(&sandbox).await;
     assert_eq!(read(&sandbox, "shut.json"), "");
     assert_eq!(Page::of(&sandbox.place).await.count(shut, &[]), 0);
-}
-
-#[tokio::test]
-async fn one_address_of_several_that_another_program_has_holds_up_nothing() {
-    let Some(Scene {
-        mut sandbox,
-        authority: _authority,
-    }) = Scene::with(Habits::default()).await
-    else {
-        return;
-    };
-    let host = sandbox.network.host();
-    let other = std::net::TcpListener::bind((host, 0)).unwrap();
-    let taken = other.local_addr().unwrap();
-    let one = format!("listen = [\"{host}:{LOOKS_AT}\"]");
-    let both = format!("listen = [\"{host}:{LOOKS_AT}\", \"{taken}\"]");
-    sandbox.configure(&one, &both);
-    sandbox.serve().await;
-    given(&sandbox).await;
-    let shut = "postrider_acme_addresses_shut";
-    assert_eq!(Page::of(&sandbox.place).await.count(shut, &[]), 1);
-    let told = found(&sandbox, "port-80");
-    let seen = told["seen"].as_str().unwrap();
-    assert!(seen.contains("for it listens elsewhere"), "{told}");
-    // Whatever a relay leaves that is killed: nothing is told of one that does not run.
-    sandbox.relay.take().unwrap().kill().await;
-    assert_ne!(read(&sandbox, "shut.json"), "");
-    assert_eq!(finding(&sandbox, "port-80"), None);
 }

@@ -26,7 +26,6 @@ fn breaking(folder: &Path, clock: &Clock, metrics: &Registry) -> Keeper {
         account: folder.join("account.json"),
         attempts: folder.join("attempts.json"),
         answers: Answers::default(),
-        listen: 1,
         shut: watch::Sender::new(Vec::new()).subscribe(),
         early: Early::drawn(&Rng::seeded(1)),
         clock: clock.clone(),

@@ -153,15 +153,11 @@ pub(super) async fn logged(sandbox: &Sandbox, words: &[&str]) -> String {
 
 /// What the doctor says of this.
 pub(super) fn found(sandbox: &Sandbox, id: &str) -> Value {
-    finding(sandbox, id).unwrap_or_else(|| panic!("the doctor says nothing of {id}"))
-}
-
-/// The same, where it says anything.
-pub(super) fn finding(sandbox: &Sandbox, id: &str) -> Option<Value> {
     let output = sandbox.place.try_command(&["doctor"]);
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let mut findings = report["findings"].as_array().unwrap().iter();
-    findings.find(|one| one["id"] == id).cloned()
+    let found = findings.find(|one| one["id"] == id);
+    found.unwrap_or_else(|| panic!("{id}: {report}")).clone()
 }
 
 /// The HTTP door, whose certificate has to be from there.
