@@ -1,7 +1,6 @@
 //! The addresses of `acme.listen`: opened at the start, or later, when whoever has them is gone. Mail
 //! waits for none of them.
 
-use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -35,7 +34,7 @@ const DISCARD: u64 = 64 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Shut {
     pub(crate) address: SocketAddr,
-    /// When it was tried first.
+    /// When it was tried first. A process that was killed leaves what it noted.
     pub(crate) since: Timestamp,
     pub(crate) said: String,
     pub(crate) remedy: String,
@@ -47,14 +46,11 @@ impl Shut {
         config.acme_folder().join("shut.json")
     }
 
-    /// Those of the relay that runs; none where none does, whatever one that was killed has left.
+    /// Those of the relay that runs, or did; none where there is no such file.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<Self>> {
         let Some(text) = text_of(path)? else {
             return Ok(Vec::new());
         };
-        if !is_alive(path)? {
-            return Ok(Vec::new());
-        }
         let read = serde_json::from_slice(&text);
         read.with_context(|| format!("{} is damaged: remove it", path.display()))
     }
@@ -88,8 +84,6 @@ pub(crate) struct Port80 {
     shut: watch::Sender<Vec<Shut>>,
     /// `Shut::path`.
     note: PathBuf,
-    /// Held while something is noted, which ends with the process.
-    alive: Option<Alive>,
     gauge: Gauge,
 }
 
@@ -114,7 +108,6 @@ impl Port80 {
             opened,
             shut: watch::Sender::new(shut),
             note: Shut::path(config),
-            alive: None,
             gauge,
         }
     }
@@ -183,68 +176,29 @@ impl Port80 {
         is_news
     }
 
-    async fn note(&mut self) {
+    async fn note(&self) {
         let shut = self.shut.borrow().clone();
         self.gauge.count(shut.len());
-        let (path, alive) = (self.note.clone(), self.alive.take());
-        match on_disk(move || noted(&path, &shut, alive)).await {
-            Ok(alive) => self.alive = alive,
-            Err(fault) => tracing::warn!(
+        let path = self.note.clone();
+        if let Err(fault) = on_disk(move || noted(&path, &shut)).await {
+            tracing::warn!(
                 error = &*fault as &dyn std::error::Error,
                 "acme.listen: `postrider doctor` does not see which addresses are shut"
-            ),
+            );
         }
     }
 }
 
-fn noted(path: &Path, shut: &[Shut], alive: Option<Alive>) -> anyhow::Result<Option<Alive>> {
+fn noted(path: &Path, shut: &[Shut]) -> anyhow::Result<()> {
     if !shut.is_empty() {
-        let alive = alive.map_or_else(|| Alive::beside(path), Ok)?;
-        folder::write_atomically(path, &serde_json::to_vec_pretty(shut)?)?;
-        return Ok(Some(alive));
+        return folder::write_atomically(path, &serde_json::to_vec_pretty(shut)?);
     }
     // A folder that nobody may write in is no trouble where there is nothing to write.
-    if path.try_exists()? {
-        let removed = std::fs::remove_file(path);
-        removed.with_context(|| format!("cannot remove {}", path.display()))?;
+    if !path.try_exists()? {
+        return Ok(());
     }
-    Ok(None)
-}
-
-/// The lock of a process that has noted something: the system lets it go when that ends, also by `kill -9`.
-/// Shared, for one may begin while the one before ends.
-#[derive(Debug)]
-struct Alive(#[expect(dead_code, reason = "held, and not read")] File);
-
-impl Alive {
-    fn beside(note: &Path) -> anyhow::Result<Self> {
-        let path = lock_of(note);
-        let taken = || {
-            let file = File::options().create(true).append(true).open(&path)?;
-            file.lock_shared()?;
-            Ok::<_, io::Error>(Self(file))
-        };
-        taken().with_context(|| format!("cannot lock {}", path.display()))
-    }
-}
-
-/// Whether who wrote the note runs on.
-fn is_alive(note: &Path) -> anyhow::Result<bool> {
-    let path = lock_of(note);
-    let told = || format!("cannot look at {}", path.display());
-    let file = match File::open(&path) {
-        Err(fault) if fault.kind() == ErrorKind::NotFound => return Ok(false),
-        file => file.with_context(told)?,
-    };
-    match file.try_lock() {
-        Ok(()) => Ok(false),
-        Err(TryLockError::WouldBlock) => Ok(true),
-        Err(TryLockError::Error(fault)) => Err(fault).with_context(told),
-    }
-}
-
-fn lock_of(note: &Path) -> PathBuf {
-    note.with_extension("lock")
+    let removed = std::fs::remove_file(path);
+    removed.with_context(|| format!("cannot remove {}", path.display()))
 }
 
 fn told(address: SocketAddr, since: Timestamp, fault: &io::Error) -> Shut {
@@ -285,19 +239,12 @@ mod tests {
             let shut = vec![Shut::of(address, since, &kind.into())];
             assert!(shut[0].remedy.contains(does), "{shut:?}");
             assert!(shut[0].remedy.contains("acme.listen"), "{shut:?}");
-            let alive = noted(&path, &shut, None).unwrap();
+            noted(&path, &shut).unwrap();
             assert_eq!(Shut::read(&path).unwrap(), shut);
-            // As when its process is killed.
-            drop(alive);
-            assert_eq!(Shut::read(&path).unwrap(), []);
-            assert!(path.exists());
         }
         for _ in 0..2 {
-            assert!(noted(&path, &[], None).unwrap().is_none());
+            noted(&path, &[]).unwrap();
             assert_eq!(Shut::read(&path).unwrap(), []);
         }
-        std::fs::write(&path, "[]").unwrap();
-        std::fs::remove_file(lock_of(&path)).unwrap();
-        assert_eq!(Shut::read(&path).unwrap(), [], "of an older release");
     }
 }
