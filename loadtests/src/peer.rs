@@ -29,6 +29,7 @@ pub(crate) use unpack::unpacked;
 use crate::meter::Used;
 use crate::relay::{HOST, free_address};
 use crate::sink::{Sink, domain};
+use crate::stock::OFFICES;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(20);
@@ -261,7 +262,8 @@ impl Place<'_> {
         )
     }
 
-    /// Debian's, and the fields that the relay signs; one RSA-2048 signature.
+    /// Debian's, and the fields that the relay signs; one RSA-2048 signature. It signs mail from its domain
+    /// alone, and does not rewrite From: so it is that of the letters.
     fn opendkim_conf(&self) -> String {
         let home = self.home.display();
         format!(
@@ -270,7 +272,7 @@ impl Place<'_> {
              Syslog no\n\
              Socket local:{home}/queue/private/opendkim\n\
              UMask 000\n\
-             Domain send.{HOST}\n\
+             Domain {OFFICES}\n\
              Selector bench\n\
              KeyFile {home}/dkim.pem\n\
              Canonicalization relaxed/relaxed\n\

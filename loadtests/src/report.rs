@@ -58,6 +58,10 @@ pub(crate) struct Verdict {
 }
 
 impl Verdict {
+    pub(crate) fn is_broken(&self) -> bool {
+        self.is_promise && !self.holds
+    }
+
     pub(crate) fn promise(criterion: &str, holds: bool, found: String) -> Self {
         Self {
             criterion: criterion.to_owned(),

@@ -47,9 +47,12 @@ impl Tenant {
     }
 }
 
+/// Where the tenants' own addresses are.
+pub(crate) const OFFICES: &str = "client.test";
+
 /// The address that a tenant's mail names, and that it has confirmed.
 pub(crate) fn office(number: u32) -> String {
-    format!("office{number}@client.test")
+    format!("office{number}@{OFFICES}")
 }
 
 /// Writes into one database.
