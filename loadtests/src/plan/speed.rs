@@ -245,7 +245,8 @@ impl Speed {
             for size in &self.sizes {
                 let figure = |what: &str| format!("{}: {what}", size.name);
                 let (cpu, rate) = (figure("CPU µs/message"), figure("delivered per second"));
-                let cheaper = theirs.get(&cpu) / of.medians.get(&cpu);
+                let database = of.medians.get(&figure("database CPU µs/message"));
+                let cheaper = theirs.get(&cpu) / (of.medians.get(&cpu) + database);
                 let faster = of.medians.get(&rate) / theirs.get(&rate);
                 of.medians.set(figure("CPU of the peer over ours"), cheaper);
                 of.medians.set(figure("rate over the peer's"), faster);
