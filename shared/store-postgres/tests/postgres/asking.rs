@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join3;
 use postrider_model::{ReplyAddress, ReplySource, ReplyStatus, TenantId};
 use postrider_store::conformance::fixture::{DAY, add_tenant, address, at, reply_address_id};
-use postrider_store::{AskCaps, Observed, StoreError};
+use postrider_store::{AskCaps, Imported, Observed, StoreError, TenantImport, TenantUpdate};
 use sqlx::PgConnection;
 use tokio::time::timeout;
 
@@ -102,4 +102,39 @@ async fn a_letter_is_taken_back_while_its_tenant_names_the_mailbox_again() {
     let (taken_back, named) = in_order(&relay, held, taking_back, naming).await;
     taken_back.unwrap();
     assert!(named.unwrap().ask, "no letter went, so one may go");
+}
+
+fn wishes(tenant: TenantId) -> TenantImport {
+    TenantImport::Update(Box::new(TenantUpdate {
+        tenant,
+        name: None,
+        language: None,
+        plan: None,
+        reply_to: Some(seen(tenant, 60)),
+    }))
+}
+
+#[tokio::test]
+async fn a_file_in_any_order_names_a_mailbox_while_it_breaks() {
+    let relay = Relay::start().await;
+    let (first, last) = (
+        add_tenant(&relay.ports).await,
+        add_tenant(&relay.ports).await,
+    );
+    assert!(first < last);
+    for tenant in [first, last] {
+        name(&relay, tenant, 0).await.unwrap();
+    }
+    let mailbox = address(MAILBOX);
+    let breaking = relay.ports.directory.break_reply_address(&mailbox);
+    let nobody = TenantId::from_bytes([9; 16]);
+    let lines = [last, nobody, first].map(wishes).to_vec();
+    let importing = relay.ports.directory.import(lines);
+    // The entry of the first tenant, of two.
+    let held = "SELECT 1 FROM reply_addresses WHERE folded = 'zoe@joesgarage.example'
+        ORDER BY tenant LIMIT 1 FOR UPDATE";
+    let (broken, imported) = in_order(&relay, held, breaking, importing).await;
+    broken.unwrap();
+    let (done, not_found) = (Imported::Done, Imported::NotFound);
+    assert_eq!(imported.unwrap(), [done, not_found, done]);
 }
