@@ -138,3 +138,19 @@ async fn a_file_in_any_order_names_a_mailbox_while_it_breaks() {
     let (done, not_found) = (Imported::Done, Imported::NotFound);
     assert_eq!(imported.unwrap(), [done, not_found, done]);
 }
+
+#[tokio::test]
+async fn a_tenant_is_erased_while_a_mailbox_of_its_breaks() {
+    let relay = Relay::start().await;
+    let tenant = add_tenant(&relay.ports).await;
+    name(&relay, tenant, 0).await.unwrap();
+    let mailbox = address(MAILBOX);
+    let erasing = relay.ports.upkeep.erase(tenant);
+    let breaking = relay.ports.directory.break_reply_address(&mailbox);
+    let held = "SELECT 1 FROM generation FOR UPDATE";
+    let (erased, broken) = in_order(&relay, held, erasing, breaking).await;
+    assert!(erased.unwrap().is_nothing());
+    broken.unwrap();
+    let found = relay.ports.directory.snapshot().await.unwrap();
+    assert!(found.tenants.iter().all(|one| one.id != tenant));
+}
