@@ -55,38 +55,26 @@ impl Crowd {
         })
     }
 
-    /// Whether a newcomer finds a seat: a free one, or that of somebody who only waits.
-    pub(crate) fn has_seat(&self) -> bool {
-        let seats = self.seats.lock();
-        seats.taken.len() < self.most || seats.waiting(None).next().is_some()
-    }
-
-    /// Gives a newcomer a seat. Where there is none, or where one client has more than its share,
-    /// another has to get up for it.
-    pub(crate) fn enter(self: &Arc<Self>, ip: IpAddr) -> Place {
+    /// Gives a newcomer a seat: a free one, or that of somebody who only waits and has to get up for
+    /// it. `None` where all are at work. A client that has its share gets up for itself first.
+    pub(crate) fn seat(self: &Arc<Self>, ip: IpAddr) -> Option<Place> {
         let client = site_of(ip);
-        let traffic = Arc::new(Traffic::new(self.begun, Arc::clone(&self.rested)));
         let mut seats = self.seats.lock();
-        let of_client = seats.by_client.entry(client).or_default();
-        *of_client += 1;
-        if *of_client > self.most_of_one {
-            seats.ask_one_to_leave(Some(client));
-        } else if seats.taken.len() >= self.most {
-            seats.ask_one_to_leave(None);
+        let of_client = seats.by_client.get(&client).copied().unwrap_or(0);
+        let has_share = of_client >= self.most_of_one;
+        let gave_way = has_share && seats.ask_one_to_leave(Some(client));
+        let is_free = gave_way || seats.taken.len() < self.most;
+        if !is_free && !seats.ask_one_to_leave(None) {
+            return None;
         }
-        let number = seats.next;
-        seats.next += 1;
-        let seat = Seat {
-            client,
-            traffic: Arc::clone(&traffic),
-        };
-        seats.taken.insert(number, seat);
+        let traffic = Arc::new(Traffic::new(self.begun, Arc::clone(&self.rested)));
+        let number = seats.take(client, Arc::clone(&traffic));
         drop(seats);
-        Place {
+        Some(Place {
             crowd: Arc::clone(self),
             number,
             traffic,
-        }
+        })
     }
 
     /// Ends when some connection has come to rest: it may give its seat to a newcomer.
@@ -97,7 +85,11 @@ impl Crowd {
     /// Makes so many get up who only wait, as far as there are.
     pub(crate) fn shed(&self, count: usize) {
         let seats = self.seats.lock();
-        (0..count).for_each(|_| seats.ask_one_to_leave(None));
+        for _ in 0..count {
+            if !seats.ask_one_to_leave(None) {
+                break;
+            }
+        }
     }
 }
 
@@ -110,8 +102,17 @@ impl Seats {
         })
     }
 
-    // Whoever waits longest, of those that have the most seats.
-    fn ask_one_to_leave(&self, client: Option<IpAddr>) {
+    fn take(&mut self, client: IpAddr, traffic: Arc<Traffic>) -> u64 {
+        *self.by_client.entry(client).or_default() += 1;
+        let number = self.next;
+        self.next += 1;
+        self.taken.insert(number, Seat { client, traffic });
+        number
+    }
+
+    // Whoever waits longest, of those that have the most seats; false where nobody waits. He may
+    // begin meanwhile: then he is answered, and leaves behind it.
+    fn ask_one_to_leave(&self, client: Option<IpAddr>) -> bool {
         let longest = self.waiting(client).max_by_key(|seat| {
             let of_client = self.by_client.get(&seat.client).copied().unwrap_or(0);
             (of_client, Reverse(seat.traffic.since()))
@@ -119,6 +120,7 @@ impl Seats {
         if let Some(seat) = longest {
             seat.traffic.leave.cancel();
         }
+        longest.is_some()
     }
 }
 
@@ -243,6 +245,10 @@ mod tests {
         })
     }
 
+    fn enter(crowd: &Arc<Crowd>, ip: &str) -> Place {
+        crowd.seat(ip.parse().unwrap()).unwrap()
+    }
+
     fn leaving(places: &[Place]) -> Vec<bool> {
         places
             .iter()
@@ -256,26 +262,26 @@ mod tests {
         let mut places = Vec::new();
         // .1 has waited longest; .2 has more seats.
         for ip in ["192.0.2.1", "192.0.2.2", "192.0.2.2", "::ffff:192.0.2.2"] {
-            places.push(crowd.enter(ip.parse().unwrap()));
+            places.push(enter(&crowd, ip));
             tokio::time::advance(std::time::Duration::from_secs(1)).await;
         }
         assert_eq!(leaving(&places), [false; 4]);
         // The oldest of .2 is answering a request.
         let busy = Arc::clone(&places[1].traffic);
         let open = busy.begin();
-        places.push(crowd.enter("192.0.2.3".parse().unwrap()));
+        places.push(enter(&crowd, "192.0.2.3"));
         assert_eq!(leaving(&places), [false, false, true, false, false]);
         places.remove(2);
         // It has rested a moment only now, and the other of .2 has waited longer.
         drop(open);
-        places.push(crowd.enter("192.0.2.4".parse().unwrap()));
+        places.push(enter(&crowd, "192.0.2.4"));
         assert_eq!(leaving(&places), [false, false, true, false, false]);
     }
 
     #[tokio::test]
     async fn one_client_makes_room_for_itself_and_a_site_is_one_client() {
         let crowd = crowd(100, 2);
-        let enter = |ip: &str| crowd.enter(ip.parse().unwrap());
+        let enter = |ip: &str| enter(&crowd, ip);
         let places = [
             enter("2001:db8::1"),
             enter("2001:db8::2"),
@@ -290,14 +296,24 @@ mod tests {
     #[tokio::test]
     async fn who_is_at_work_is_never_asked_to_leave() {
         let crowd = crowd(1, 1);
-        let place = crowd.enter("192.0.2.1".parse().unwrap());
+        let place = enter(&crowd, "192.0.2.1");
         let open = place.traffic.begin();
         crowd.shed(10);
-        assert!(!place.traffic.is_leaving() && !crowd.has_seat());
+        let newcomer = "192.0.2.2".parse().unwrap();
+        assert!(!place.traffic.is_leaving() && crowd.seat(newcomer).is_none());
+        assert_eq!(crowd.seats.lock().by_client.len(), 1);
         drop(open);
         crowd.rested().await;
-        assert!(crowd.has_seat());
-        let _newcomer = crowd.enter("192.0.2.2".parse().unwrap());
+        let _newcomer = enter(&crowd, "192.0.2.2");
         assert!(place.traffic.is_leaving());
+    }
+
+    #[tokio::test]
+    async fn a_client_whose_own_are_all_at_work_takes_the_seat_of_one_who_waits() {
+        let crowd = crowd(2, 1);
+        let places = [enter(&crowd, "192.0.2.1"), enter(&crowd, "192.0.2.2")];
+        let _open = places[0].traffic.begin();
+        let _newcomer = enter(&crowd, "192.0.2.1");
+        assert_eq!(leaving(&places), [false, true]);
     }
 }

@@ -69,12 +69,10 @@ impl Server {
 
 async fn accept(server: &Arc<Server>, listener: TcpListener) -> JoinSet<()> {
     let mut connections = JoinSet::new();
-    // Seated only once it has a seat: whoever was to give it one may have begun to work meanwhile.
+    // Waits here until somebody gives it a seat; meanwhile nobody else is let in.
     let mut newcomer = None;
     loop {
-        if let Some((tcp, peer)) = newcomer.take_if(|_| server.crowd.has_seat()) {
-            seat(server, &mut connections, tcp, peer);
-        }
+        newcomer = newcomer.and_then(|newcomer| seat(server, &mut connections, newcomer));
         tokio::select! {
             biased;
             () = server.shutdown.begun() => return connections,
@@ -93,10 +91,18 @@ async fn accept(server: &Arc<Server>, listener: TcpListener) -> JoinSet<()> {
     }
 }
 
-fn seat(server: &Arc<Server>, connections: &mut JoinSet<()>, tcp: TcpStream, peer: SocketAddr) {
+/// Serves a newcomer, or gives it back where all seats are at work.
+fn seat(
+    server: &Arc<Server>,
+    connections: &mut JoinSet<()>,
+    (tcp, peer): (TcpStream, SocketAddr),
+) -> Option<(TcpStream, SocketAddr)> {
+    let Some(place) = server.crowd.seat(peer.ip()) else {
+        return Some((tcp, peer));
+    };
     server.count(Outcome::Accepted);
-    let place = server.crowd.enter(peer.ip());
     connections.spawn(serve_connection(Arc::clone(server), tcp, peer, place));
+    None
 }
 
 async fn drain(server: &Server, mut connections: JoinSet<()>) {

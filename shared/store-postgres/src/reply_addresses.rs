@@ -1,7 +1,7 @@
 //! Reply addresses, written inside a verb's transaction.
 //!
 //! Locks are taken in one order, or two would wait for each other: the tenant, when its mailbox was
-//! written to, then its entries, those of several tenants in the order of tenants.
+//! written to, then its entries, those of several tenants in the order of tenants; the generation last.
 
 use postrider_model::{ReplyAddress, ReplySource, ReplyStatus, TenantId, Timestamp};
 use postrider_store::{AskCaps, Observed};

@@ -11,14 +11,17 @@ use crate::fault::Fault;
 use crate::rows::{Id as _, Place};
 use crate::{generation, reply_addresses, tenants};
 
-/// Adds and changes many; what became of each.
+/// Adds and changes many; what became of each. In the order of tenants, as `reply_addresses` has it:
+/// many may name one mailbox, and come in any order.
 pub(crate) async fn import(
     connection: &mut PgConnection,
     all: &[TenantImport],
 ) -> Result<Vec<Imported>, Fault> {
+    let mut by_tenant: Vec<_> = all.iter().enumerate().collect();
+    by_tenant.sort_by_key(|(_, one)| one.tenant());
     let mut outcomes = Vec::with_capacity(all.len());
     let mut done = Vec::new();
-    for one in all {
+    for (line, one) in by_tenant {
         let outcome = match one {
             TenantImport::Add(new) => add(connection, new).await?,
             TenantImport::Update(update) => match update_tenant(connection, update).await {
@@ -31,12 +34,13 @@ pub(crate) async fn import(
         if outcome == Imported::Done {
             done.push(one.tenant());
         }
-        outcomes.push(outcome);
+        outcomes.push((line, outcome));
     }
     if !done.is_empty() {
         generation::raise(connection, &done).await?;
     }
-    Ok(outcomes)
+    outcomes.sort_unstable_by_key(|(line, _)| *line);
+    Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
 }
 
 async fn add(connection: &mut PgConnection, new: &NewTenant) -> Result<Imported, Fault> {

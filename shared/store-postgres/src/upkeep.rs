@@ -321,9 +321,6 @@ async fn erase(
     .bind(tenant.uuid())
     .execute(&mut *connection)
     .await?;
-    if closed.rows_affected() > 0 {
-        generation::raise(connection, &[tenant]).await?;
-    }
     // Index idempotency (primary key).
     let claims = sqlx::query(
         "DELETE FROM idempotency WHERE (tenant, endpoint, key) IN (
@@ -338,13 +335,19 @@ async fn erase(
         claims: claims.rows_affected(),
         ..past::remove_of(connection, tenant).await?
     };
+    let mut changed = closed.rows_affected();
     if removed.is_nothing() {
-        erase_directory(connection, tenant).await?;
+        changed += erase_directory(connection, tenant).await?;
+    }
+    // Last, after its addresses: whoever breaks a mailbox comes to them first.
+    if changed > 0 {
+        generation::raise(connection, &[tenant]).await?;
     }
     Ok(removed)
 }
 
-async fn erase_directory(connection: &mut PgConnection, tenant: TenantId) -> Result<(), Fault> {
+/// How many tenants are gone: one, or none where it was gone before.
+async fn erase_directory(connection: &mut PgConnection, tenant: TenantId) -> Result<u64, Fault> {
     // Indexes usage, key_usage, newcomers, bucket_levels and told (primary keys), credentials_tenant,
     // failures_tenant, reply_addresses_tenant,
     // tenants (primary key); all of the few controls. `names` stays. First the tenant, as wherever it
@@ -369,10 +372,7 @@ async fn erase_directory(connection: &mut PgConnection, tenant: TenantId) -> Res
     }
     let gone = sqlx::query("DELETE FROM tenants WHERE id = $1")
         .bind(tenant.uuid())
-        .execute(&mut *connection)
+        .execute(connection)
         .await?;
-    if gone.rows_affected() > 0 {
-        generation::raise(connection, &[tenant]).await?;
-    }
-    Ok(())
+    Ok(gone.rows_affected())
 }

@@ -11,8 +11,10 @@ use crate::shell::Shell;
 
 /// So many that each node has the shards of some.
 const TENANTS: usize = 20;
-/// Not on this machine, so that mail to it leaves; never dialled, for who may send dials loopback only.
-const ELSEWHERE: &str = "9.9.9.9";
+/// Not on this machine, so that mail to it leaves. Nobody can dial it, even where the way out fails to
+/// be closed: it is a multicast address (RFC 6676), and TCP opens nothing to one (RFC 1122
+/// §4.2.3.10).
+const ELSEWHERE: &str = "233.252.0.1";
 
 struct Scene {
     fleet: Fleet,
@@ -89,11 +91,17 @@ fn to(n: usize) -> String {
     format!("ann{n}@far.test")
 }
 
-/// This node dials anybody and so has a doctor, which finds no record of the host; and asks nobody
+/// This node may dial anybody and so has a doctor, which finds no record of the host; and asks nobody
 /// beyond this machine.
 fn looks(node: &Part) {
     let text = std::fs::read_to_string(&node.config).unwrap();
     let text = text.replace("dial = \"loopback\"", "dial = \"internet\"");
+    let (ours, both) = (
+        "\"127.0.0.0/8\"",
+        format!("\"127.0.0.0/8\", \"{ELSEWHERE}/32\""),
+    );
+    assert!(text.contains(ours), "{text}");
+    let text = text.replace(ours, &both);
     let doctor = "[doctor]\nprobe_domains = []\ndnsbls = []\ntime_servers = []\n";
     std::fs::write(&node.config, text + doctor).unwrap();
 }
@@ -122,6 +130,7 @@ async fn what_a_closed_node_has_waits_and_leaves_by_whoever_may_send() {
     scene.fleet.balanced(2).await;
     scene.nothing_is_left_to("open").await;
     let waiting = scene.waiting();
+    assert!((1..TENANTS).contains(&waiting.len()), "{waiting:?}");
     for (n, (tenant, id)) in scene.mail.iter().enumerate() {
         let is_gone = tenant.events(id).await.is_settled();
         assert_ne!(is_gone, waiting.contains(&json!(tenant.tenant)));
