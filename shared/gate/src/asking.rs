@@ -222,6 +222,7 @@ impl Gate {
             source: unknown.source,
             confirmed_at: None,
             asked_at: None,
+            told_at: None,
             refused_at: None,
             attested_by: None,
             created_at: now,
