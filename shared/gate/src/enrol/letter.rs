@@ -4,7 +4,7 @@ use postrider_model::{EmailAddress, ReplyAddress, ReplyStatus, Tenant, Timestamp
 use postrider_store::Letters;
 
 use super::{Enroller, ShopStatus};
-use crate::asking;
+use crate::asking::{self, program_asks_broken};
 
 /// A letter whose answer is waited for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,8 @@ impl Enroller {
     pub(super) async fn letter(&self, tenant: &Tenant, status: ShopStatus) -> Option<ShopLetter> {
         let address = tenant.next_reply_to.as_ref().unwrap_or(&tenant.reply_to);
         let known = self.ports.roster.reply_address(tenant.id, address);
-        let known = known.filter(|known| status != ShopStatus::Suspended && is_asked(known))?;
+        let known =
+            known.filter(|known| status != ShopStatus::Suspended && is_asked(tenant, known))?;
         let letters = match known.asked_at {
             Some(at) => Some(self.letters(&known.address, at).await),
             None => None,
@@ -55,11 +56,10 @@ impl Enroller {
     }
 }
 
-// Whoever took no mail any more, but did, is not asked by a program.
-fn is_asked(known: &ReplyAddress) -> bool {
+fn is_asked(tenant: &Tenant, known: &ReplyAddress) -> bool {
     match known.status {
         ReplyStatus::Unconfirmed => true,
-        ReplyStatus::Broken => known.confirmed_at.is_none(),
+        ReplyStatus::Broken => program_asks_broken(tenant, known),
         ReplyStatus::Confirmed | ReplyStatus::Refused => false,
     }
 }

@@ -90,3 +90,33 @@ async fn a_changed_address_whose_letter_comes_back_is_told_as_broken() {
     assert_eq!(mended["next_reply_to"], "bob@joesgarage.example");
     assert_eq!(mended["next_reply_to_status"], "pending", "{mended}");
 }
+
+#[tokio::test]
+async fn an_address_that_was_the_shops_and_broke_is_asked_when_it_is_wished_again() {
+    let scene = Scene::start().await;
+    let told = asked_once(&scene).await;
+    let tenant = told["tenant"].as_str().unwrap();
+    scene.confirm(tenant, JOE).await;
+    let newer = scene.token("L-1", &json!({"iat": scene.seconds()}));
+    scene.enrol(&newer, ANN).await;
+    scene.confirm(tenant, ANN).await;
+    comes_back(&scene, JOE).await;
+
+    let (clock, ten) = (&scene.relay.clock, Duration::from_mins(10));
+    clock.advance(ten);
+    let newest = scene.token("L-1", &json!({"iat": scene.seconds()}));
+    let again = scene.enrol(&newest, JOE).await.json;
+    assert_eq!(
+        (&again["reply_to"], &again["next_reply_to"]),
+        (&json!(ANN), &json!(JOE))
+    );
+    assert_eq!(again["next_reply_to_status"], "broken", "{again}");
+    let own = letter(JOE, clock.now(), clock.now().after(ten));
+    assert_eq!(again["letter"], own);
+    scene.confirm(tenant, JOE).await;
+    let mended = scene.status(&newest).await.json;
+    assert_eq!(
+        (&mended["reply_to"], &mended["letter"]),
+        (&json!(JOE), &Value::Null)
+    );
+}
