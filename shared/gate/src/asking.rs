@@ -133,13 +133,18 @@ impl Gate {
         self.rules.identity.replies.pause
     }
 
+    /// Whom letters are written as, where it may send.
+    pub(crate) fn house(&self) -> Option<Arc<Tenant>> {
+        let house = self.roster.house();
+        house.filter(|house| self.roster.is_active(house))
+    }
+
     /// Writes to an address what there is to write, unless it was written to lately. One that is
     /// new is entered in the directory.
     pub(crate) async fn write_to(&self, unknown: &Unknown) -> Result<AskOutcome, AskError> {
         let tenant = self.roster.tenant(unknown.tenant);
         let tenant = tenant.ok_or(AskError::NoTenant)?;
-        let house = self.roster.house();
-        let Some(house) = house.filter(|house| self.roster.is_active(house)) else {
+        let Some(house) = self.house() else {
             return Ok(AskOutcome::NoHouse);
         };
         if let Some(outcome) = self.settled(&tenant, unknown) {
