@@ -43,7 +43,8 @@ const CAP_SPACING: Duration = Duration::from_micros(250);
 const CAP_REST_MOST: Duration = Duration::from_secs(10);
 /// How often the gauges are set.
 const COUNT_EVERY: Duration = Duration::from_secs(1);
-/// The longest wait is looked for once in so many times: it takes a step for each queue.
+/// The longest wait is looked for, and what is set aside counted, once in so many times: it takes a step
+/// for each queue, and one for each message.
 const OLDEST_EVERY: u32 = 5;
 /// At so many results that wait for the database no new attempt is begun.
 const UNSETTLED_MOST: usize = 10_000;
@@ -332,7 +333,6 @@ impl Runner {
             };
             instruments.waiting(*cause, count);
         }
-        self.count_set_aside();
         let unsettled = self.shared.unsettled.load(Ordering::Relaxed);
         instruments.unsettled.count(unsettled);
         instruments.owner.shards.count(self.memory.shards.count());
@@ -346,6 +346,7 @@ impl Runner {
             let oldest = self.memory.schedule.oldest_due();
             let age = oldest.map(|due| now.since(due)).unwrap_or_default();
             instruments.oldest_due.span(age);
+            self.count_set_aside();
         }
         self.counted = self.counted.wrapping_add(1);
     }

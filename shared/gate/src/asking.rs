@@ -16,7 +16,7 @@ use postrider_model::{
 use postrider_store::{AskCaps, Letters, Observed, StoreError};
 
 pub(crate) use turns::Turns;
-pub(crate) use waiting::{Patience, Unknown, UnknownQueue};
+pub(crate) use waiting::{Patience, Unknown, UnknownQueue, program_asks_broken};
 
 use crate::accept::{AcceptError, Accepted, Gate};
 use crate::access::{Caller, vouched};
@@ -98,12 +98,23 @@ impl Gate {
     /// most, until the usual pause is over. No fault of that ends the enrolment.
     pub(crate) async fn ask_enrolled(&self, tenant: &Tenant, address: &EmailAddress) {
         let known = self.roster.reply_address(tenant.id, address);
-        // The first letter is on its way by itself.
-        let Some(known) = known.filter(|known| known.asked_at.is_some()) else {
+        // The first letter is on its way by itself, but to an address that is broken.
+        let is_under_way =
+            |known: &ReplyAddress| known.status != ReplyStatus::Broken && known.asked_at.is_none();
+        let Some(known) = known.filter(|known| !is_under_way(known)) else {
             return;
         };
         let unknown = Unknown::enrolled_again(tenant.id, known.address.clone());
-        match self.write_to(&unknown).await {
+        let written = self.write_to(&unknown).await;
+        if matches!(written, Ok(AskOutcome::Asked))
+            && let Err(fault) = self.roster.refresh(self.directory.as_ref()).await
+        {
+            tracing::error!(
+                error = &fault as &dyn std::error::Error,
+                "the directory cannot be read after a letter"
+            );
+        }
+        match written {
             Ok(outcome) => tracing::debug!(
                 tenant.id = %tenant.id,
                 outcome = ?outcome,
@@ -122,13 +133,18 @@ impl Gate {
         self.rules.identity.replies.pause
     }
 
+    /// Whom letters are written as, where it may send.
+    pub(crate) fn house(&self) -> Option<Arc<Tenant>> {
+        let house = self.roster.house();
+        house.filter(|house| self.roster.is_active(house))
+    }
+
     /// Writes to an address what there is to write, unless it was written to lately. One that is
     /// new is entered in the directory.
     pub(crate) async fn write_to(&self, unknown: &Unknown) -> Result<AskOutcome, AskError> {
         let tenant = self.roster.tenant(unknown.tenant);
         let tenant = tenant.ok_or(AskError::NoTenant)?;
-        let house = self.roster.house();
-        let Some(house) = house.filter(|house| self.roster.is_active(house)) else {
+        let Some(house) = self.house() else {
             return Ok(AskOutcome::NoHouse);
         };
         if let Some(outcome) = self.settled(&tenant, unknown) {
@@ -139,10 +155,10 @@ impl Gate {
         let Some(entry) = address else {
             return Ok(AskOutcome::TooManyToday);
         };
-        let (Some(kind), true) = (kind(unknown, &entry), ask) else {
+        let (Some(kind), true) = (kind(unknown, &tenant, &entry), ask) else {
             return Ok(match entry.status {
                 ReplyStatus::Unconfirmed => AskOutcome::Lately,
-                ReplyStatus::Broken if unknown.asks_broken(&entry) => AskOutcome::Lately,
+                ReplyStatus::Broken if unknown.asks_broken(&tenant, &entry) => AskOutcome::Lately,
                 status => AskOutcome::Settled(status),
             });
         };
@@ -192,7 +208,7 @@ impl Gate {
         };
         match known.status {
             ReplyStatus::Unconfirmed => {}
-            ReplyStatus::Broken if unknown.asks_broken(&known) => {}
+            ReplyStatus::Broken if unknown.asks_broken(tenant, &known) => {}
             status => return Some(AskOutcome::Settled(status)),
         }
         let pause = unknown.pause(replies.pause);
@@ -222,6 +238,7 @@ impl Gate {
             source: unknown.source,
             confirmed_at: None,
             asked_at: None,
+            told_at: None,
             refused_at: None,
             attested_by: None,
             created_at: now,
@@ -281,13 +298,13 @@ impl Gate {
 }
 
 // What is to be said to it, if anything is.
-fn kind(unknown: &Unknown, entry: &ReplyAddress) -> Option<LetterKind> {
+fn kind(unknown: &Unknown, tenant: &Tenant, entry: &ReplyAddress) -> Option<LetterKind> {
     match entry.status {
         ReplyStatus::Unconfirmed if unknown.source == ReplySource::Domain => {
             Some(LetterKind::Notice)
         }
         ReplyStatus::Unconfirmed => Some(LetterKind::Question),
-        ReplyStatus::Broken if unknown.asks_broken(entry) => Some(LetterKind::Question),
+        ReplyStatus::Broken if unknown.asks_broken(tenant, entry) => Some(LetterKind::Question),
         ReplyStatus::Confirmed | ReplyStatus::Refused | ReplyStatus::Broken => None,
     }
 }

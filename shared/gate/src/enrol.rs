@@ -325,10 +325,15 @@ impl Enroller {
 
     async fn told(&self, tenant: Tenant, secrets: Option<Secrets>) -> Enrolled {
         let status = ShopStatus::of(&self.ports.roster, &tenant);
+        let mut letter = self.letter(&tenant, status);
+        // Keys are told once: that answer waits for nothing more.
+        if let (None, Some(letter)) = (&secrets, &mut letter) {
+            letter.next_after = self.next_after(&tenant, letter).await;
+        }
         Enrolled {
             status,
             next_status: ShopStatus::of_next(&self.ports.roster, &tenant),
-            letter: self.letter(&tenant, status).await,
+            letter,
             user: user_name(&tenant.slug),
             tenant: Arc::new(tenant),
             secrets,

@@ -238,6 +238,7 @@ impl Provision {
             source: ReplySource::Operator,
             confirmed_at: (status == ReplyStatus::Confirmed).then_some(at),
             asked_at: None,
+            told_at: None,
             refused_at: None,
             attested_by: None,
             created_at: at,

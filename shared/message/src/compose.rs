@@ -88,7 +88,8 @@ pub enum ComposeReason {
     NoBody,
 }
 
-/// All that is wrong with a draft, but for values that cannot be folded into their header.
+/// What is wrong with a draft, the first twenty of it, but for values that cannot be folded into their
+/// header.
 pub fn faults(draft: &Draft) -> Vec<ComposeError> {
     check::draft(draft)
 }

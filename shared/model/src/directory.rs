@@ -151,6 +151,8 @@ pub struct ReplyAddress {
     pub confirmed_at: Option<Timestamp>,
     /// When we last wrote to it to have it confirmed, for whichever tenant, as far as was seen.
     pub asked_at: Option<Timestamp>,
+    /// When we last wrote to it for this tenant's own sake, where that was written down.
+    pub told_at: Option<Timestamp>,
     /// When its owner said that they do not know the tenant, where that stands and was written down.
     pub refused_at: Option<Timestamp>,
     /// Who said in whose name that it is the tenant's, where that confirmed it: `vendor acme by

@@ -47,10 +47,13 @@ pub(crate) async fn observe(
         ask = may_ask(connection, &folded, at, caps).await?;
         address.asked_at = asked_at(connection, &folded).await?;
     }
+    if ask {
+        note_told(connection, &mut address, at).await?;
+    }
     if address.asked_at != before {
         note_asked(connection, &address).await?;
     }
-    if is_new || address.asked_at != before {
+    if is_new || ask || address.asked_at != before {
         generation::raise(connection, &[address.tenant]).await?;
     }
     Ok(Observed {
@@ -167,6 +170,23 @@ async fn note_asked(connection: &mut PgConnection, address: &ReplyAddress) -> Re
     found(changed.rows_affected(), "reply address")
 }
 
+/// The letter goes for this very tenant.
+async fn note_told(
+    connection: &mut PgConnection,
+    address: &mut ReplyAddress,
+    at: Timestamp,
+) -> Result<(), Fault> {
+    // Index reply_addresses (primary key).
+    let changed =
+        sqlx::query("UPDATE reply_addresses SET told_before = told_at, told_at = $2 WHERE id = $1")
+            .bind(address.id.uuid())
+            .bind(at.as_micros())
+            .execute(connection)
+            .await?;
+    address.told_at = Some(at);
+    found(changed.rows_affected(), "reply address")
+}
+
 /// Nobody was written to at `at` after all: it stands as after the letter before, if there was one.
 pub(crate) async fn take_back_asking(
     connection: &mut PgConnection,
@@ -189,9 +209,11 @@ pub(crate) async fn take_back_asking(
     }
     // Indexes reply_addresses_folded and reply_addresses (primary key).
     let rows: Vec<Uuid> = sqlx::query_scalar(
-        "UPDATE reply_addresses SET asked_at = (SELECT at FROM asked WHERE address = $1)
+        "UPDATE reply_addresses SET asked_at = (SELECT at FROM asked WHERE address = $1),
+             told_at = CASE WHEN told_at = $2 THEN told_before ELSE told_at END,
+             told_before = CASE WHEN told_at = $2 THEN NULL ELSE told_before END
          WHERE id = ANY(ARRAY(SELECT id FROM reply_addresses
-             WHERE folded = $1 AND asked_at = $2 ORDER BY tenant FOR NO KEY UPDATE))
+             WHERE folded = $1 AND (asked_at = $2 OR told_at = $2) ORDER BY tenant FOR NO KEY UPDATE))
          RETURNING tenant",
     )
     .bind(folded)
@@ -285,8 +307,8 @@ pub(crate) async fn insert(
 ) -> Result<(), Fault> {
     sqlx::query(
         "INSERT INTO reply_addresses (id, tenant, address, folded, status, source, confirmed_at,
-             asked_at, created_at, attested_by, refused_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+             asked_at, created_at, attested_by, refused_at, told_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     )
     .bind(address.id.uuid())
     .bind(address.tenant.uuid())
@@ -299,6 +321,7 @@ pub(crate) async fn insert(
     .bind(address.created_at.as_micros())
     .bind(&address.attested_by)
     .bind(address.refused_at.map(Timestamp::as_micros))
+    .bind(address.told_at.map(Timestamp::as_micros))
     .execute(connection)
     .await
     .map_err(taken("reply address"))?;

@@ -42,10 +42,13 @@ pub(crate) async fn observe(
         ask = may_ask(connection, &folded, at, caps).await?;
         address.asked_at = asked_at(connection, &folded).await?;
     }
+    if ask {
+        note_told(connection, &mut address, at).await?;
+    }
     if address.asked_at != before {
         note_asked(connection, &address).await?;
     }
-    if is_new || address.asked_at != before {
+    if is_new || ask || address.asked_at != before {
         generation::raise(connection, &[address.tenant]).await?;
     }
     Ok(Observed {
@@ -156,6 +159,23 @@ async fn note_asked(
     found(changed.rows_affected(), "reply address")
 }
 
+/// The letter goes for this very tenant.
+async fn note_told(
+    connection: &mut SqliteConnection,
+    address: &mut ReplyAddress,
+    at: Timestamp,
+) -> Result<(), Fault> {
+    // Index reply_addresses (primary key).
+    let changed =
+        sqlx::query("UPDATE reply_addresses SET told_before = told_at, told_at = ?2 WHERE id = ?1")
+            .bind(address.id.as_bytes().as_slice())
+            .bind(at.as_micros())
+            .execute(connection)
+            .await?;
+    address.told_at = Some(at);
+    found(changed.rows_affected(), "reply address")
+}
+
 /// Nobody was written to at `at` after all: it stands as after the letter before, if there was one.
 pub(crate) async fn take_back_asking(
     connection: &mut SqliteConnection,
@@ -178,8 +198,10 @@ pub(crate) async fn take_back_asking(
     }
     // Index reply_addresses_folded.
     let rows: Vec<Vec<u8>> = sqlx::query_scalar(
-        "UPDATE reply_addresses SET asked_at = (SELECT at FROM asked WHERE address = ?1)
-         WHERE folded = ?1 AND asked_at = ?2
+        "UPDATE reply_addresses SET asked_at = (SELECT at FROM asked WHERE address = ?1),
+             told_at = CASE WHEN told_at = ?2 THEN told_before ELSE told_at END,
+             told_before = CASE WHEN told_at = ?2 THEN NULL ELSE told_before END
+         WHERE folded = ?1 AND (asked_at = ?2 OR told_at = ?2)
          RETURNING tenant",
     )
     .bind(folded)
@@ -277,8 +299,8 @@ pub(crate) async fn insert(
 ) -> Result<(), Fault> {
     sqlx::query(
         "INSERT INTO reply_addresses (id, tenant, address, folded, status, source, confirmed_at,
-             asked_at, created_at, attested_by, refused_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+             asked_at, created_at, attested_by, refused_at, told_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )
     .bind(address.id.as_bytes().as_slice())
     .bind(address.tenant.as_bytes().as_slice())
@@ -291,6 +313,7 @@ pub(crate) async fn insert(
     .bind(address.created_at.as_micros())
     .bind(&address.attested_by)
     .bind(address.refused_at.map(Timestamp::as_micros))
+    .bind(address.told_at.map(Timestamp::as_micros))
     .execute(connection)
     .await
     .map_err(taken("reply address"))?;

@@ -297,7 +297,8 @@ macro_rules! conformance_tests {
             letters: so_many_letters_a_day_go_to_one_mailbox,
                 who_does_not_answer_is_left_in_peace_after_some_letters,
                 a_letter_that_did_not_come_to_be_leaves_those_before_it_counted,
-                a_letter_that_did_not_come_to_be_may_be_tried_again;
+                a_letter_that_did_not_come_to_be_may_be_tried_again,
+                a_letter_taken_back_is_none_of_the_tenants_own;
             replies: an_address_in_a_tenants_mail_is_asked_once,
                 a_mailbox_is_asked_once_over_all_tenants,
                 a_key_brings_in_five_addresses_a_day,

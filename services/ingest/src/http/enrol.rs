@@ -82,9 +82,9 @@ struct ShownRamp {
 #[derive(Serialize)]
 struct ShownLetter {
     to: String,
-    /// None: the first is about to leave.
+    /// None: none left for this shop.
     sent_at: Option<Timestamp>,
-    /// From when on another is sent to who enrols again.
+    /// From when on another is sent to who enrols again; none where that is not known.
     next_after: Option<Timestamp>,
 }
 

@@ -31,6 +31,7 @@ fn colleague(house: &House, tenant: &Tenant) -> ReplyAddress {
         confirmed_at: None,
         attested_by: None,
         asked_at: None,
+        told_at: None,
         refused_at: None,
         created_at: now,
     }

@@ -4,6 +4,8 @@
 use postrider_model::{EmailAddress, ReplyAddress, ReplyStatus, Tenant};
 use serde_json::{Value, json};
 
+use super::reply::standing;
+
 /// Who is told, and so what they can do about it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Reader<'a> {
@@ -42,7 +44,7 @@ pub(crate) fn disowned(tenant: &Tenant, addresses: &[ReplyAddress], reader: Read
 }
 
 /// `next_reply_to_status`: how the address stands that is to be the tenant's default, `null` without one;
-/// `next_reply_to_because`: what to do where our letter to it came back, for then nobody can say yes.
+/// `next_reply_to_because`: what to do where it took no mail, for then nobody can say yes.
 pub(crate) fn next_reply_to(
     tenant: &Tenant,
     addresses: &[ReplyAddress],
@@ -56,10 +58,9 @@ pub(crate) fn next_reply_to(
     let broken = next.filter(|next| next.status == ReplyStatus::Broken);
     let because = broken.map(|next| {
         let (address, slug, now) = (&next.address, &tenant.slug, &tenant.reply_to);
-        let ask = reader.asking(slug, address);
-        format!(
-            "our mail to {address} came back, and replies go to {now} on: look at its spelling, and enter another if it is wrong; if it is right and takes mail by now, {ask}"
-        )
+        let ways = [reader.asking(slug, address), reader.way(slug, address)];
+        let standing = standing(next, tenant, &ways);
+        format!("replies go to {now} on, and not to {address}: {standing}")
     });
     json!({"next_reply_to_status": next.map(|next| next.status), "next_reply_to_because": because})
 }
@@ -108,6 +109,7 @@ mod tests {
             source: ReplySource::Tenant,
             confirmed_at: None,
             asked_at: None,
+            told_at: None,
             refused_at: None,
             attested_by: None,
             created_at: Timestamp::from_micros(0),
@@ -160,6 +162,7 @@ mod tests {
             source: ReplySource::Tenant,
             confirmed_at: None,
             asked_at: None,
+            told_at: None,
             refused_at: None,
             attested_by: None,
             created_at: Timestamp::from_micros(0),
@@ -168,6 +171,11 @@ mod tests {
             [entry(ReplyStatus::Unconfirmed)],
             [entry(ReplyStatus::Broken)],
         );
+        // Nobody wrote to it: its domain was looked at.
+        let was_confirmed = [ReplyAddress {
+            confirmed_at: Some(Timestamp::from_micros(1)),
+            ..entry(ReplyStatus::Broken)
+        }];
         let none = json!({"next_reply_to_status": null, "next_reply_to_because": null});
         assert_eq!(next_reply_to(&tenant, &broken, Reader::Command), none);
         tenant.next_reply_to = Some(next);
@@ -189,6 +197,13 @@ mod tests {
                 because.contains("replies go to eva@eva.example on"),
                 "{because}"
             );
+            let came_back = "the mail that asks it came back";
+            assert!(because.contains(came_back), "{because}");
         }
+        let told = next_reply_to(&tenant, &was_confirmed, Reader::Command);
+        let because = told["next_reply_to_because"].as_str().unwrap();
+        let took_none =
+            "it took no mail when it was last tried; once it does, `postrider reply ask";
+        assert!(because.contains(took_none), "{because}");
     }
 }

@@ -171,7 +171,11 @@ fn refused(known: &ReplyAddress, tenant: &Tenant, said: impl Fn(String) -> Strin
 }
 
 /// How an address stands, and what can be done about it: how it is asked, and how confirmed.
-fn standing(known: &ReplyAddress, tenant: &Tenant, [ask, confirm]: &[String; 2]) -> String {
+pub(super) fn standing(
+    known: &ReplyAddress,
+    tenant: &Tenant,
+    [ask, confirm]: &[String; 2],
+) -> String {
     let slug = &tenant.slug;
     match (known.status, known.asked_at) {
         (ReplyStatus::Confirmed, _) => "it is confirmed, and there is nothing to do".to_owned(),

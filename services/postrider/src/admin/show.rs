@@ -310,6 +310,7 @@ mod tests {
             source: ReplySource::Tenant,
             confirmed_at: was_confirmed.then_some(tenant.created_at),
             asked_at: None,
+            told_at: None,
             refused_at: None,
             attested_by: None,
             created_at: tenant.created_at,

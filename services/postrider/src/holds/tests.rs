@@ -207,6 +207,7 @@ fn mail_that_names_somebody_who_said_no_is_held_for_that() {
         source: ReplySource::Tenant,
         confirmed_at: None,
         asked_at: None,
+        told_at: None,
         refused_at: None,
         attested_by: None,
         created_at: Timestamp::from_micros(0),

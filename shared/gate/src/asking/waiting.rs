@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use postrider_model::{EmailAddress, ReplyAddress, ReplySource, TenantId};
+use postrider_model::{EmailAddress, ReplyAddress, ReplySource, Tenant, TenantId};
 use tokio::sync::mpsc;
 
 use super::AGAIN;
@@ -74,12 +74,11 @@ impl Unknown {
         self.patience == Patience::Short
     }
 
-    /// Whether it is asked although it took no mail. A program asks only where it never was anybody's:
-    /// else the shop sends, and enrols at each start.
-    pub(super) fn asks_broken(&self, entry: &ReplyAddress) -> bool {
+    /// Whether it is asked although it took no mail.
+    pub(super) fn asks_broken(&self, tenant: &Tenant, entry: &ReplyAddress) -> bool {
         match self.patience {
             Patience::Long => false,
-            Patience::Few => entry.confirmed_at.is_none(),
+            Patience::Few => program_asks_broken(tenant, entry),
             Patience::Short => true,
         }
     }
@@ -96,6 +95,14 @@ impl Unknown {
     pub(super) fn is_capped(&self) -> bool {
         matches!(self.source, ReplySource::Observed | ReplySource::Domain)
     }
+}
+
+/// Whether a program has an address asked that took no mail: one that never was anybody's, or is to be
+/// the shop's next. Else the shop sends, and enrols at each start.
+pub(crate) fn program_asks_broken(tenant: &Tenant, entry: &ReplyAddress) -> bool {
+    let next = tenant.next_reply_to.as_ref();
+    let is_next = next.is_some_and(|next| next.folded() == entry.address.folded());
+    entry.confirmed_at.is_none() || is_next
 }
 
 /// Those who wait for their letter.

@@ -26,11 +26,10 @@ impl Enroller {
             let vendor = spoken.vendor;
             return Err(Denied::SuspendedVendor { vendor }.into());
         }
-        let told = self.told(tenant, None).await;
-        if told.status == ShopStatus::Suspended {
-            return Err(Denied::suspended(&self.ports.roster, &told.tenant).into());
+        let (tenant, roster) = (&tenant, &self.ports.roster);
+        if ShopStatus::of(roster, tenant) == ShopStatus::Suspended {
+            return Err(Denied::suspended(roster, tenant).into());
         }
-        let tenant = &*told.tenant;
         self.check_rotation(&spoken, tenant).await?;
         let (keys, now) = (
             self.keys_of(tenant).await?,

@@ -55,6 +55,7 @@ fn roster() -> Roster {
         source: ReplySource::Operator,
         confirmed_at: text.starts_with("gone").then(|| Timestamp::from_micros(0)),
         asked_at: Some(Timestamp::parse(ASKED).unwrap()),
+        told_at: None,
         refused_at: None,
         attested_by: None,
         created_at: Timestamp::from_micros(0),

@@ -16,8 +16,10 @@ const SUBJECT_MOST: usize = 998;
 const HEADERS_MOST: usize = 16 * 1024;
 /// Longest file name, in bytes.
 const FILENAME_MOST: usize = 1_000;
+/// Faults that are named of one draft: nobody mends more at a time, and it may have 100,000.
+const FAULTS_MOST: usize = 20;
 
-/// All of it, in the order of the message's fields.
+/// The first of it, in the order of the message's fields.
 pub(super) fn draft(draft: &Draft) -> Vec<ComposeError> {
     let mut faults = Faults::default();
     if draft.text.is_none() && draft.html.is_none() {
@@ -32,6 +34,9 @@ pub(super) fn draft(draft: &Draft) -> Vec<ComposeError> {
         ("reply_to", &draft.reply_to),
     ] {
         for (index, mailbox) in list.iter().enumerate() {
+            if faults.is_full() {
+                return faults.0;
+            }
             if let Err(reason) = name(mailbox) {
                 faults.add(format!("{field}[{index}]"), reason);
             }
@@ -40,6 +45,9 @@ pub(super) fn draft(draft: &Draft) -> Vec<ComposeError> {
     faults.find("subject", subject(&draft.subject));
     headers(draft, &mut faults);
     for (index, file) in draft.attachments.iter().enumerate() {
+        if faults.is_full() {
+            break;
+        }
         attachment(&format!("attachments[{index}]"), file, &mut faults);
     }
     faults.0
@@ -50,8 +58,14 @@ struct Faults(Vec<ComposeError>);
 
 impl Faults {
     fn add(&mut self, field: impl Into<String>, reason: ComposeReason) {
-        let field = field.into();
-        self.0.push(ComposeError { field, reason });
+        if !self.is_full() {
+            let field = field.into();
+            self.0.push(ComposeError { field, reason });
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.0.len() >= FAULTS_MOST
     }
 
     fn find(&mut self, field: &str, checked: Checked) {

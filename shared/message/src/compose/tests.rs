@@ -42,6 +42,35 @@ fn a_plain_mail_is_plain() {
 }
 
 #[test]
+fn of_many_faults_the_first_twenty_are_named() {
+    let bad = |count: usize| {
+        let mut bad = mailbox("ann@b.example");
+        bad.name = Some("Ann\nBcc: eve@c.example".to_owned());
+        vec![bad; count]
+    };
+    let fields = |draft: &Draft| -> Vec<String> {
+        let faults = faults(draft).into_iter();
+        faults.map(|fault| fault.field).collect()
+    };
+    let file = DraftAttachment {
+        filename: String::new(),
+        content: Vec::new(),
+        content_type: None,
+        content_id: Some(String::new()),
+    };
+    for (to, files, last) in [(30, 0, "to[19]"), (19, 1, "attachments[0].filename")] {
+        let draft = Draft {
+            to: bad(to),
+            attachments: vec![file.clone(); files],
+            ..draft()
+        };
+        let fields = fields(&draft);
+        assert_eq!(fields.len(), 20, "{fields:?}");
+        assert_eq!(fields.last().map(String::as_str), Some(last));
+    }
+}
+
+#[test]
 fn ascii_is_not_encoded_whatever_its_lines_are_long_so_that_links_stay_whole() {
     let link = format!("https://pay.example/?a=1&b={}", "x".repeat(300));
     for (text, want) in [

@@ -22,6 +22,7 @@ fn seen(tenant: TenantId, seconds: u64) -> ReplyAddress {
         source: ReplySource::Observed,
         confirmed_at: None,
         asked_at: None,
+        told_at: None,
         refused_at: None,
         attested_by: None,
         created_at: at(seconds),

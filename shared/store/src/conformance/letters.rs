@@ -99,6 +99,7 @@ pub async fn a_letter_that_did_not_come_to_be_leaves_those_before_it_counted(por
     back.await.expect("an answer");
     let found = known(ports, tenant, text).await.expect("the address");
     assert_eq!(found.asked_at, Some(minutes(10)), "the one before");
+    assert_eq!(found.told_at, Some(minutes(10)), "it was the tenant's own");
     assert!(!ask(19).await, "ten minutes after that one");
     assert!(ask(21).await, "it may be tried again");
     assert!(!ask(60).await, "and is the third");
@@ -126,10 +127,28 @@ pub async fn a_letter_that_did_not_come_to_be_may_be_tried_again(ports: &Ports) 
     assert!(generation(ports).await > before);
     for tenant in [tenant, other] {
         let found = known(ports, tenant, text).await.expect("the address");
-        assert_eq!(found.asked_at, None);
+        assert_eq!((found.asked_at, found.told_at), (None, None));
     }
     let again = observe(ports, seen(other, text, at(3))).await;
     assert!(again.ask, "whoever is first");
     assert_eq!(again.address.and_then(|a| a.asked_at), Some(at(3)));
     assert!(!observe(ports, seen(tenant, text, at(4))).await.ask);
+}
+
+pub async fn a_letter_taken_back_is_none_of_the_tenants_own(ports: &Ports) {
+    let (tenant, other) = (add_tenant(ports).await, add_tenant(ports).await);
+    let (text, mailbox) = ("zoe@example.org", address("zoe@example.org"));
+    let week = |count: u32| at(0).after(count * WEEK);
+    for (tenant, count) in [(tenant, 0), (other, 1), (tenant, 2)] {
+        let asked = observe(ports, seen(tenant, text, week(count))).await;
+        assert!(asked.ask, "{count}");
+        assert_eq!(asked.address.and_then(|a| a.told_at), Some(week(count)));
+    }
+    let back = ports.directory.take_back_asking(&mailbox, week(2));
+    back.await.expect("an answer");
+    for (tenant, own) in [(tenant, 0), (other, 1)] {
+        let found = known(ports, tenant, text).await.expect("the address");
+        assert_eq!(found.asked_at, Some(week(1)), "for whichever tenant");
+        assert_eq!(found.told_at, Some(week(own)), "for its own");
+    }
 }

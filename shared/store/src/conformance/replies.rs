@@ -27,6 +27,7 @@ pub(super) fn seen(tenant: TenantId, text: &str, at: Timestamp) -> ReplyAddress 
         source: ReplySource::Observed,
         confirmed_at: None,
         asked_at: None,
+        told_at: None,
         refused_at: None,
         attested_by: None,
         created_at: at,
@@ -56,6 +57,7 @@ pub async fn an_address_in_a_tenants_mail_is_asked_once(ports: &Ports) {
     let observed = observe(ports, first.clone()).await;
     let wanted = ReplyAddress {
         asked_at: Some(at(0)),
+        told_at: Some(at(0)),
         ..first
     };
     assert!(observed.ask);
@@ -85,9 +87,12 @@ pub async fn a_mailbox_is_asked_once_over_all_tenants(ports: &Ports) {
         .map(|tenant| observe(ports, seen(*tenant, "victim@example.org", at(0))));
     let observed = join_all(observed).await;
     assert_eq!(observed.iter().filter(|o| o.ask).count(), 1);
-    for observed in observed {
+    for (tenant, observed) in tenants.into_iter().zip(observed) {
         let address = observed.address.expect("written down");
         assert_eq!(address.asked_at, Some(at(0)), "for whichever tenant");
+        let found = known(ports, tenant, "victim@example.org").await;
+        assert_eq!(found.as_ref(), Some(&address));
+        assert_eq!(address.told_at, observed.ask.then(|| at(0)), "for its own");
     }
 }
 

@@ -257,6 +257,7 @@ async fn fill(ports: &Ports, tenant: TenantId) -> [Session; 2] {
         confirmed_at: None,
         attested_by: None,
         asked_at: None,
+        told_at: None,
         refused_at: None,
         created_at: at(0),
     };

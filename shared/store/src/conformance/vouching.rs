@@ -20,6 +20,7 @@ fn wished(tenant: TenantId, text: &str, attested_by: Option<&str>) -> ReplyAddre
         source: ReplySource::Operator,
         confirmed_at: attested_by.map(|_| at(5)),
         asked_at: None,
+        told_at: None,
         refused_at: None,
         attested_by: attested_by.map(str::to_owned),
         created_at: at(5),
